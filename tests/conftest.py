@@ -1,0 +1,19 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist_dir() -> Path:
+    """The folder with the real Fashion-MNIST; a relative TUNER_DATA_DIR counts from the repository's root."""
+    value = os.environ.get("TUNER_DATA_DIR")
+    if not value:
+        pytest.skip("needs the real Fashion-MNIST: set TUNER_DATA_DIR to a folder with FashionMNIST/raw/*.gz")
+    return (REPOSITORY / value).resolve()

@@ -1,0 +1,43 @@
+"""The errors a user can cause; each is one sentence that names what is wrong and what is available.
+
+A command prints the sentence and exits with code 2 (`tuner.run`); a notebook sees the exception.
+Bugs of our own are not among them: those stay ordinary exceptions with a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class TunerError(Exception):
+    """Something the user can put right; its text is written for the user."""
+
+
+class ConfigError(TunerError):
+    """An argument or configuration value that is unknown, impossible or inconsistent."""
+
+
+class SpaceError(TunerError):
+    """A search space that cannot be loaded, raises, or returns hyperparameters nobody knows."""
+
+
+class DataError(TunerError):
+    """A data file that is missing or damaged."""
+
+
+class StorageError(TunerError):
+    """A folder that cannot be written, is full, or already holds something else."""
+
+
+class JournalError(TunerError):
+    """A journal that is missing, damaged in the middle, or of a version we do not read."""
+
+
+class ResourceError(TunerError):
+    """A request for more CPUs, GPUs or time than there is."""
+
+
+def unknown_name(argument: str, value: str, available: Iterable[str]) -> ConfigError:
+    """Return the error for a name that is not registered; it lists the names that are."""
+    names = ", ".join(sorted(available))
+    return ConfigError(f"{argument} is {value!r}, but must be one of: {names}.")

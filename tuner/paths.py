@@ -1,0 +1,100 @@
+"""The only place that names a file of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every path below one run's folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.root / "config.json"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, host, hardware and data hashes."""
+        return self.root / "environment.json"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the event log, the record everything else is a projection of."""
+        return self.root / "journal"
+
+    @property
+    def trials(self) -> Path:
+        """One row per trial."""
+        return self.root / "trials.parquet"
+
+    @property
+    def epochs(self) -> Path:
+        """One row per (trial, epoch)."""
+        return self.root / "epochs.parquet"
+
+    @property
+    def final(self) -> Path:
+        """One row per (candidate, seed, split)."""
+        return self.root / "final.parquet"
+
+    @property
+    def retrain_epochs(self) -> Path:
+        """One row per (candidate, seed, epoch) of the retraining."""
+        return self.root / "retrain_epochs.parquet"
+
+    @property
+    def best(self) -> Path:
+        """The folder of the retrained winner."""
+        return self.root / "best"
+
+    @property
+    def best_model(self) -> Path:
+        """The winner's weights."""
+        return self.best / "model.safetensors"
+
+    @property
+    def best_hparams(self) -> Path:
+        """The winner's hyperparameters."""
+        return self.best / "hparams.json"
+
+    @property
+    def model_card(self) -> Path:
+        """What the model is, how it was chosen and what it scores, for people."""
+        return self.best / "README.md"
+
+    @property
+    def report_html(self) -> Path:
+        """The self-contained report."""
+        return self.root / "report.html"
+
+    @property
+    def report_text(self) -> Path:
+        """The same report as plain text."""
+        return self.root / "report.txt"
+
+    @property
+    def log(self) -> Path:
+        """What Ray and our own loggers said."""
+        return self.root / "run.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Unfinished trainings, deleted when no longer needed."""
+        return self.root / "checkpoints"
+
+    def trial_checkpoints(self, trial: int) -> Path:
+        """Return the folder of one trial's checkpoints."""
+        return self.checkpoints / f"trial-{trial:05d}"
+
+    def retrain_checkpoints(self, candidate: str, seed: int) -> Path:
+        """Return the folder of one retraining's checkpoints."""
+        return self.checkpoints / f"retrain-{candidate}-{seed}"
+
+    def retrain_weights(self, candidate: str, seed: int) -> Path:
+        """Return the file of one retraining's best-dev weights, until the best of them moves to `best`."""
+        return self.retrain_checkpoints(candidate, seed) / "model.safetensors"
