@@ -1,0 +1,1 @@
+"""Training one model: the loop, its hyperparameters, evaluation and checkpoints. No Ray."""

@@ -1,0 +1,64 @@
+"""A training's state as a file of tensors and plain values: loading one runs no code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tuner.errors import TunerError
+from tuner.files import hash_file, write_whole
+from tuner.training.fit import Training
+
+
+class CheckpointError(TunerError):
+    """A file that is not the checkpoint it should be."""
+
+
+def save(training: Training, path: Path) -> str:
+    """Write the training's state to `path`, flushed to disk, and return its sha256; raises OSError."""
+    try:
+        with path.open("wb") as handle:
+            torch.save(training.state_dict(), handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except RuntimeError as error:  # torch's writer turns a full disk into this
+        raise OSError(None, " ".join(str(error).split())) from error
+    return hash_file(path)
+
+
+def load(training: Training, path: Path, sha256: str) -> None:
+    """Put the state in `path` into `training`.
+
+    Raises:
+        CheckpointError: if the file's hash is another, or it does not fit the training; the training is then
+            unusable.
+    """
+    try:
+        found = hash_file(path)
+        if found != sha256:
+            raise CheckpointError(f"{path} has sha256 {found}, but must have {sha256}: it is damaged.")
+        training.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+
+
+def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str:
+    """Write the model's weights as safetensors, whole or not at all, and return the file's sha256."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_whole(path, lambda temporary: save_file(weights, temporary, dict(metadata)))
+    return hash_file(path)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a safetensors file; raises CheckpointError if it is none."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
