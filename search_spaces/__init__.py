@@ -1,0 +1,1 @@
+"""Search spaces: one file, one thing to tune."""

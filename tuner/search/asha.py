@@ -1,0 +1,44 @@
+"""ASHA: stop a trial at a rung unless it is among the best fraction of those that got there.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, in the stopping variant.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+from tuner.search.scheduler import Action, Decision
+
+
+class Asha:
+    """Asynchronous successive halving that stops and never waits.
+
+    A trial goes on from a rung if its value is among the best max(1, n // reduction_factor) of the n values seen there
+    so far, its own included: the first to arrive always goes on. Earlier decisions are never revised.
+    """
+
+    def __init__(self, levels: tuple[int, ...], reduction_factor: int) -> None:
+        """Compare at `levels` (from `rung_levels`); `reduction_factor` is at least 2."""
+        self._levels = levels
+        self._reduction_factor = reduction_factor
+        self._values: dict[int, list[float]] = {level: [] for level in levels}
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The rungs; the last is `max_epochs`."""
+        return self._levels
+
+    def report(self, trial: int, epoch: int, value: float) -> Decision:
+        """Decide for one trial; see `Scheduler.report`."""
+        if epoch not in self._values:
+            return Decision(Action.CONTINUE)
+        ranked = self._values[epoch]
+        insort(ranked, value)
+        if epoch == self._levels[-1]:
+            return Decision(Action.COMPLETE, f"{value:.4f} after all {epoch} epochs")
+        kept = max(1, len(ranked) // self._reduction_factor)
+        cutoff = ranked[-kept]
+        results = "1 result" if len(ranked) == 1 else f"{len(ranked)} results"
+        if value >= cutoff:
+            return Decision(Action.CONTINUE, f"{value:.4f} is in the best {kept} of {results}")
+        return Decision(Action.STOP, f"{value:.4f} < {cutoff:.4f}, the cutoff of the best {kept} of {results}")

@@ -1,0 +1,42 @@
+"""The searchers and schedulers there are, by public name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tuner.errors import unknown_name
+from tuner.search.asha import Asha
+from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.run_to_end import RunToEnd
+from tuner.search.rungs import rung_levels
+from tuner.search.scheduler import Scheduler
+from tuner.search.search import Search
+from tuner.search.space import SearchSpace
+
+SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int], Scheduler]] = {
+    "asha": Asha,
+    "none": lambda levels, reduction_factor: RunToEnd(levels),
+}
+"""By name, from the rung levels and the reduction factor."""
+
+
+def build_search(
+    space: SearchSpace,
+    *,
+    searcher: str,
+    scheduler: str,
+    min_epochs: int,
+    max_epochs: int,
+    reduction_factor: int,
+    startup_trials: int,
+    max_trials: int | None,
+    seed: int,
+) -> Search:
+    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs."""
+    if searcher not in SAMPLERS:
+        raise unknown_name("--searcher", searcher, SAMPLERS)
+    if scheduler not in SCHEDULERS:
+        raise unknown_name("--scheduler", scheduler, SCHEDULERS)
+    levels = rung_levels(min_epochs, max_epochs, reduction_factor)
+    proposer = OptunaSearcher(space, SAMPLERS[searcher], levels, seed=seed, startup_trials=startup_trials)
+    return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials)

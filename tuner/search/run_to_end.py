@@ -1,0 +1,24 @@
+"""No early stopping: every trial has all its epochs."""
+
+from __future__ import annotations
+
+from tuner.search.scheduler import Action, Decision
+
+
+class RunToEnd:
+    """Lets every trial train to the last level; the other levels only inform the searcher."""
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        """Take the levels at which results are recorded; the last is `max_epochs`."""
+        self._levels = levels
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels at which results are recorded."""
+        return self._levels
+
+    def report(self, trial: int, epoch: int, value: float) -> Decision:
+        """Complete the trial at the last level; see `Scheduler.report`."""
+        if epoch >= self._levels[-1]:
+            return Decision(Action.COMPLETE, f"{value:.4f} after all {epoch} epochs")
+        return Decision(Action.CONTINUE)

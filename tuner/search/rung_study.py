@@ -1,0 +1,73 @@
+"""One Optuna study per rung: what the trials that got there were worth at that resource.
+
+Optuna's samplers compare final values. Values after different numbers of epochs are not comparable, and a searcher that
+mixes them (as Ray's `OptunaSearch` does with stopped trials) prefers configurations that look good early; so each
+level has a study of its own, in which every trial is
+
+- RUNNING until it gets there (the sampler keeps away from it: constant liar),
+- COMPLETE with its value at that level,
+- PRUNED if it was stopped on the way (known to be worse than those that got there),
+- FAIL if it failed (the sampler ignores it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import TrialState as OptunaState
+from optuna.trial import create_trial
+
+from tuner.search.quiet import quiet_study
+from tuner.search.trial import TrialState
+
+_ENDED = {TrialState.PRUNED: OptunaState.PRUNED, TrialState.FAILED: OptunaState.FAIL}
+
+
+class RungStudy:
+    """The results at one level, as Optuna's samplers want them. Trials are named by our own numbers."""
+
+    def __init__(self) -> None:
+        """Begin without trials."""
+        self._study = quiet_study()
+        self._optuna_number: dict[int, int] = {}
+        self.completed = 0
+        """How many trials have a value at this level."""
+
+    def states(self) -> dict[int, OptunaState]:
+        """Return the state of every trial, as Optuna sees it."""
+        trials = self._study.get_trials(deepcopy=False)
+        return {number: trials[place].state for number, place in self._optuna_number.items()}
+
+    def sample(
+        self, sampler: optuna.samplers.BaseSampler, suggest: Callable[[optuna.Trial], dict[str, Any]]
+    ) -> tuple[dict[str, Any], dict[str, BaseDistribution], dict[str, Any]]:
+        """Return the parameters, their distributions and the hyperparameters of a proposal made from these results.
+
+        The proposal is not a trial yet: it leaves no trace that a sampler reads.
+        """
+        self._study.sampler = sampler
+        trial = self._study.ask()
+        try:
+            hparams = suggest(trial)
+            return dict(trial.params), dict(trial.distributions), hparams
+        finally:
+            self._study.tell(trial, state=OptunaState.FAIL)
+
+    def start(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+        """Enter a trial as RUNNING."""
+        self._optuna_number[number] = len(self._study.get_trials(deepcopy=False))
+        self._study.add_trial(
+            create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=dict(distributions))
+        )
+
+    def complete(self, number: int, value: float) -> None:
+        """Give a RUNNING trial its value at this level."""
+        self._study.tell(self._optuna_number[number], value)
+        self.completed += 1
+
+    def end(self, number: int, state: TrialState) -> None:
+        """Note that a RUNNING trial ended before this level, PRUNED or FAILED."""
+        self._study.tell(self._optuna_number[number], state=_ENDED[state])

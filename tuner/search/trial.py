@@ -1,0 +1,52 @@
+"""The states of a trial and what is known of one while it runs; our words, whatever Ray or Optuna call them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETE = "COMPLETE"
+    """Trained to its end: `max_epochs`, or no progress for `patience` epochs."""
+    PRUNED = "PRUNED"
+    """Ended early on purpose: by the scheduler, or because the search's time was over."""
+    FAILED = "FAILED"
+    """Ended by an error or a non-finite loss; nothing is learnt from its results."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial will never train again."""
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
+
+class Origin(StrEnum):
+    """Who proposed a trial's configuration."""
+
+    START = "start"
+    """Listed in the search space's `START`."""
+    RANDOM = "random"
+    """Drawn at random, during start-up or by the random searcher."""
+    MODEL = "model"
+    """Proposed by the searcher's model of the results so far."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One configuration to try."""
+
+    number: int
+    """Counts from 0 in the order of proposal."""
+    params: Mapping[str, Any]
+    """What the space asked of Optuna, by parameter name."""
+    distributions: Mapping[str, str]
+    """Optuna's distribution of each parameter, as Optuna writes it in JSON."""
+    hparams: Mapping[str, Any]
+    """What the space made of the parameters: the hyperparameters for model and training."""
+    origin: Origin
