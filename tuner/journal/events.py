@@ -1,0 +1,215 @@
+"""What can happen in a run, as immutable records, and their form in the journal.
+
+Every event is one JSON object whose `kind` is the class's name. Readers ignore fields they do not know, so a field can
+be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from tuner.errors import JournalError
+from tuner.search.trial import Origin, Proposal, TrialState
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StudyStarted:
+    """The first event of every journal."""
+
+    config: Mapping[str, Any]
+    """The resolved configuration, as in `config.json`."""
+    environment: Mapping[str, Any]
+    """Versions, hardware and data hashes, as in `environment.json`."""
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class DriverStarted:
+    """A driver process began to work on the run, at first or after a resume."""
+
+    host: str
+    commit: str | None
+    """The version-control commit of the code that runs, if there is one."""
+
+
+@dataclass(frozen=True)
+class PlanMade:
+    """What the driver expects of the run, shown to the user before the first trial."""
+
+    plan: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrialProposed:
+    """A configuration was chosen and is about to be trained."""
+
+    trial: int
+    params: Mapping[str, Any]
+    distributions: Mapping[str, str]
+    hparams: Mapping[str, Any]
+    origin: Origin
+    seed: int
+    """Seeds the trial's initial weights, batch order, augmentation and dropout."""
+
+    def proposal(self) -> Proposal:
+        """Return the proposal as the searcher made it."""
+        return Proposal(self.trial, self.params, self.distributions, self.hparams, self.origin)
+
+
+@dataclass(frozen=True)
+class EpochReported:
+    """A trial finished an epoch. Losses are mean cross-entropies in nats, accuracies fractions."""
+
+    trial: int
+    epoch: int
+    """Finished epochs, from 1."""
+    train_loss: float
+    train_accuracy: float
+    dev_loss: float
+    dev_accuracy: float
+    lr: float
+    seconds: float
+    worker: str
+    """Host and process that trained it."""
+
+
+@dataclass(frozen=True)
+class RungDecided:
+    """The scheduler compared a trial with the others at its rung."""
+
+    trial: int
+    epoch: int
+    action: str
+    reason: str
+    """The comparison in words, with its numbers."""
+
+
+@dataclass(frozen=True)
+class TrialRetried:
+    """A trial's worker failed and the trial goes on from its last good checkpoint."""
+
+    trial: int
+    error: str
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial will not train again."""
+
+    trial: int
+    state: TrialState
+    reason: str
+    error: str | None = None
+    """The worker's traceback, for a failed trial."""
+
+
+@dataclass(frozen=True)
+class SearchEnded:
+    """No further trial will be proposed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class WinnerSelected:
+    """The configuration that will be retrained, and why."""
+
+    trial: int
+    hparams: Mapping[str, Any]
+    dev_accuracy: float
+    epoch: int
+    rule: str
+
+
+@dataclass(frozen=True)
+class RetrainEpochReported:
+    """A retraining finished an epoch; fields as in `EpochReported`."""
+
+    candidate: str
+    """`tuned` or `baseline`."""
+    seed: int
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    dev_loss: float
+    dev_accuracy: float
+    lr: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RetrainEnded:
+    """A retraining restored its best-dev weights and was evaluated once on every split."""
+
+    candidate: str
+    seed: int
+    hparams: Mapping[str, Any]
+    best_epoch: int
+    evaluations: Mapping[str, Mapping[str, float]]
+    """By split (`train`, `dev`, `test`): `accuracy`, `loss` and `n`."""
+    weights: str
+    """The weights' file, relative to the run's folder."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class RetrainFailed:
+    """A retraining ended without a model."""
+
+    candidate: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class StudyEnded:
+    """The run is done; nothing follows."""
+
+
+Event = (
+    StudyStarted
+    | DriverStarted
+    | PlanMade
+    | TrialProposed
+    | EpochReported
+    | RungDecided
+    | TrialRetried
+    | TrialEnded
+    | SearchEnded
+    | WinnerSelected
+    | RetrainEpochReported
+    | RetrainEnded
+    | RetrainFailed
+    | StudyEnded
+)
+
+_CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__args__}
+_ENUMS = {"origin": Origin, "state": TrialState}
+
+
+def to_record(event: Event) -> dict[str, Any]:
+    """Return the event as a JSON-ready dictionary with its `kind`."""
+    return {"kind": type(event).__name__, **asdict(event)}
+
+
+def from_record(record: Mapping[str, Any]) -> Event:
+    """Return the event of a dictionary made by `to_record`, perhaps by a newer version.
+
+    Raises:
+        JournalError: if the kind is unknown, a field is missing or an enumeration's value unknown.
+    """
+    kind = record.get("kind")
+    if not isinstance(kind, str) or kind not in _CLASSES:
+        raise JournalError(f"kind is {kind!r}, but must be one of: {', '.join(_CLASSES)}.")
+    cls = _CLASSES[kind]
+    known = {field.name for field in fields(cls)}
+    try:
+        values = {name: value for name, value in record.items() if name in known}
+        values |= {name: enum(values[name]) for name, enum in _ENUMS.items() if name in values}
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise JournalError(f"an event of kind {kind} cannot be read: {error}") from error

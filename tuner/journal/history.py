@@ -1,0 +1,157 @@
+"""What a run's events amount to: trials with their epochs, the winner, the retrainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import JournalError
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    PlanMade,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    RungDecided,
+    SearchEnded,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+    TrialRetried,
+    WinnerSelected,
+)
+from tuner.journal.store import Entry, read_journal
+from tuner.search.trial import TrialState
+
+
+@dataclass
+class TrialHistory:
+    """One trial's events."""
+
+    proposed: TrialProposed
+    epochs: dict[int, EpochReported] = field(default_factory=dict)
+    """By epoch. An epoch trained again after a failure keeps its first report: the decisions were made on it."""
+    decisions: list[RungDecided] = field(default_factory=list)
+    retries: list[TrialRetried] = field(default_factory=list)
+    ended: TrialEnded | None = None
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.proposed.trial
+
+    @property
+    def state(self) -> TrialState:
+        """Where the trial stands."""
+        return self.ended.state if self.ended else TrialState.RUNNING
+
+    @property
+    def best(self) -> EpochReported | None:
+        """The epoch with the highest dev accuracy, the earliest of equals; None before the first report."""
+        return max(self.epochs.values(), key=lambda report: (report.dev_accuracy, -report.epoch), default=None)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training and evaluation, over all epochs."""
+        return sum(report.seconds for report in self.epochs.values())
+
+
+@dataclass
+class RetrainHistory:
+    """One retraining's events."""
+
+    candidate: str
+    seed: int
+    epochs: dict[int, RetrainEpochReported] = field(default_factory=dict)
+    ended: RetrainEnded | None = None
+    failed: RetrainFailed | None = None
+
+
+@dataclass
+class History:
+    """A run as its journal tells it."""
+
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    trials: dict[int, TrialHistory] = field(default_factory=dict)
+    retrains: dict[tuple[str, int], RetrainHistory] = field(default_factory=dict)
+    """By candidate and seed."""
+    plan: Mapping[str, Any] | None = None
+    drivers: list[DriverStarted] = field(default_factory=list)
+    search_ended: SearchEnded | None = None
+    winner: WinnerSelected | None = None
+    ended: bool = False
+    elapsed: float = 0.0
+    """Seconds worked on the run by all its drivers."""
+    search_seconds: float | None = None
+    """`elapsed` when the search ended."""
+
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs of all trials together."""
+        return sum(len(trial.epochs) for trial in self.trials.values())
+
+
+def read_history(folder: Path) -> History:
+    """Return the history of the journal in `folder`; raises JournalError as `read_journal` does, or if it is empty."""
+    entries = read_journal(folder)
+    if not entries:
+        raise JournalError(f"the journal in {folder} is empty: the run was stopped before it began.")
+    return fold(entries)
+
+
+def fold(entries: Iterable[Entry]) -> History:
+    """Return the history that the entries, oldest first, amount to."""
+    iterator = iter(entries)
+    opening = next(iterator).event
+    assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
+    history = History(opening.config, opening.environment)
+    for entry in iterator:
+        history.elapsed = entry.elapsed
+        _apply(history, entry)
+    return history
+
+
+def _apply(history: History, entry: Entry) -> None:
+    match entry.event:
+        case TrialProposed() as event:
+            history.trials[event.trial] = TrialHistory(event)
+        case EpochReported() as event:
+            history.trials[event.trial].epochs.setdefault(event.epoch, event)
+        case RungDecided() as event:
+            history.trials[event.trial].decisions.append(event)
+        case TrialRetried() as event:
+            history.trials[event.trial].retries.append(event)
+        case TrialEnded() as event:
+            history.trials[event.trial].ended = event
+        case RetrainEpochReported() as event:
+            _retrain(history, event.candidate, event.seed).epochs.setdefault(event.epoch, event)
+        case RetrainEnded() as event:
+            _retrain(history, event.candidate, event.seed).ended = event
+        case RetrainFailed() as event:
+            _retrain(history, event.candidate, event.seed).failed = event
+        case SearchEnded() as event:
+            history.search_ended = event
+            history.search_seconds = entry.elapsed
+        case _:
+            _apply_milestone(history, entry)
+
+
+def _apply_milestone(history: History, entry: Entry) -> None:
+    match entry.event:
+        case DriverStarted() as event:
+            history.drivers.append(event)
+        case PlanMade() as event:
+            history.plan = event.plan
+        case WinnerSelected() as event:
+            history.winner = event
+        case StudyEnded():
+            history.ended = True
+
+
+def _retrain(history: History, candidate: str, seed: int) -> RetrainHistory:
+    return history.retrains.setdefault((candidate, seed), RetrainHistory(candidate, seed))
