@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from tuner.journal.events import Event
+from tuner.journal.store import Entry
+from tuner.results.story import tell
+
+
+def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) -> None:
+    told = {type(entry.event) for entry in finished_entries}
+    assert told == set(Event.__args__)
+    lines = [tell(entry) for entry in finished_entries]
+    assert all(line.isprintable() for line in lines)
+    assert lines[6].strip() == "6.0s  trial 0 goes on from rung 1: 0.8000 is in the best 1 of 1 result"
+    assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[8]
+
+
+def test_a_trace_is_told_by_its_last_line(finished_entries: list[Entry]) -> None:
+    lines = [tell(entry) for entry in finished_entries]
+    assert any(line.endswith("taken up again: ActorDiedError: gone") for line in lines)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tuner.journal.events import Event, StudyStarted
+from tuner.journal.history import History
+from tuner.results.reference import reference_for
+from tuner.results.summary import summarize
+
+
+def test_the_final_rows_are_reference_baseline_tuned_mean_and_the_kept_seed(finished: History) -> None:
+    rows = summarize(finished, "study").final
+    assert [(row.label, row.seeds) for row in rows] == [
+        ("reference", "1"),
+        ("baseline", "1 seed"),
+        ("tuned, mean", "2 seeds"),
+        ("tuned, in best/", "2"),
+    ]
+    assert [round(row.accuracy["test"].mean, 6) for row in rows] == [0.9353, 0.89, 0.915, 0.91]
+    # Of 0.92 and 0.91: half the difference times the root of 2.
+    assert rows[2].accuracy["test"].sd == pytest.approx(0.0070710678)
+    assert rows[2].test_interval is None
+    assert rows[3].test_interval is not None
+    assert rows[3].test_interval.low == pytest.approx(0.9042, abs=1e-4)
+
+
+def test_trials_epochs_and_times_are_counted(finished: History) -> None:
+    summary = summarize(finished, "study")
+    assert summary.states == {"RUNNING": 1, "PAUSED": 0, "COMPLETE": 1, "PRUNED": 1, "FAILED": 1}
+    assert summary.epochs == 5
+    assert summary.search_seconds == 20.0
+    assert summary.total_seconds == 30.0
+    assert summary.stage == "finished"
+
+
+def test_the_rung_table_counts_who_got_there_and_who_was_stopped(finished: History) -> None:
+    rungs = summarize(finished, "study").rungs
+    assert [(rung.epoch, rung.reached, rung.stopped, rung.best) for rung in rungs] == [(1, 3, 1, 0.99), (3, 1, 0, 0.90)]
+
+
+def test_the_reference_stands_only_beside_fashion_mnist(build: Callable[[Sequence[Event]], History]) -> None:
+    digits = summarize(build([StudyStarted({"data": {"dataset": "auto"}}, {"dataset": "digits"})]), "study")
+    assert (digits.dataset, digits.final) == ("digits", ())
+    assert reference_for("digits") is None
+    reference = reference_for("fashion-mnist")
+    assert reference is not None
+    assert reference.accuracy == {"train": 0.9731, "dev": 0.9370, "test": 0.9353}
+
+
+def test_a_search_under_way_has_an_incumbent_and_no_measurement(searching: History) -> None:
+    summary = summarize(searching, "study")
+    assert summary.winner is not None
+    assert summary.winner.trial == 0
+    assert not summary.is_measured
+    assert summary.search_seconds is None
+    assert summary.stage == "not finished: the search has not ended"

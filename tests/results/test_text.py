@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from tuner.journal.history import History
+from tuner.results.summary import summarize
+from tuner.results.text import final_table, text_report
+
+
+def test_the_final_table_shows_accuracies_side_by_side(finished: History) -> None:
+    table = final_table(summarize(finished, "study")).splitlines()[:6]
+    assert table == [
+        "                 seeds             train             dev            test      test, 95%",
+        "---------------------------------------------------------------------------------------",
+        "reference        1                0.9731          0.9370          0.9353  0.9303-0.9400",
+        "baseline         1 seed           0.9500          0.9000          0.8900  0.8837-0.8960",
+        "tuned, mean      2 seeds  0.9700 ±0.0141  0.9350 ±0.0071  0.9150 ±0.0071              -",
+        "tuned, in best/  2                0.9800          0.9400          0.9100  0.9042-0.9155",
+    ]
+
+
+def test_the_report_fits_into_100_columns_and_steers_no_terminal(finished: History) -> None:
+    report = text_report(finished, "study")
+    assert max(map(len, report.splitlines())) <= 100
+    assert all(char.isprintable() or char == "\n" for char in report)
+
+
+def test_equal_histories_give_equal_texts(finished: History) -> None:
+    assert text_report(finished, "study") == text_report(finished, "study")
+
+
+def test_the_report_names_winner_failures_and_the_command_to_repeat(finished: History) -> None:
+    report = text_report(finished, "study")
+    assert "Trial 0 won with dev accuracy 0.9000 at epoch 2." in report
+    assert "trial 2: loss is nan" in report
+    assert "retraining of baseline, seed 2: the loss is inf" in report
+    assert "python -m tuner.run --config runs/study/config.json --name study-again" in report
+    assert "commit: c0ffee" in report
+
+
+@pytest.mark.parametrize("run", ["nothing", "searching"])
+def test_an_unfinished_run_says_so(run: str, request: pytest.FixtureRequest) -> None:
+    report = text_report(request.getfixturevalue(run), "study")
+    assert "not finished" in report
+    assert "The winner has not been retrained" in report
+
+
+def test_a_run_without_an_epoch_has_no_winner(nothing: History) -> None:
+    assert "There is no winner" in text_report(nothing, "study")

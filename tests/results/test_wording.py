@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from tuner.results.wording import duration, flatten, hparam_text, plain
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, "0.0s"), (59.94, "59.9s"), (59.97, "1m 00s"), (61.4, "1m 01s"), (3599.7, "1h 00m 00s"), (7322, "2h 02m 02s")],
+)
+def test_durations_read_naturally(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_control_characters_are_replaced() -> None:
+    assert plain("a\x1b[31m\r\nb") == "a\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}\nb"
+
+
+def test_nested_values_get_dotted_names() -> None:
+    nested: dict[str, object] = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": []}
+    assert list(flatten(nested)) == [("a.b", "1"), ("a.c", "1, 2"), ("d", "-"), ("e", "-")]
+
+
+def test_a_float_keeps_six_digits_and_a_boolean_its_name() -> None:
+    assert [hparam_text(value) for value in (0.00123456789, True, 3, "adam")] == ["0.00123457", "True", "3", "adam"]

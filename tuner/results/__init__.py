@@ -1,0 +1,1 @@
+"""What a run's journal amounts to: typed tables, the winner, and reports for people."""

@@ -1,0 +1,166 @@
+"""The report's figures, as SVG that is equal for equal histories."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from tuner.journal.history import History, RetrainHistory, TrialHistory
+from tuner.results.incumbent import Improvement
+from tuner.results.selection import BASELINE, TUNED, select
+from tuner.search.trial import TrialState
+
+_CANDIDATE_COLOURS = {TUNED: "#0b5fa5", BASELINE: "#c4510a"}
+_STATE_COLOURS = {
+    TrialState.RUNNING: "#777777",
+    TrialState.PAUSED: "#777777",
+    TrialState.COMPLETE: "#1b7f4d",
+    TrialState.PRUNED: "#b0b0b0",
+    TrialState.FAILED: "#b3261e",
+}
+_STYLE: dict[Any, Any] = {
+    # Without a salt of our own, and a date, every drawing would differ.
+    "svg.hashsalt": "tuner",
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "legend.frameon": False,
+}
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+
+def learning_curves(history: History) -> str | None:
+    """Return loss and accuracy by epoch of the retrained winner and baseline; None before the first retraining."""
+    retrains = [retrain for retrain in history.retrains.values() if retrain.epochs]
+    if not retrains:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        loss, accuracy = figure.subplots(1, 2)
+        for measure, axes in (("loss", loss), ("accuracy", accuracy)):
+            for retrain in retrains:
+                _draw_retrain(axes, retrain, measure)
+            axes.set(xlabel="epoch", ylabel=measure)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        _legend_once(accuracy)
+        return _svg(figure, "curves")
+
+
+def incumbent(found: Sequence[Improvement], history: History) -> str | None:
+    """Return the best dev accuracy so far over time and over epochs; None before the first epoch."""
+    if not found:
+        return None
+    duration = history.elapsed if history.search_seconds is None else history.search_seconds
+    unit, size = _time_unit(duration)
+    ends = duration / size, float(history.epochs_trained)
+    times = [one.seconds / size for one in found]
+    epochs = [float(one.epochs) for one in found]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        panels: Sequence[Axes] = figure.subplots(1, 2, sharey=True)
+        best = [one.dev_accuracy for one in found]
+        for axes, steps, end in zip(panels, (times, epochs), ends, strict=True):
+            axes.step([*steps, max(end, steps[-1])], [*best, best[-1]], where="post", color=_CANDIDATE_COLOURS[TUNED])
+            axes.plot(steps, best, "o", markersize=4, color=_CANDIDATE_COLOURS[TUNED])
+        panels[0].set(xlabel=unit, ylabel="best dev accuracy so far")
+        panels[1].set(xlabel="epochs of all trials together")
+        return _svg(figure, "incumbent")
+
+
+def trial_curves(history: History, rungs: Iterable[int]) -> str | None:
+    """Return every trial's dev accuracy by epoch, with the rungs; None before the first epoch."""
+    trials = [trial for trial in history.trials.values() if trial.epochs]
+    if not trials:
+        return None
+    levels = [level for level in rungs if level <= max(max(trial.epochs) for trial in trials)]
+    winner = select(history)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for state, colour in _STATE_COLOURS.items():
+            _draw_trials(axes, [trial for trial in trials if trial.state is state], state.value, colour)
+        if winner is not None:
+            epochs, values = _best_so_far(history.trials[winner.trial])
+            axes.plot(
+                epochs,
+                values,
+                color=_CANDIDATE_COLOURS[TUNED],
+                linewidth=2.2,
+                marker="o",
+                markersize=3.5,
+                label=f"trial {winner.trial}, the best",
+            )
+        for level in levels:
+            axes.axvline(level, color="#999999", linewidth=0.8, linestyle=":")
+        axes.autoscale_view()
+        axes.set(xlabel="epoch (dotted: rungs)", ylabel="best dev accuracy so far", xscale="log")
+        axes.set_xticks(levels or [1], [str(level) for level in levels or [1]])
+        axes.set_xticks([], minor=True)
+        axes.legend(loc="lower right")
+        return _svg(figure, "trials")
+
+
+def _draw_retrain(axes: Axes, retrain: RetrainHistory, measure: str) -> None:
+    colour = _CANDIDATE_COLOURS.get(retrain.candidate, "#555555")
+    reports = [report for _, report in sorted(retrain.epochs.items())]
+    epochs = [report.epoch for report in reports]
+    for split, style in (("train", "--"), ("dev", "-")):
+        values = [getattr(report, f"{split}_{measure}") for report in reports]
+        marker = "o" if len(epochs) == 1 else None
+        axes.plot(
+            epochs, values, style, color=colour, linewidth=1.4, marker=marker, label=f"{retrain.candidate}, {split}"
+        )
+
+
+def _draw_trials(axes: Axes, trials: Sequence[TrialHistory], label: str, colour: str) -> None:
+    if not trials:
+        return
+    lines = [list(zip(*_best_so_far(trial), strict=True)) for trial in trials]
+    axes.add_collection(LineCollection(lines, colors=colour, linewidths=1.0, label=label))
+    # A trial of one epoch is a point, which no line shows.
+    points = [line[-1] for line in lines]
+    axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=3)
+
+
+def _best_so_far(trial: TrialHistory) -> tuple[list[int], list[float]]:
+    epochs = sorted(trial.epochs)
+    return epochs, list(accumulate((trial.epochs[epoch].dev_accuracy for epoch in epochs), max))
+
+
+def _time_unit(seconds: float) -> tuple[str, int]:
+    """Return the unit in which a search of this length is drawn, and its seconds."""
+    if seconds < 120:
+        return "seconds", 1
+    return ("minutes", 60) if seconds < 7200 else ("hours", 3600)
+
+
+def _legend_once(axes: Axes) -> None:
+    """Name each kind of line once, however many seeds there are."""
+    handles, labels = axes.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    axes.legend(named.values(), named.keys(), loc="lower right")
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """Return the figure as an SVG element; its ids begin with `name`, so that several fit into one page."""
+    target = io.StringIO()
+    figure.savefig(target, format="svg", metadata=_NO_METADATA)
+    svg = target.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'((?:xlink:)?href="|url\()#', rf"\g<1>#{name}-", svg)
+    # The page decides the size, by the view box.
+    head, rest = svg.split(">", 1)
+    return re.sub(r' (?:width|height)="[^"]*"', "", head) + ">" + rest

@@ -1,0 +1,95 @@
+"""The report as one HTML page that needs no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from tuner.journal.history import History
+from tuner.results import figures
+from tuner.results.incumbent import Improvement
+from tuner.results.selection import RULE
+from tuner.results.summary import Summary, summarize
+from tuner.results.wording import (
+    FINAL_HEADER,
+    FINAL_NOTES,
+    NOT_MEASURED,
+    RETRAIN_HEADER,
+    RUNG_HEADER,
+    command_to_repeat,
+    commits,
+    final_cells,
+    flatten,
+    hparam_text,
+    plain,
+    retrain_cells,
+    rung_cells,
+    state_counts,
+    time_line,
+    winner_line,
+)
+from tuner.search.trial import TrialState
+
+_FAILURES = 20
+"""Traces shown; a study may have thousands."""
+
+
+def html_report(history: History, found: Sequence[Improvement], name: str) -> str:
+    """Return the page for a run whose folder is called `name`; `found` are the search's improvements."""
+    summary = summarize(history, name)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    source = resources.files("tuner.results").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    context = _numbers(history, summary) | _drawings(history, summary, found) | _failures(history)
+    return environment.from_string(source).render(context)
+
+
+def _numbers(history: History, summary: Summary) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "finished": history.ended,
+        "states": state_counts(summary),
+        "time": time_line(summary),
+        "final_header": FINAL_HEADER,
+        "final_rows": [final_cells(row) for row in summary.final] if summary.is_measured else [],
+        "not_measured": NOT_MEASURED,
+        "retrain_header": RETRAIN_HEADER,
+        "retrainings": [retrain_cells(retrain) for retrain in history.retrains.values()],
+        "final_notes": FINAL_NOTES,
+        "winner_line": winner_line(history, summary),
+        "rule": RULE,
+        "hparams": _hparams(summary),
+        "rungs": [rung_cells(rung) for rung in summary.rungs],
+        "rung_header": RUNG_HEADER,
+        "environment": list(flatten(history.environment)),
+        "plan": list(flatten(history.plan or {})),
+        "config": list(flatten(history.config)),
+        "command": command_to_repeat(history, summary.name),
+        "commits": commits(history),
+    }
+
+
+def _drawings(history: History, summary: Summary, found: Sequence[Improvement]) -> dict[str, Any]:
+    return {
+        "curves": figures.learning_curves(history),
+        "incumbent": figures.incumbent(found, history),
+        "trials": figures.trial_curves(history, [rung.epoch for rung in summary.rungs]),
+    }
+
+
+def _failures(history: History) -> dict[str, Any]:
+    failed = [trial.ended for trial in history.trials.values() if trial.state is TrialState.FAILED and trial.ended]
+    shown = [(f"Trial {end.trial}: {plain(end.reason)}", plain(end.error or "")) for end in failed[:_FAILURES]]
+    shown += [
+        (f"Retraining of {retrain.candidate}, seed {retrain.seed}", plain(retrain.failed.reason))
+        for retrain in history.retrains.values()
+        if retrain.failed
+    ]
+    return {"failures": shown, "more_failures": max(0, len(failed) - _FAILURES)}
+
+
+def _hparams(summary: Summary) -> list[tuple[str, str]]:
+    hparams = summary.winner.hparams if summary.winner else {}
+    return [(name, hparam_text(value)) for name, value in hparams.items()]

@@ -1,0 +1,90 @@
+"""The journal as a story: one readable line for each event."""
+
+from __future__ import annotations
+
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    PlanMade,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    RungDecided,
+    SearchEnded,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+    TrialRetried,
+    WinnerSelected,
+)
+from tuner.journal.store import Entry
+from tuner.results.summary import SPLITS
+from tuner.results.wording import duration, flatten, hparam_text, plain
+
+_DECISIONS = {"CONTINUE": "goes on from", "STOP": "stopped at", "COMPLETE": "reached the last"}
+
+
+def tell(entry: Entry) -> str:
+    """Return the event's line: the time worked on the run until then, and what happened."""
+    return f"{duration(entry.elapsed):>12}  {' '.join(plain(_tell(entry.event)).split())}"
+
+
+def _tell(event: Event) -> str:
+    match event:
+        case StudyStarted():
+            return f"the study began: space {event.config.get('space')}, data set {event.environment.get('dataset')}"
+        case DriverStarted():
+            return f"a driver began on {event.host}, commit {event.commit or 'unknown'}"
+        case PlanMade():
+            return "plan: " + ", ".join(f"{name} {value}" for name, value in flatten(event.plan))
+        case SearchEnded():
+            return f"the search ended: {event.reason}"
+        case WinnerSelected():
+            return f"trial {event.trial} won with dev accuracy {event.dev_accuracy:.4f} at epoch {event.epoch}"
+        case StudyEnded():
+            return "the study ended"
+        case RetrainEpochReported() | RetrainEnded() | RetrainFailed():
+            return f"retraining {event.candidate}, seed {event.seed}: {_tell_retraining(event)}"
+        case _:
+            return f"trial {event.trial} {_tell_trial(event)}"
+
+
+def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialRetried | TrialEnded) -> str:
+    match event:
+        case TrialProposed():
+            hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
+            return f"proposed ({event.origin.value}): {hparams}"
+        case EpochReported():
+            return _tell_epoch(event) + f" on {event.worker}"
+        case RungDecided():
+            return f"{_DECISIONS.get(event.action, event.action)} rung {event.epoch}: {event.reason}"
+        case TrialRetried():
+            return f"lost its worker and is taken up again: {_last_line(event.error)}"
+        case TrialEnded():
+            error = f"; {_last_line(event.error)}" if event.error else ""
+            return f"ended {event.state.value}: {event.reason}{error}"
+
+
+def _tell_retraining(event: RetrainEpochReported | RetrainEnded | RetrainFailed) -> str:
+    match event:
+        case RetrainEpochReported():
+            return _tell_epoch(event)
+        case RetrainEnded():
+            found = ", ".join(f"{split} {event.evaluations[split]['accuracy']:.4f}" for split in SPLITS)
+            return f"ended with the weights of epoch {event.best_epoch}: {found}"
+        case RetrainFailed():
+            return f"failed: {event.reason}"
+
+
+def _tell_epoch(event: EpochReported | RetrainEpochReported) -> str:
+    return (
+        f"epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}, loss {event.dev_loss:.4f}; "
+        f"train {event.train_accuracy:.4f}, {event.train_loss:.4f}; lr {event.lr:.3g}; {duration(event.seconds)}"
+    )
+
+
+def _last_line(text: str) -> str:
+    """Return a traceback's last line, the one that names the error."""
+    return text.strip().rpartition("\n")[2]

@@ -1,0 +1,152 @@
+"""The report as plain text, at most 100 columns wide."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from tuner.journal.history import History, TrialHistory
+from tuner.results.selection import KEEP_RULE, RULE
+from tuner.results.summary import Summary, summarize
+from tuner.results.wording import (
+    FINAL_HEADER,
+    FINAL_NOTES,
+    NOT_MEASURED,
+    RETRAIN_HEADER,
+    RUNG_HEADER,
+    accuracy_text,
+    command_to_repeat,
+    commits,
+    duration,
+    final_cells,
+    flatten,
+    hparam_text,
+    plain,
+    retrain_cells,
+    rung_cells,
+    state_counts,
+    time_line,
+    winner_line,
+)
+from tuner.search.trial import TrialState
+
+WIDTH = 100
+_BEST_TRIALS = 10
+_FAILURES = 5
+
+
+def text_report(history: History, name: str) -> str:
+    """Return the whole report of a run whose folder is called `name`; equal histories give equal texts."""
+    summary = summarize(history, name)
+    sections = {
+        f"Run {plain(name)}: {plain(summary.dataset)}": _overview(summary),
+        "Accuracy": final_table(summary),
+        "Winner": _winner(history, summary),
+        "Rungs": _rungs(summary),
+        "Best trials": _best_trials(history),
+        "Failures": _failures(history),
+        "Retraining": _retraining(history),
+        "Environment": _fields(flatten(history.environment)),
+        "Again": f"{_wrap(command_to_repeat(history, plain(name)))}\n{_wrap('commit: ' + plain(commits(history)))}",
+    }
+    blocks = (f"{title}\n{'=' * min(len(title), WIDTH)}\n{body}" for title, body in sections.items() if body)
+    return "\n\n".join(blocks) + "\n"
+
+
+def final_table(summary: Summary) -> str:
+    """Return the final table with its notes: reference, baseline and tuned, side by side."""
+    if not summary.is_measured:
+        return NOT_MEASURED
+    table = _table([FINAL_HEADER, *map(final_cells, summary.final)], left=2)
+    return "\n\n".join([table, *(_wrap(note) for note in FINAL_NOTES)])
+
+
+def _overview(summary: Summary) -> str:
+    return _fields(
+        [
+            ("status", summary.stage),
+            ("trials", state_counts(summary)),
+            ("epochs", f"{summary.epochs:,} in the search"),
+            ("time", time_line(summary)),
+        ]
+    )
+
+
+def _winner(history: History, summary: Summary) -> str:
+    lines = [_wrap(winner_line(history, summary)), _wrap(f"Rule: {RULE}")]
+    if summary.winner is None:
+        return lines[0]
+    hparams = _fields((name, hparam_text(value)) for name, value in summary.winner.hparams.items())
+    return "\n".join([*lines, "", hparams])
+
+
+def _rungs(summary: Summary) -> str:
+    return _table([RUNG_HEADER, *map(rung_cells, summary.rungs)]) if summary.rungs else ""
+
+
+def _best_trials(history: History) -> str:
+    ranked = sorted(
+        (trial for trial in history.trials.values() if trial.best and trial.state is not TrialState.FAILED),
+        key=lambda trial: (-trial.best.dev_accuracy if trial.best else 0.0, trial.number),
+    )
+    rows = [_trial_cells(trial) for trial in ranked[:_BEST_TRIALS]]
+    header = ("trial", "state", "origin", "epochs", "best dev", "at epoch", "time")
+    return _table([header, *rows]) if rows else ""
+
+
+def _trial_cells(trial: TrialHistory) -> tuple[str, ...]:
+    assert trial.best is not None
+    return (
+        str(trial.number),
+        trial.state.value,
+        trial.proposed.origin.value,
+        str(len(trial.epochs)),
+        accuracy_text(trial.best.dev_accuracy),
+        str(trial.best.epoch),
+        duration(trial.seconds),
+    )
+
+
+def _failures(history: History) -> str:
+    failed = [trial.ended for trial in history.trials.values() if trial.state is TrialState.FAILED and trial.ended]
+    lines = [_wrap(f"trial {end.trial}: {plain(end.reason)}") for end in failed[:_FAILURES]]
+    if len(failed) > _FAILURES:
+        lines.append(f"and {len(failed) - _FAILURES} more: trials.parquet holds every trace")
+    lines += [
+        _wrap(f"retraining of {retrain.candidate}, seed {retrain.seed}: {plain(retrain.failed.reason)}")
+        for retrain in history.retrains.values()
+        if retrain.failed
+    ]
+    return "\n".join(lines)
+
+
+def _retraining(history: History) -> str:
+    rows = [retrain_cells(retrain) for retrain in history.retrains.values()]
+    return f"{_table([RETRAIN_HEADER, *rows])}\n\n{_wrap(KEEP_RULE)}" if rows else ""
+
+
+def _table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return the rows, the first a header, in aligned columns; the first `left` columns flush left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = (
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def _fields(pairs: Sequence[tuple[str, str]] | Iterator[tuple[str, str]]) -> str:
+    """Return one "name  value" a line, long values wrapped below themselves."""
+    known = [(plain(name), " ".join(plain(value).split())) for name, value in pairs]
+    indent = min(max((len(name) for name, _ in known), default=0), WIDTH // 2) + 2
+    return "\n".join(
+        textwrap.fill(value, WIDTH, initial_indent=f"{name:<{indent}}", subsequent_indent=" " * indent) or name
+        for name, value in known
+    )
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), WIDTH)
