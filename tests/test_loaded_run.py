@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuner.errors import JournalError, StorageError
+from tuner.files import write_json
+from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
+from tuner.journal.store import JournalWriter
+from tuner.loaded_run import load_run
+from tuner.models import get_model
+from tuner.paths import RunPaths
+from tuner.report import report
+from tuner.search.trial import Origin
+from tuner.training.checkpoints import save_model
+
+NARROW = {name: 8 for name in get_model("cnn").defaults or {} if name.endswith("_width")}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> RunPaths:
+    """A run with two trials, one of which has the conditional hyperparameters, reported on."""
+    paths = RunPaths(tmp_path / "study")
+    config = {"space": "cnn", "data": {"dataset": "digits"}}
+    with JournalWriter(paths.journal) as journal:
+        journal.append(
+            StudyStarted(config, {"dataset": "digits"}),
+            TrialProposed(0, {}, {}, {"lr": 0.1, "layers": 3, "flip": True}, Origin.START, 5),
+            TrialProposed(1, {}, {}, {"lr": 0.2}, Origin.RANDOM, 6),
+            EpochReported(0, 1, 0.5, 0.8, 0.4, 0.9, 0.01, 2.0, "desk:1"),
+        )
+    write_json(paths.config, config)
+    report(paths.root)
+    return paths
+
+
+def add_best(paths: RunPaths) -> None:
+    torch.manual_seed(0)
+    save_model(get_model("cnn").build(NARROW), paths.best_model, {})
+    description = {"model": "cnn", "space": "cnn", "dataset": "digits", "class_names": ["0"], "mean": 0.1, "std": 0.2}
+    paths.best_hparams.write_text(json.dumps(description | {"hparams": NARROW}))
+
+
+def test_the_frames_keep_their_types_where_values_are_missing(paths: RunPaths) -> None:
+    trials = load_run(paths.root).trials
+    assert trials.dtypes.astype(str)[["trial", "hp_lr", "hp_layers", "hp_flip", "best_epoch"]].tolist() == [
+        "Int64",
+        "Float64",
+        "Int64",
+        "boolean",
+        "Int64",
+    ]
+    assert trials["hp_layers"].isna().tolist() == [False, True]
+    assert trials["hp_flip"].dropna().tolist() == [True]
+
+
+def test_all_tables_and_the_configuration_are_there(paths: RunPaths) -> None:
+    run = load_run(str(paths.root))
+    assert run.epochs["dev_accuracy"].tolist() == [0.9]
+    assert list(run.final.columns) == ["candidate", "seed", "split", "accuracy", "loss", "n", "best_epoch"]
+    assert run.final.empty
+    assert run.retrain_epochs.empty
+    assert run.config["space"] == "cnn"
+
+
+def test_hyperparameters_and_model_come_from_best(paths: RunPaths) -> None:
+    run = load_run(paths.root)
+    with pytest.raises(StorageError, match="holds no retrained model"):
+        _ = run.hparams
+    add_best(paths)
+    assert run.hparams == NARROW
+    model = run.model()
+    assert not model.training
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_tables_need_no_torch(paths: RunPaths) -> None:
+    code = f"""
+import sys
+from tuner.loaded_run import load_run
+load_run({str(paths.root)!r}).trials
+assert not {{"torch", "ray"}} & set(sys.modules), "imported"
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="is not the folder of a run"):
+        load_run(tmp_path)
+
+
+def test_a_missing_or_damaged_table_says_how_to_get_it(paths: RunPaths) -> None:
+    paths.final.unlink()
+    paths.epochs.write_bytes(paths.epochs.read_bytes()[:50])
+    run = load_run(paths.root)
+    with pytest.raises(StorageError, match=r"final\.parquet is missing: write it with python -m tuner\.report"):
+        _ = run.final
+    with pytest.raises(StorageError, match=r"epochs\.parquet is damaged"):
+        _ = run.epochs

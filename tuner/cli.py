@@ -1,0 +1,136 @@
+"""What every command shares: arguments from a dataclass, and a user's error as one line and exit code 2."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+from tyro import _errors as tyro_errors
+
+from tuner.errors import ConfigError, TunerError
+
+T = TypeVar("T")
+
+EXIT_BAD_INPUT = 2
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "STR": "text", "PATH": "a path", "{None}": "None"}
+"""tyro's names for what a value may be, in words."""
+
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
+_FLAG_IN_HELP = re.compile(r"(?:^|[│\s] )(--[a-z][\w.-]*)", re.MULTILINE)
+"""A flag at the left of a box, with or without its line; one in a sentence follows a word and one space."""
+
+
+def main(run: Callable[[], int | None]) -> NoReturn:
+    """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError."""
+    try:
+        code = run() or 0
+        sys.stdout.flush()
+    except TunerError as error:
+        print(f"error: {_one_line(str(error))}", file=sys.stderr)
+        code = EXIT_BAD_INPUT
+    except BrokenPipeError:
+        # The reader (`| head`) has left. Python would complain once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def parse(
+    cls: type[T],
+    args: Sequence[str] | None = None,
+    *,
+    prog: str,
+    description: str | None = None,
+    default: T | None = None,
+    config: Sequence[Any] = (),
+) -> T:
+    """Return a `cls` (a dataclass) read from `args`, by default the command line's; `--help` exits with 0.
+
+    Flags that are absent come from `default`, else from the dataclass. `config` holds tyro's markers.
+    Raises ConfigError in one sentence, where tyro alone would draw a box, for an unknown flag, an
+    impossible value or a missing one.
+    """
+    given = list(sys.argv[1:] if args is None else args)
+    options: dict[str, Any] = {"prog": prog, "description": description, "config": tuple(config)}
+    if default is not None:
+        options["default"] = default
+
+    def refuse(event: tyro_errors.ParseErrorEvent) -> None:
+        sentence = _explain(event, given, lambda: _flags(cls, options))
+        if sentence is not None:
+            raise ConfigError(sentence)
+
+    # tyro calls this hook just before it would print its box; of an event unknown to us the box stays.
+    with tyro_errors.on_parse_error(refuse):
+        parsed: T = tyro.cli(cls, args=given, **options)
+    return parsed
+
+
+def _explain(event: tyro_errors.ParseErrorEvent, given: list[str], flags: Callable[[], list[str]]) -> str | None:
+    """Return the sentence for what tyro refused; None for an event we do not know."""
+    if isinstance(event, tyro_errors.UnrecognizedArgs):
+        return _explain_unknown(event.tokens[0], event.prog, flags())
+    if isinstance(event, tyro_errors.InvalidChoice):
+        name = event.argument.display_name()
+        return f"{name} is {event.value!r}, but must be one of: {', '.join(event.choices)}."
+    if isinstance(event, tyro_errors.BadValue) and event.reason == "too_few_values":
+        return f"{event.argument.display_name()} lacks a value; it must be {_kind(event.argument)}."
+    if isinstance(event, tyro_errors.MissingArgs):
+        names = ", ".join(missing.arg.display_name() for missing in event.missing_arguments)
+        return f"{event.prog} needs a value for: {names}."
+    if isinstance(event, tyro_errors.InstantiationFailure):
+        return _explain_failure(event, given)
+    return None
+
+
+def _explain_unknown(token: str, prog: str, flags: list[str]) -> str:
+    flag = token.partition("=")[0]
+    close = difflib.get_close_matches(flag, flags, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"available: {', '.join(flags)}."
+    return f"{flag!r} is not an argument of {prog}; {hint}"
+
+
+def _explain_failure(event: tyro_errors.InstantiationFailure, given: list[str]) -> str:
+    if event.argument is None:
+        return event.message
+    value = _value_of(event.argument.lowered.name_or_flags, given)
+    if value is None:
+        return f"{event.argument.display_name()} is impossible: {event.message}."
+    return f"{event.argument.display_name()} is {value!r}, but must be {_kind(event.argument)}."
+
+
+def _value_of(flags: Sequence[str], given: list[str]) -> str | None:
+    """Return what was given last for one of the flags; None for a positional argument."""
+    found = None
+    for position, token in enumerate(given):
+        name, equals, value = token.partition("=")
+        if name.replace("_", "-") in flags:
+            found = value if equals else " ".join(given[position + 1 : position + 2])
+    return found
+
+
+def _kind(argument: Any) -> str:
+    """Return in words what the argument's value may be: "INT" is "a whole number"."""
+    alternatives = str(argument.lowered.metavar).split("|")
+    named = [_KINDS.get(alternative, alternative) for alternative in alternatives]
+    return " or ".join(sorted(named, key="None".__eq__))
+
+
+def _flags(cls: type[Any], options: dict[str, Any]) -> list[str]:
+    """Return the command's flags, read from its help: tyro has no public list of them."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        tyro.cli(cls, args=["--help"], **options)
+    return _FLAG_IN_HELP.findall(_TERMINAL_CODES.sub("", text.getvalue()))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,245 @@
+"""What a user can decide about a study: frozen sections, their laws, and reading them from a file."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tuner.errors import ConfigError, unknown_name
+
+_STRICT = ConfigDict(extra="forbid")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train on."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    dataset: str = "auto"
+    """`fashion-mnist`, `digits`, or `auto`: Fashion-MNIST if it is there or can be downloaded, else digits."""
+    data_dir: Path | None = None
+    """Folder in torchvision's layout, never written to; else $TUNER_DATA_DIR, else the user's cache."""
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How to search."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    searcher: str = "tpe"
+    """Who proposes: `tpe` (Optuna) or `random`."""
+    scheduler: str = "asha"
+    """Who stops weak trials: `asha`, or `none` to train each to its end."""
+    trials: int | None = None
+    """At most this many trials; by default as many as the budget allows, 32 without a budget."""
+    max_epochs: int | None = None
+    """Epochs of a full training, in search and retraining alike; by default fitted to the budget, 27 without one."""
+    min_epochs: int = 1
+    """The first rung: epochs every trial gets before it can be stopped."""
+    reduction_factor: int = 3
+    """About one trial in this many goes on from each rung."""
+    startup_trials: int = 10
+    """Trials started before the searcher models the results."""
+    patience: int = 10
+    """A training ends after this many epochs without a better dev accuracy."""
+
+
+@dataclass(frozen=True)
+class ResourceConfig:
+    """Where it runs."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    workers: int | None = None
+    """Trials trained at the same time; by default as many as CPUs and GPUs allow."""
+    cpus_per_trial: int = 1
+    """CPUs, and torch threads, of one trial."""
+    gpus_per_trial: float = 0.0
+    """GPUs of one trial; a fraction shares one."""
+    max_failures: int = 2
+    """Times a trial is taken up again after its worker died."""
+    address: str | None = None
+    """Address of a running Ray cluster, or `auto`; by default this machine alone."""
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor computes with it."""
+
+
+@dataclass(frozen=True)
+class RetrainConfig:
+    """How the winner is retrained and measured."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    retrain_seeds: int = 2
+    """Times the winner is trained afresh, each with its own seed."""
+    baseline: bool = False
+    """Also retrain the space's first start configuration, untuned, by the same rules."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Everything a user can decide about a study."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    space: str = "cnn"
+    """A name in `search_spaces`, or the path of a `.py` file of your own."""
+    budget: str | None = None
+    """Time for everything, search and retraining: `90s`, `30m`, `2h`. Without one, the counts rule."""
+    seed: int = 0
+    """One worker and the same seed give the same study."""
+    name: str | None = None
+    """The run's name; by default the date, the time and the space."""
+    runs_dir: Path = Path("runs")
+    """The folder that holds the runs."""
+    data: DataConfig = field(default_factory=DataConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    resources: ResourceConfig = field(default_factory=ResourceConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The budget in seconds; raises ConfigError if it is not a time."""
+        return None if self.budget is None else parse_duration("--budget", self.budget)
+
+
+_SECTIONS: Mapping[str, type[DataConfig | SearchConfig | ResourceConfig | RetrainConfig]] = {
+    "data": DataConfig,
+    "search": SearchConfig,
+    "resources": ResourceConfig,
+    "retrain": RetrainConfig,
+}
+_ADAPTER = TypeAdapter(StudyConfig)
+
+
+def to_dict(config: StudyConfig) -> dict[str, Any]:
+    """Return the configuration as JSON-ready dictionaries."""
+    result: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
+    return result
+
+
+def from_dict(values: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return the configuration that `values` describe, strictly: unknown keys and wrong types are errors.
+
+    Raises:
+        ConfigError: naming `source`, the key, its value and what it must be.
+    """
+    try:
+        return _ADAPTER.validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{source}: {key} is {first['input']!r}: {first['msg']}.") from error
+
+
+def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return `base` with the (nested) `changes` applied; raises ConfigError as `from_dict` does."""
+    return from_dict(_merged(to_dict(base), changes), source)
+
+
+def without_replaced_budget(base: StudyConfig, changed: StudyConfig) -> StudyConfig:
+    """Return `changed` without the budget of `base` if numbers of trials or epochs were given in its place."""
+    counts_given = (base.search.trials, base.search.max_epochs) != (changed.search.trials, changed.search.max_epochs)
+    return replace(changed, budget=None) if counts_given and changed.budget == base.budget else changed
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values given by field name alone (`trials=64`) in their sections (`search: trials: 64`).
+
+    Raises:
+        ConfigError: if there is no such field.
+    """
+    sections = {inner.name: name for name, section in _SECTIONS.items() for inner in fields(section)}
+    top = {outer.name for outer in fields(StudyConfig)} - set(_SECTIONS)
+    result: dict[str, Any] = {}
+    for name, value in flat.items():
+        if name in top:
+            result[name] = value
+        elif name in sections:
+            result.setdefault(sections[name], {})[name] = value
+        else:
+            raise unknown_name("an argument of the study", name, [*top, *sections])
+    return result
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the content of a `.json`, `.toml` or `.yaml` configuration file.
+
+    Raises:
+        ConfigError: if it is missing, of another kind, or not what its suffix says.
+    """
+    readers: dict[str, Callable[[str], Any]] = {
+        ".json": json.loads,
+        ".toml": tomllib.loads,
+        ".yaml": yaml.safe_load,
+        ".yml": yaml.safe_load,
+    }
+    if path.suffix not in readers:
+        raise ConfigError(f"--config is {str(path)!r}, but must end in one of: {', '.join(readers)}.")
+    try:
+        values = readers[path.suffix](path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config is {str(path)!r}, which cannot be read: {error.strerror}.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"--config is {str(path)!r}, which is not valid {path.suffix[1:]}: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"--config is {str(path)!r}, but must hold a mapping of names to values.")
+    return values
+
+
+def check(config: StudyConfig) -> None:
+    """Raise ConfigError if a value breaks its law; names are checked where they are registered."""
+    search, resources, retrain = config.search, config.resources, config.retrain
+    laws: list[tuple[str, float | None, float]] = [
+        ("--trials", search.trials, 1),
+        ("--max-epochs", search.max_epochs, 1),
+        ("--min-epochs", search.min_epochs, 1),
+        ("--reduction-factor", search.reduction_factor, 2),
+        ("--startup-trials", search.startup_trials, 0),
+        ("--patience", search.patience, 1),
+        ("--workers", resources.workers, 1),
+        ("--cpus-per-trial", resources.cpus_per_trial, 1),
+        ("--gpus-per-trial", resources.gpus_per_trial, 0),
+        ("--max-failures", resources.max_failures, 0),
+        ("--retrain-seeds", retrain.retrain_seeds, 1),
+        ("--seed", config.seed, 0),
+    ]
+    for argument, value, least in laws:
+        if value is not None and not value >= least:
+            raise ConfigError(f"{argument} is {value}, but must be at least {least:g}.")
+    if search.max_epochs is not None and search.max_epochs < search.min_epochs:
+        raise ConfigError(
+            f"--max-epochs is {search.max_epochs}, but must be at least --min-epochs, which is {search.min_epochs}."
+        )
+    if config.budget_seconds is not None and config.budget_seconds <= 0:
+        raise ConfigError(f"--budget is {config.budget!r}, but must be more than 0.")
+    if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
+        raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")
+
+
+def parse_duration(argument: str, text: str) -> float:
+    """Return the seconds of a duration such as `90s`, `30m`, `1.5h` or `1h30m`; raises ConfigError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ConfigError(f"{argument} is {text!r}, but must be a time such as 90s, 30m, 2h or 1h30m.")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        merged[key] = _merged(base[key], value) if nested else value
+    return merged

@@ -1,0 +1,99 @@
+"""A run's results in Python: tables as pandas frames, the configuration, the retrained model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tuner.errors import JournalError, StorageError
+from tuner.paths import RunPaths
+from tuner.results.best import read_description
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """The results of a run, finished or not; the tables are read when they are first asked for.
+
+    The frames have pandas' nullable types (Int64, Float64, boolean, string): a hyperparameter that only some trials
+    have stays an integer or a boolean and is missing, as in the file, where NumPy's types would make it a float or
+    an object.
+    """
+
+    path: Path
+    """The run's folder."""
+    config: dict[str, Any]
+    """The resolved configuration."""
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial."""
+        return self._table(self._paths.trials)
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per (trial, epoch)."""
+        return self._table(self._paths.epochs)
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        """One row per (candidate, seed, split)."""
+        return self._table(self._paths.final)
+
+    @cached_property
+    def retrain_epochs(self) -> pd.DataFrame:
+        """One row per (candidate, seed, epoch)."""
+        return self._table(self._paths.retrain_epochs)
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """The winner's hyperparameters; raises StorageError if there is no retrained winner."""
+        return read_description(self._paths).hparams
+
+    def model(self, space: str | None = None) -> nn.Module:
+        """Return the retrained winner in evaluation mode: images [n, 1, 28, 28], normalised, to logits.
+
+        `space` is needed only for a model that a search space brought, if its file is elsewhere now; that file is
+        run. Raises TunerError as `tuner.predict.load_model` does.
+        """
+        # Only here: who reads tables need not wait for torch.
+        from tuner.predict import load_model
+
+        return load_model(self._paths, space)
+
+    @property
+    def _paths(self) -> RunPaths:
+        return RunPaths(self.path)
+
+    def _table(self, path: Path) -> pd.DataFrame:
+        if not path.is_file():
+            raise StorageError(f"{path} is missing: write it with python -m tuner.report {self.path}.")
+        try:
+            return pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
+        except (ValueError, OSError) as error:
+            raise StorageError(f"{path} is damaged: write it again with python -m tuner.report {self.path}.") from error
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """Return the results of the run in folder `path`; raises JournalError if it is not the folder of a run."""
+    root = Path(path)
+    if not RunPaths(root).journal.is_dir():
+        raise JournalError(f"{root} is not the folder of a run: it holds no journal.")
+    return LoadedRun(root, _read_config(RunPaths(root).config))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise StorageError(f"{path} is damaged: it must hold an object.")
+    return values

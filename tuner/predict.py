@@ -1,0 +1,176 @@
+"""The command `python -m tuner.predict RUN IMAGE...`: a run's best model, read back and asked about images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import nn
+from tyro.conf import Positional
+
+from tuner.cli import main, parse
+from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
+from tuner.models import ModelSpec, available_models, get_model
+from tuner.paths import RunPaths
+from tuner.results.best import BestDescription, read_description
+from tuner.search.space import load_space
+from tuner.training.checkpoints import load_weights
+
+SIDE = 28
+"""Height and width of the images the models know, in pixels."""
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """What to classify, and with which run's model."""
+
+    run: Positional[Path]
+    """The run's folder."""
+    images: Positional[tuple[Path, ...]]
+    """Image files of any size and format that Pillow reads."""
+    invert: bool = False
+    """The images are dark on light; the models know light on dark."""
+    space: str | None = None
+    """For a model of a search space's own: that space's file, if it is elsewhere now. It is run as code."""
+    json: bool = False
+    """Print one JSON document with every class's probability."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model makes of one image."""
+
+    class_name: str
+    probability: float
+    probabilities: Mapping[str, float]
+    """By class name, in the order of the classes."""
+
+
+def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
+    """Return the retrained model of `best/` in evaluation mode, on the CPU.
+
+    A registered model is built by our own code. One that a search space brought needs that space's file, which is
+    run: `space`, or the path in `best/hparams.json` unless it lies in the run's folder, for a results folder
+    from a stranger runs no code. Raises TunerError if `best/` is incomplete or damaged, or its weights are another
+    model's.
+    """
+    description = read_description(paths)
+    spec = _model_of(paths, description, space)
+    weights = load_weights(paths.best_model)
+    try:
+        model = spec.build(description.hparams)
+        model.load_state_dict(weights)
+    except TunerError:
+        raise
+    except Exception as error:  # A space's model is foreign code: it may raise anything.
+        reason = " ".join(str(error).split())
+        raise StorageError(f"{paths.best_model} does not fit the model of {paths.best_hparams}: {reason}") from error
+    return model.eval()
+
+
+def read_image(path: Path, invert: bool) -> NDArray[np.uint8]:
+    """Return an image as uint8 [28, 28], light on dark, its proportions kept; raises DataError if it is none."""
+    background = 255 if invert else 0
+    try:
+        with Image.open(path) as opened:
+            grey = _to_grey(ImageOps.exif_transpose(opened), background)
+        fitted = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.LANCZOS, color=background)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else getattr(error, "strerror", None)
+        raise DataError(f"{path} cannot be read as an image: {reason or error}.") from error
+    return np.asarray(ImageOps.invert(fitted) if invert else fitted, dtype=np.uint8)
+
+
+def predict(model: nn.Module, description: BestDescription, images: NDArray[np.uint8]) -> list[Prediction]:
+    """Return what the model makes of uint8 images [n, 28, 28].
+
+    Raises StorageError if the model does not tell as many classes apart as the description names.
+    """
+    scaled = torch.from_numpy(images).unsqueeze(1).float() / 255
+    normalised = (scaled - description.mean) / description.std
+    with torch.inference_mode():
+        logits = torch.cat([model(batch).float() for batch in torch.split(normalised, _BATCH)])
+    names = description.class_names
+    if logits.shape != (len(images), len(names)):
+        raise StorageError(f"class_names of hparams.json has {len(names)} classes, but the model {logits.shape[-1]}.")
+    return [_prediction(names, row) for row in logits.softmax(1).tolist()]
+
+
+def run(args: Sequence[str] | None = None) -> None:
+    """Print the class and its probability for each image."""
+    config = parse(PredictConfig, args, prog="python -m tuner.predict", description=__doc__)
+    if not config.images:
+        raise ConfigError("IMAGES is empty, but must name at least one image file.")
+    paths = RunPaths(config.run)
+    description = read_description(paths)
+    images = np.stack([read_image(path, config.invert) for path in config.images])
+    found = predict(load_model(paths, config.space), description, images)
+    named = list(zip(map(str, config.images), found, strict=True))
+    print(_to_json(named) if config.json else _to_text(named))
+
+
+def _model_of(paths: RunPaths, description: BestDescription, space: str | None) -> ModelSpec:
+    name = description.space if space is None else space
+    if not name.endswith(".py") and description.model in available_models():
+        return get_model(description.model)
+    if space is None and _lies_in(paths.root, Path(name)):
+        raise SpaceError(
+            f"the model of {paths.root} is code in the run's own folder, {name}, and is not run unasked: "
+            f"if you trust it, give it as --space (in Python: model(space=...))."
+        )
+    return get_model(load_space(name).model)
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    return path.absolute().is_relative_to(folder.absolute()) or path.resolve().is_relative_to(folder.resolve())
+
+
+def _to_grey(image: Image.Image, background: int) -> Image.Image:
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (background, background, background, 255))
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("L")
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16 bits at 255, not scale them.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("L")
+
+
+def _prediction(names: list[str], probabilities: list[float]) -> Prediction:
+    by_class = dict(zip(names, probabilities, strict=True))
+    best = max(range(len(names)), key=probabilities.__getitem__)
+    return Prediction(names[best], probabilities[best], by_class)
+
+
+def _to_text(named: Sequence[tuple[str, Prediction]]) -> str:
+    paths = max(len(path) for path, _ in named)
+    classes = max(len(found.class_name) for _, found in named)
+    return "\n".join(
+        f"{path:<{paths}}  {found.class_name:<{classes}}  {found.probability:.4f}" for path, found in named
+    )
+
+
+def _to_json(named: Sequence[tuple[str, Prediction]]) -> str:
+    return json.dumps(
+        [
+            {
+                "image": path,
+                "class": found.class_name,
+                "probability": found.probability,
+                "probabilities": found.probabilities,
+            }
+            for path, found in named
+        ],
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,92 @@
+"""The command: configuration -> search -> select -> retrain -> report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from tuner import cli, config
+from tuner.config import StudyConfig
+from tuner.errors import ConfigError
+from tuner.paths import RunPaths
+from tuner.presets import PRESETS, preset
+
+_PROG = "python -m tuner.run"
+_PRESET_HELP = "Where to start from. " + " ".join(f"`{name}`: {make.__doc__}" for name, make in PRESETS.items())
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Find the best configuration for a model, retrain it, and report it on train, dev and test.
+
+    Values come from the preset, then from --config, then from the flags given here.
+    """
+
+    study: tyro.conf.OmitArgPrefixes[StudyConfig]
+    preset: Annotated[str, tyro.conf.arg(help=_PRESET_HELP)] = "default"
+    config: Path | None = None
+    """A .json, .toml or .yaml file with some of the values; the `config.json` of an earlier run is one."""
+    resume: Path | None = None
+    """Go on with the run in this folder, as it was configured; takes no other argument."""
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Return the command line's meaning: preset < --config < flags.
+
+    A number of trials or epochs given without a budget replaces the preset's budget.
+
+    Raises:
+        ConfigError: for anything unknown or impossible.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset", nargs="?", default="default")
+    early.add_argument("--config", nargs="?", type=Path)
+    known, _ = early.parse_known_args(argv)
+    base = preset(known.preset or "default")
+    if known.config is not None:
+        merged = config.merge(base, config.read_file(known.config), str(known.config))
+        base = config.without_replaced_budget(base, merged)
+    default = Arguments(study=base, preset=known.preset or "default", config=known.config)
+    arguments = cli.parse(Arguments, argv, prog=_PROG, default=default, config=(tyro.conf.OmitSubcommandPrefixes,))
+    study = config.without_replaced_budget(base, arguments.study)
+    if arguments.resume is not None and dataclasses.replace(arguments, resume=None) != default:
+        raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
+    config.check(study)
+    return dataclasses.replace(arguments, study=study)
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    # Ray and torch take seconds to import; a wrong argument should not wait for them.
+    from tuner import job
+
+    console = Console()
+    try:
+        if arguments.resume is not None:
+            paths = job.resume(arguments.resume, console)
+        else:
+            paths = job.run_new(arguments.study, console)
+    except KeyboardInterrupt:
+        print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
+        return 130
+    _show_results(paths, console)
+    return 0
+
+
+def _show_results(paths: RunPaths, console: Console) -> None:
+    console.print(paths.report_text.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+    shown = paths.root.relative_to(Path.cwd()) if paths.root.is_relative_to(Path.cwd()) else paths.root
+    console.print(f"Everything is in {shown}: open report.html, or read trials.parquet.", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    cli.main(run)

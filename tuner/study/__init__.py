@@ -1,0 +1,1 @@
+"""The body: Ray runs the trials, the journal records them, the search decides."""

@@ -1,0 +1,226 @@
+"""The driver's part of a search: first write down what happened, then let the search act on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tuner.errors import SpaceError, TunerError
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RungDecided,
+    SearchEnded,
+    TrialEnded,
+    TrialProposed,
+    TrialRetried,
+)
+from tuner.journal.history import TrialHistory
+from tuner.journal.store import Entry
+from tuner.search.scheduler import Action
+from tuner.search.search import Search
+from tuner.search.seeds import derive_seed
+from tuner.search.trial import Proposal, TrialState
+from tuner.study.clock import BudgetClock
+
+Record = Callable[..., None]
+"""Takes events; when it returns they are on the disk."""
+
+_TRIAL_STREAM = 1
+_HOPELESS_FAILURES = 3
+"""If this many trials failed and none ever reported, the fault is not the configurations'."""
+
+
+class Conductor:
+    """Gives out trials and takes their results, journal first; constant work for each.
+
+    Results of one trial arrive in the order of its epochs. An epoch that arrives again (a trial taken up from a
+    checkpoint reports what it holds) is ignored.
+    """
+
+    def __init__(self, search: Search, record: Record, clock: BudgetClock, *, workers: int, seed: int) -> None:
+        """Conduct `search`, with at most `workers` trials at a time, writing with `record`."""
+        self._search = search
+        self._record = record
+        self._clock = clock
+        self._workers = workers
+        self._seed = seed
+        self._trials: dict[int, TrialHistory] = {}
+        """The RUNNING trials."""
+        self._orphans: list[int] = []
+        """RUNNING trials of an earlier driver, to be given out again."""
+        self._best = -1.0
+        self._first_rung_seconds = 0.0
+        self._failed = 0
+        self._exhausted = False
+        self._stop_reason: str | None = None
+        self.fatal: TunerError | None = None
+        """What made going on impossible; the run can be resumed."""
+
+    # What the search asks of Ray.
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether all trials must end now."""
+        if self._stop_reason is None and self._clock.search_seconds_left <= 0:
+            self.stop("the time for the search is over")
+        return self._stop_reason is not None or self.fatal is not None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no further trial will be given out."""
+        return self._exhausted and not self._orphans
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of a full training."""
+        return self._search.levels[-1]
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The trials that have not ended."""
+        return tuple(self._trials)
+
+    def stop(self, reason: str) -> None:
+        """End the search: running trials end PRUNED with this reason, none begins."""
+        self._stop_reason = self._stop_reason or reason
+
+    def next_trial(self) -> TrialProposed | None:
+        """Return a trial to run: one an earlier driver left, else a new one; None if none is to begin now."""
+        if self._orphans:
+            return self._trials[self._orphans.pop(0)].proposed
+        if self.is_stopping or self._exhausted or len(self._trials) >= self._workers:
+            return None
+        # A trial that cannot reach the first rung in the time left could not change the result.
+        proposal = self._search.propose() if self._clock.search_seconds_left > self._first_rung_seconds else None
+        if proposal is None:
+            self._exhausted = True
+            return None
+        return self._begin(proposal)
+
+    # What Ray reports.
+
+    def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> bool:
+        """Take an epoch's report (the fields of `EpochReport`); return whether the trial goes on."""
+        known = self._trials.get(trial)
+        if known is None:
+            return False
+        event = EpochReported(trial=trial, worker=worker, **report)
+        consequences: list[Event] = []
+        if event.epoch not in known.epochs:
+            self._record(event)
+            consequences = self._consequences(known, event)
+        if trial in self._trials and finished:
+            consequences.append(self._complete(known))
+        elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
+            consequences.append(self._end(trial, TrialState.PRUNED, "its retraining would not fit into the time left"))
+        if consequences:
+            self._record(*consequences)
+        return trial in self._trials
+
+    def fail(self, trial: int, reason: str, error: str | None = None) -> None:
+        """Take the end of a trial by its own fault; `error` is the worker's traceback."""
+        if trial not in self._trials:
+            return
+        self._record(self._end(trial, TrialState.FAILED, reason, error))
+        self._failed += 1
+        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
+            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
+
+    def retry(self, trial: int, error: str) -> None:
+        """Take the death of a trial's worker; Ray takes the trial up again."""
+        self._record(TrialRetried(trial, error))
+
+    def finish(self) -> None:
+        """End the search: whatever still runs is PRUNED."""
+        reason = self._stop_reason or "all trials have ended"
+        for trial in tuple(self._trials):
+            self._record(self._end(trial, TrialState.PRUNED, reason))
+        self._record(SearchEnded(reason))
+
+    # Resume.
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Replay an earlier driver's events; trials it left RUNNING are given out again."""
+        unwritten: dict[int, list[Event]] = {}
+        for entry in entries:
+            match entry.event:
+                case TrialProposed() as event:
+                    self._search.restore(event.proposal())
+                    self._trials[event.trial] = TrialHistory(event)
+                case EpochReported() as event:
+                    unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
+                case RungDecided() as event:
+                    _cross_off(unwritten, event)
+                case TrialEnded() as event:
+                    _cross_off(unwritten, event)
+                    self._restore_end(event)
+        # A driver may die between writing a result and writing what followed from it.
+        for events in unwritten.values():
+            if events:
+                self._record(*events)
+        self._orphans = sorted(self._trials)
+
+    def _restore_end(self, event: TrialEnded) -> None:
+        if event.trial in self._trials:
+            self._search.end(event.trial, event.state)
+            del self._trials[event.trial]
+        self._failed += event.state is TrialState.FAILED
+
+    def _begin(self, proposal: Proposal) -> TrialProposed:
+        seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
+        event = TrialProposed(
+            proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
+        )
+        _check_json(event)
+        self._record(event)
+        self._trials[event.trial] = TrialHistory(event)
+        return event
+
+    def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
+        """Let the search act on a result and return the events that follow from it."""
+        trial.epochs[event.epoch] = event
+        self._note_cost(event)
+        decision = self._search.report(event.trial, event.epoch, event.dev_accuracy)
+        events: list[Event] = []
+        if decision.reason:
+            events.append(RungDecided(event.trial, event.epoch, decision.action.value, decision.reason))
+        if decision.action is not Action.CONTINUE:
+            state = TrialState.COMPLETE if decision.action is Action.COMPLETE else TrialState.PRUNED
+            events.append(TrialEnded(event.trial, state, decision.reason))
+            del self._trials[event.trial]
+        return events
+
+    def _complete(self, trial: TrialHistory) -> TrialEnded:
+        """End a trial that stopped making progress."""
+        best = trial.best
+        assert best is not None, trial.number
+        return self._end(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+
+    def _end(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> TrialEnded:
+        """End a trial for a reason other than the scheduler's; the caller records it."""
+        self._search.end(trial, state)
+        del self._trials[trial]
+        return TrialEnded(trial, state, reason, error)
+
+    def _note_cost(self, event: EpochReported) -> None:
+        if event.epoch == self._search.levels[0]:
+            self._first_rung_seconds = event.seconds * event.epoch
+        if event.dev_accuracy > self._best:
+            self._best = event.dev_accuracy
+            self._clock.incumbent_changed(event.seconds)
+
+
+def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:
+    expected = unwritten.get(written.trial, [])
+    unwritten[written.trial] = [event for event in expected if type(event) is not type(written)]
+
+
+def _check_json(event: TrialProposed) -> None:
+    try:
+        json.dumps(event.hparams)
+    except TypeError as error:
+        raise SpaceError(
+            f"a hyperparameter cannot be written as JSON: {error}; use numbers, strings, booleans and lists."
+        ) from error

@@ -1,0 +1,127 @@
+"""Starting Ray quietly and safely, and asking it what there is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from tuner.config import ResourceConfig
+from tuner.errors import ResourceError
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # A failed trial's result has a reason in place of a metric.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "0",
+    # Ray's own record of the experiment is not ours; write it rarely.
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+}
+"""Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
+
+
+@contextmanager
+def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster at `address`, and leave it at the end.
+
+    A local Ray listens on the loopback interface and wants a token, made anew for every session and never written down.
+    What Ray logs goes to the file `log`.
+
+    Raises:
+        ResourceError: if there is no cluster at `address`.
+    """
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    _log_to_file(log)
+    if ray.is_initialized():  # a notebook's own session is used, and left as it is
+        yield
+        return
+    with _connected(resources.address):
+        yield
+
+
+def workers_available(resources: ResourceConfig) -> int:
+    """Return how many trials can train at the same time.
+
+    Raises:
+        ResourceError: if not even one can, or fewer than `--workers`; with the numbers.
+    """
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in known if node["Alive"]]
+    # A trial runs on one node, so nodes are counted one by one.
+    fitting = sum(_fitting(node, resources) for node in nodes)
+    cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
+    gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+    if fitting == 0:
+        raise ResourceError(
+            f"--cpus-per-trial is {resources.cpus_per_trial} and --gpus-per-trial "
+            f"{resources.gpus_per_trial:g}, but the largest machine has {cpus:g} CPUs and {gpus:g} GPUs."
+        )
+    if resources.workers is not None and resources.workers > fitting:
+        raise ResourceError(
+            f"--workers is {resources.workers}, but with {resources.cpus_per_trial} CPUs and "
+            f"{resources.gpus_per_trial:g} GPUs per trial only {fitting} fit at the same time."
+        )
+    return resources.workers or fitting
+
+
+def _fitting(node: dict[str, float], resources: ResourceConfig) -> int:
+    fits = int(node.get("CPU", 0.0) // resources.cpus_per_trial)
+    if resources.gpus_per_trial > 0:
+        fits = min(fits, int(node.get("GPU", 0.0) / resources.gpus_per_trial + 1e-9))
+    return fits
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    # Ray turns token authentication on for a local cluster of its own accord, unless $RAY_AUTH_MODE says otherwise. It
+    # reads that variable when it is imported, so here it is too late to set; what we add is a token that is never
+    # written to the user's home.
+    token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if address is None and not _token_is_given() else {}
+    os.environ.update(token)
+    try:
+        _init(address)
+        yield
+    finally:
+        ray.shutdown()
+        for name in token:
+            del os.environ[name]
+
+
+def _token_is_given() -> bool:
+    return "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+
+
+def _init(address: str | None) -> None:
+    local: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(local if address is None else {}),
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        where = "this machine" if address is None else f"--address {address!r}"
+        raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
+
+
+def _log_to_file(log: Path) -> None:
+    handler = logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    for name in ("ray", "py.warnings"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+    logging.captureWarnings(True)

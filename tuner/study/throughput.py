@@ -1,0 +1,48 @@
+"""How fast this machine trains, measured before the plan is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from tuner.config import ResourceConfig
+from tuner.data.splits import SearchSplits, Split
+from tuner.study.worker import Assignment, Job, Worker
+
+_SAMPLE_IMAGES = 1280
+_MOST_MEASURED = 8
+"""Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
+
+
+def seconds_per_epoch(
+    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig
+) -> float:
+    """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side."""
+    measure = ray.remote(_measure).options(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)
+    seconds: list[float] = ray.get([measure.remote(job, dict(hparams)) for _ in range(min(workers, _MOST_MEASURED))])
+    return sum(seconds) / len(seconds)
+
+
+def _measure(job: Job, hparams: dict[str, Any]) -> float:
+    """Return the seconds of a full epoch, from a warm epoch on a sample."""
+    share = min(1.0, _SAMPLE_IMAGES / len(job.splits.train))
+    sample = dataclasses.replace(job, splits=_sample(job.splits, share))
+    with tempfile.TemporaryDirectory() as folder:
+        worker = Worker(sample)
+        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=Path(folder)))
+        worker.next_report()
+        return worker.next_report().seconds / share
+
+
+def _sample(splits: SearchSplits, share: float) -> SearchSplits:
+    return dataclasses.replace(splits, train=_first(splits.train, share), dev=_first(splits.dev, share))
+
+
+def _first(split: Split, share: float) -> Split:
+    n = max(2, round(len(split) * share))
+    return Split(split.images[:n], split.labels[:n])

@@ -1,0 +1,104 @@
+"""What happens in a worker process: one training after another, an epoch at a time, resumable at each."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuner.data.splits import SearchSplits
+from tuner.models import ModelSpec
+from tuner.study.checkpoint_store import CheckpointStore
+from tuner.training.fit import EpochReport, Training
+from tuner.training.initialise import build_seeded
+from tuner.training.precision import resolve
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trainings of a study share; travels through Ray's object store once."""
+
+    splits: SearchSplits
+    """Train and dev images; the test set never comes here."""
+    model: ModelSpec
+    patience: int
+    precision: str
+    threads: int
+    """torch threads of one training."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One training to do."""
+
+    hparams: Mapping[str, Any]
+    seed: int
+    max_epochs: int
+    checkpoints: Path
+    """The training's own folder; what it holds already is where the training goes on from."""
+    keep_best: bool = False
+    """Whether the weights of the best dev epoch are wanted."""
+
+
+class Worker:
+    """Trains what it is assigned; a process may do many trainings, so it imports torch and maps the data once."""
+
+    def __init__(self, job: Job) -> None:
+        """Take the job's shared part."""
+        torch.set_num_threads(job.threads)
+        self.job = job
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = resolve(job.precision, self.device)
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        """Host and process, for the tables."""
+
+    def begin(self, assignment: Assignment) -> None:
+        """Set up a training, from its newest good checkpoint if it has one.
+
+        The epochs in the checkpoint are reported again: whoever listens knows which of them it has heard of, and the
+        worker need not.
+        """
+        self._store = CheckpointStore(assignment.checkpoints)
+        self.training = self._new_training(assignment)
+        if not self._store.load_newest(self.training):
+            self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        self._reported = 0
+        self._known: Iterator[EpochReport] = iter(tuple(self.training.reports))
+
+    def next_report(self) -> EpochReport:
+        """Return the next epoch's report, trained now or known from the checkpoint.
+
+        Raises:
+            NonFiniteLossError: if the training diverged.
+            StorageError: if the checkpoint cannot be written.
+        """
+        report = next(self._known, None)
+        if report is None:
+            report = self.training.run_epoch()
+            self._store.save(self.training)
+        self._reported = report.epoch
+        return report
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
+        return self.training.finished and self._reported == self.training.epoch
+
+    def _new_training(self, assignment: Assignment) -> Training:
+        job = self.job
+        return Training(
+            build_seeded(job.model, assignment.hparams, assignment.seed),
+            assignment.hparams,
+            job.splits,
+            seed=assignment.seed,
+            max_epochs=assignment.max_epochs,
+            patience=job.patience,
+            device=self.device,
+            precision=self.precision,
+            keep_best=assignment.keep_best,
+        )
