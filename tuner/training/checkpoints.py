@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,16 +41,22 @@ def load(training: Training, path: Path, sha256: str) -> None:
     """
     try:
         found = hash_file(path)
-        if found != sha256:
-            raise CheckpointError(f"{path} has sha256 {found}, but must have {sha256}: it is damaged.")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    if found != sha256:
+        raise CheckpointError(f"{path} has sha256 {found}, but must have {sha256}: it is damaged.")
+    try:
         training.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+    # Bytes that only look like a checkpoint make torch raise almost anything: EOFError, IndexError, AttributeError ...
+    # Its own text is left out because it advises loading without weights_only, which would run code.
+    except Exception as error:
+        raise CheckpointError(f"{path} is no checkpoint of this training ({type(error).__name__}).") from error
 
 
 def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str:
     """Write the model's weights as safetensors, whole or not at all, and return the file's sha256."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     write_whole(path, lambda temporary: save_file(weights, temporary, dict(metadata)))
     return hash_file(path)
 

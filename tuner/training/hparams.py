@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from tuner.data.augmentation import Augmentation
@@ -51,12 +52,31 @@ class TrainingHparams:
 
     @staticmethod
     def of(hparams: Mapping[str, Any]) -> TrainingHparams:
-        """Return the training's part of a configuration that may hold the model's too."""
-        return TrainingHparams(**{name: hparams[name] for name in TrainingHparams.names() if name in hparams})
+        """Return the training's part of a configuration that may hold the model's too.
+
+        Raises:
+            ConfigError: if a value is of the wrong kind or breaks its law.
+        """
+        own = [field for field in fields(TrainingHparams) if field.name in hparams]
+        return TrainingHparams(**{field.name: _plain(field.name, hparams[field.name], field.default) for field in own})
 
     def augmentation(self) -> Augmentation:
         """Return the changes made to training images."""
         return Augmentation(self.flip, self.shift, self.erasing)
+
+
+def _plain(name: str, value: Any, default: object) -> Any:
+    """Return `value` as Python's own type of the default; a NumPy number in a checkpoint could not be loaded safely."""
+    if isinstance(default, bool):
+        _check(name, value, value in (False, True), "True or False")
+        return bool(value)
+    if isinstance(default, int):
+        _check(name, value, isinstance(value, Integral) and not isinstance(value, bool), "a whole number")
+        return int(value)
+    if isinstance(default, float):
+        _check(name, value, isinstance(value, Real) and not isinstance(value, bool), "a number")
+        return float(value)
+    return value
 
 
 def _check(name: str, value: object, holds: bool, law: str) -> None:

@@ -1,0 +1,64 @@
+"""Fixtures for the tests of the training: small splits with something to learn, and trainings on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tuner.data.splits import SearchSplits, Split, pixel_moments
+from tuner.models import get_model
+from tuner.training.fit import Training
+from tuner.training.initialise import build_seeded
+
+TRAIN_IMAGES, DEV_IMAGES = 150, 60
+NARROW = {name: 4 for name in get_model("cnn").defaults or {} if name.endswith("_width")}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def splits() -> SearchSplits:
+    """150 and 60 noisy images; the label is where the bright bar is."""
+    rng = np.random.default_rng(7)
+    train, dev = _split(rng, TRAIN_IMAGES), _split(rng, DEV_IMAGES)
+    return SearchSplits(train, dev, *pixel_moments(train.images))
+
+
+def _split(rng: np.random.Generator, n: int) -> Split:
+    labels = rng.integers(0, 10, n)
+    images = rng.integers(0, 60, (n, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 + 2 * label : 6 + 2 * label] += 150
+    return Split(images, labels)
+
+
+@pytest.fixture
+def make_training(splits: SearchSplits) -> Callable[..., Training]:
+    """Make a training of a narrow reference CNN, in batches of 32: the last of an epoch has 22 images."""
+
+    def make(hparams: Mapping[str, Any] | None = None, *, model_seed: int = 1, **changed: Any) -> Training:
+        hparams = {**NARROW, "batch_size": 32, **(hparams or {})}
+        arguments: dict[str, Any] = {
+            "model": changed.get("model") or build_seeded(get_model("cnn"), hparams, model_seed),
+            "splits": splits,
+            "seed": 5,
+            "max_epochs": 4,
+            "patience": None,
+            "device": torch.device("cpu"),
+            "precision": torch.float32,
+            "keep_best": True,
+            **changed,
+        }
+        return Training(arguments.pop("model"), hparams, arguments.pop("splits"), **arguments)
+
+    return make
