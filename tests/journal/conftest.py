@@ -1,0 +1,63 @@
+"""Events to fill journals with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RungDecided,
+    SearchEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+    TrialRetried,
+)
+from tuner.search.trial import Origin, TrialState
+
+
+def proposed(trial: int) -> TrialProposed:
+    """A proposal of one hyperparameter."""
+    return TrialProposed(trial, {"x": 0.5}, {"x": "{}"}, {"x": 0.5}, Origin.START, seed=trial)
+
+
+def reported(trial: int, epoch: int, **changes: Any) -> EpochReported:
+    """A report of an epoch."""
+    values: dict[str, Any] = {
+        "train_loss": 1.0,
+        "train_accuracy": 0.5,
+        "dev_loss": 1.0,
+        "dev_accuracy": 0.1 * epoch,
+        "lr": 0.01,
+        "seconds": 2.0,
+        "worker": "host:1",
+    }
+    return EpochReported(trial=trial, epoch=epoch, **{**values, **changes})
+
+
+@pytest.fixture
+def history_events() -> list[Event]:
+    """Two trials: one complete, one failed after a retry; the second epoch of the first is reported twice."""
+    return [
+        StudyStarted({"seed": 0}, {"host": "here"}),
+        proposed(0),
+        reported(0, 1),
+        reported(0, 2, dev_accuracy=0.7),
+        proposed(1),
+        TrialRetried(1, "killed"),
+        reported(0, 2, dev_accuracy=0.1),
+        reported(0, 3, dev_accuracy=0.7),
+        RungDecided(0, 3, "COMPLETE", "0.7 after all 3 epochs"),
+        TrialEnded(0, TrialState.COMPLETE, "0.7 after all 3 epochs"),
+        TrialEnded(1, TrialState.FAILED, "diverged"),
+        SearchEnded("all trials have ended"),
+    ]
+
+
+@pytest.fixture
+def opening() -> StudyStarted:
+    """The first event of a journal."""
+    return StudyStarted({"seed": 0}, {"host": "here"})

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tuner.errors import JournalError
+from tuner.journal import events
+from tuner.journal.events import Event, TrialEnded, from_record, to_record
+from tuner.search.trial import Origin, TrialState
+
+EXAMPLES: list[Event] = [
+    events.StudyStarted({"a": [1, 2]}, {"host": "h"}),
+    events.DriverStarted("h", None),
+    events.PlanMade({"rungs": [1, 3]}),
+    events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
+    events.EpochReported(0, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, "h:1"),
+    events.RungDecided(0, 1, "STOP", "0.1 < 0.2"),
+    events.TrialRetried(0, "killed"),
+    events.TrialEnded(0, TrialState.FAILED, "diverged", "Traceback ..."),
+    events.SearchEnded("done"),
+    events.WinnerSelected(0, {"x": 1}, 0.9, 3, "the best"),
+    events.RetrainEpochReported("tuned", 1, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    events.RetrainEnded("tuned", 1, {"x": 1}, 3, {"test": {"accuracy": 0.9, "loss": 0.1, "n": 10}}, "w", "00"),
+    events.RetrainFailed("tuned", 1, "diverged"),
+    events.StudyEnded(),
+]
+
+
+def test_there_is_an_example_of_every_event() -> None:
+    assert {type(example) for example in EXAMPLES} == set(Event.__args__)
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
+def test_an_event_survives_json(event: Event) -> None:
+    back = from_record(json.loads(json.dumps(to_record(event))))
+    assert back == event
+    assert type(back) is type(event)
+
+
+def test_states_come_back_as_enumerations() -> None:
+    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[7]))))
+    assert isinstance(back, TrialEnded)
+    assert back.state is TrialState.FAILED
+
+
+def test_a_field_of_a_newer_version_is_ignored() -> None:
+    assert from_record(to_record(events.SearchEnded("done")) | {"mood": "good"}) == events.SearchEnded("done")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"kind": 3},
+        {"kind": "Unheard"},
+        {"kind": "SearchEnded"},
+        {"kind": "TrialEnded", "trial": 0, "state": "MAYBE", "reason": ""},
+    ],
+)
+def test_what_is_no_event_is_refused(record: dict[str, Any]) -> None:
+    with pytest.raises(JournalError):
+        from_record(record)

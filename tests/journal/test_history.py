@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import JournalError
+from tuner.journal.events import Event
+from tuner.journal.history import read_history
+from tuner.journal.store import JournalWriter
+from tuner.search.trial import TrialState
+
+
+def test_a_history_is_what_the_events_amount_to(tmp_path: Path, history_events: list[Event]) -> None:
+    with JournalWriter(tmp_path) as journal:
+        journal.append(*history_events)
+    history = read_history(tmp_path)
+    assert history.config == {"seed": 0}
+    assert {number: trial.state for number, trial in history.trials.items()} == {
+        0: TrialState.COMPLETE,
+        1: TrialState.FAILED,
+    }
+    assert history.epochs_trained == 3
+    assert len(history.trials[1].retries) == 1
+    assert history.trials[0].seconds == 6.0
+    assert history.search_ended is not None
+    assert not history.ended
+
+
+def test_an_epoch_reported_again_keeps_its_first_report(tmp_path: Path, history_events: list[Event]) -> None:
+    with JournalWriter(tmp_path) as journal:
+        journal.append(*history_events)
+    trial = read_history(tmp_path).trials[0]
+    assert trial.epochs[2].dev_accuracy == 0.7
+
+
+def test_the_best_epoch_is_the_earliest_of_equals(tmp_path: Path, history_events: list[Event]) -> None:
+    with JournalWriter(tmp_path) as journal:
+        journal.append(*history_events)
+    best = read_history(tmp_path).trials[0].best
+    assert best is not None
+    assert best.epoch == 2
+
+
+def test_a_journal_whose_only_line_is_torn_belongs_to_a_run_that_never_began(
+    tmp_path: Path, history_events: list[Event]
+) -> None:
+    with JournalWriter(tmp_path) as journal:
+        journal.append(history_events[0])
+    path = tmp_path / "00000001.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(JournalError, match="is empty: the run was stopped before it began"):
+        read_history(tmp_path)

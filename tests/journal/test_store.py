@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import JournalError, StorageError
+from tuner.journal import store
+from tuner.journal.events import SearchEnded, StudyEnded, StudyStarted
+from tuner.journal.store import JournalWriter, read_journal
+
+
+def write(folder: Path, opening: StudyStarted, count: int = 3) -> None:
+    with JournalWriter(folder) as journal:
+        journal.append(opening)
+        for index in range(count):
+            journal.append(SearchEnded(str(index)))
+
+
+def segment(folder: Path, number: int = 1) -> Path:
+    return folder / f"{number:08d}.jsonl"
+
+
+def test_what_is_appended_is_read_back_in_order(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    entries = read_journal(tmp_path)
+    assert [entry.event for entry in entries] == [opening, SearchEnded("0"), SearchEnded("1"), SearchEnded("2")]
+    assert [entry.seq for entry in entries] == [0, 1, 2, 3]
+
+
+def test_every_event_is_on_the_disk_before_append_returns(
+    tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def recorded(handle: int) -> None:
+        synced.append(handle)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    with JournalWriter(tmp_path) as journal:
+        journal.append(opening)
+        journal.append(SearchEnded("a"), SearchEnded("b"))
+        assert len(synced) == 2
+        assert len(read_journal(tmp_path)) == 3
+
+
+def test_each_writer_begins_a_segment_and_continues_the_numbers(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    with JournalWriter(tmp_path) as journal:
+        assert len(journal.entries) == 4
+        journal.append(StudyEnded())
+    assert segment(tmp_path, 2).exists()
+    assert [entry.seq for entry in read_journal(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_a_full_segment_is_followed_by_another(
+    tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_SEGMENT_BYTES", 300)
+    write(tmp_path, opening, count=20)
+    assert segment(tmp_path, 4).exists()
+    assert len(read_journal(tmp_path)) == 21
+
+
+@pytest.mark.parametrize("lost", [1, 5, 40])
+def test_a_torn_last_line_is_ignored_and_written_behind(tmp_path: Path, opening: StudyStarted, lost: int) -> None:
+    write(tmp_path, opening)
+    path = segment(tmp_path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert [entry.seq for entry in read_journal(tmp_path)] == [0, 1, 2]
+    with JournalWriter(tmp_path) as journal:
+        journal.append(StudyEnded())
+    assert [entry.seq for entry in read_journal(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_damage_in_the_middle_is_reported_with_file_and_offset(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    path = segment(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = lines[1].replace(b"SearchEnded", b"SearchEndet")
+    path.write_bytes(b"".join([lines[0], damaged, *lines[2:]]))
+    with pytest.raises(JournalError, match=rf"00000001\.jsonl is damaged at byte {len(lines[0])}: .*checksum"):
+        read_journal(tmp_path)
+
+
+def test_a_line_lost_from_the_middle_is_noticed(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    path = segment(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], *lines[2:]]))
+    with pytest.raises(JournalError, match="continues with event 2, expected 1"):
+        read_journal(tmp_path)
+
+
+def test_a_lost_segment_is_noticed(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    with JournalWriter(tmp_path) as journal:
+        journal.append(StudyEnded())
+    segment(tmp_path, 1).unlink()
+    with pytest.raises(JournalError, match="continues with event 4, expected 0"):
+        read_journal(tmp_path)
+
+
+def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="holds no journal"):
+        read_journal(tmp_path)
+
+
+def test_a_newer_schema_asks_for_an_update(tmp_path: Path) -> None:
+    write(tmp_path, StudyStarted({}, {}, schema_version=99))
+    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 1"):
+        read_journal(tmp_path)
+
+
+def test_a_journal_must_begin_with_the_start_of_a_study(tmp_path: Path) -> None:
+    body = json.dumps({"seq": 0, "time": 0.0, "elapsed": 0.0, "kind": "StudyEnded"}).encode()
+    segment(tmp_path).write_bytes(b"%08x %s\n" % (zlib.crc32(body), body))
+    with pytest.raises(JournalError, match="does not begin with the start of a study"):
+        read_journal(tmp_path)
+
+
+def test_a_second_writer_is_kept_out(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    with JournalWriter(tmp_path):
+        code = (
+            "import sys\nfrom pathlib import Path\nfrom tuner.errors import JournalError\n"
+            "from tuner.journal.store import JournalWriter\n"
+            "try:\n    JournalWriter(Path(sys.argv[1]))\nexcept JournalError as error:\n    print(error)\n"
+        )
+        output = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "is being written by another process" in output.stdout
+
+
+def test_a_dead_writer_holds_no_lock(tmp_path: Path, opening: StudyStarted) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom tuner.journal.store import JournalWriter\n"
+        "journal = JournalWriter(Path(sys.argv[1]))\nos.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    write(tmp_path, opening)
+
+
+def test_a_full_disk_is_a_storage_error(tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with JournalWriter(tmp_path) as journal:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="cannot be written: No space left on device"):
+            journal.append(opening)
+
+
+def test_only_time_worked_counts(tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with JournalWriter(tmp_path) as journal:
+        now[0] = 130.0
+        journal.append(opening)
+    now[0] = 9000.0
+    with JournalWriter(tmp_path) as journal:
+        now[0] = 9005.0
+        journal.append(StudyEnded())
+        assert journal.elapsed == pytest.approx(35.0)
+    assert [entry.elapsed for entry in read_journal(tmp_path)] == [pytest.approx(30.0), pytest.approx(35.0)]
