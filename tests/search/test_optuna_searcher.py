@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
+from tuner.search.space import SearchSpace
+from tuner.search.trial import Origin, Proposal, TrialState
+
+LEVELS = (1, 3, 9)
+
+
+def build(space: SearchSpace, sampler: str = "tpe", seed: int = 0, startup_trials: int = 4) -> OptunaSearcher:
+    return OptunaSearcher(space, SAMPLERS[sampler], LEVELS, seed=seed, startup_trials=startup_trials)
+
+
+def drive(searcher: OptunaSearcher, trials: int) -> list[Proposal]:
+    """Run trials one after another: value is closeness of x to 0.7; one in three gets beyond the first level."""
+    proposals = []
+    for number in range(trials):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        proposals.append(proposal)
+        value = 1 - abs(proposal.hparams["x"] - 0.7)
+        searcher.reached(number, 1, value)
+        if number % 3 == 0:
+            searcher.reached(number, 3, value)
+        searcher.ended(number, TrialState.PRUNED, value)
+    return proposals
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_start_configurations_come_first_in_their_order(space: SearchSpace, sampler: str) -> None:
+    searcher = build(space, sampler)
+    first, second, third = (searcher.propose(number) for number in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.hparams, first.origin) == ({"x": 0.5, "kind": "a"}, Origin.START)
+    assert (second.hparams, second.origin) == ({"x": 0.25, "kind": "b", "y": 3}, Origin.START)
+    assert third.origin is Origin.RANDOM
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_same_seed_and_results_give_the_same_proposals(space: SearchSpace, sampler: str) -> None:
+    assert drive(build(space, sampler), 30) == drive(build(space, sampler), 30)
+    assert drive(build(space, sampler), 30) != drive(build(space, sampler, seed=1), 30)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(space: SearchSpace, sampler: str) -> None:
+    uninterrupted = drive(build(space, sampler), 31)
+    resumed = build(space, sampler)
+    for proposal in uninterrupted[:30]:
+        resumed.restore(proposal)
+        value = 1 - abs(proposal.hparams["x"] - 0.7)
+        resumed.reached(proposal.number, 1, value)
+        if proposal.number % 3 == 0:
+            resumed.reached(proposal.number, 3, value)
+        resumed.ended(proposal.number, TrialState.PRUNED, value)
+    assert resumed.propose(30) == uninterrupted[30]
+
+
+def test_the_model_is_used_after_the_start_up_and_finds_the_better_region(space: SearchSpace) -> None:
+    proposals = drive(build(space), 60)
+    assert {proposal.origin for proposal in proposals[4:10]} <= {Origin.RANDOM, Origin.MODEL}
+    assert proposals[-1].origin is Origin.MODEL
+    distances = [abs(proposal.hparams["x"] - 0.7) for proposal in proposals[-15:]]
+    assert sum(distances) / len(distances) < 0.15  # uniform would give 0.29
+
+
+def test_the_start_up_counts_started_trials_not_finished_ones(space: SearchSpace) -> None:
+    searcher = build(space, startup_trials=3)
+    for number in range(MIN_RESULTS):
+        searcher.propose(number)
+    for number in range(MIN_RESULTS):
+        searcher.reached(number, 1, 0.1 * number)
+    # Nothing has ended, yet the rung is informed and the start-up over.
+    proposal = searcher.propose(MIN_RESULTS)
+    assert proposal is not None
+    assert proposal.origin is Origin.MODEL
+
+
+def test_without_enough_results_chance_proposes_however_many_are_running(space: SearchSpace) -> None:
+    searcher = build(space, startup_trials=0)
+    proposals = [searcher.propose(number) for number in range(2, 40)]
+    assert {proposal.origin for proposal in proposals if proposal} == {Origin.RANDOM}
+
+
+def test_optuna_is_told_honestly_what_became_of_each_trial(space: SearchSpace) -> None:
+    searcher = build(space)
+    for number in range(5):
+        searcher.propose(number)
+    searcher.reached(0, 1, 0.5)
+    searcher.reached(0, 3, 0.6)
+    searcher.reached(0, 9, 0.7)
+    searcher.ended(0, TrialState.COMPLETE, 0.7)
+    searcher.reached(1, 1, 0.2)
+    searcher.ended(1, TrialState.PRUNED, 0.2)
+    searcher.reached(2, 1, 0.4)
+    searcher.ended(2, TrialState.FAILED, 0.4)
+    searcher.ended(3, TrialState.FAILED, None)
+    complete, pruned, fail, running = OptunaState.COMPLETE, OptunaState.PRUNED, OptunaState.FAIL, OptunaState.RUNNING
+    assert searcher.studies[1].states() == {0: complete, 1: complete, 2: complete, 3: fail, 4: running}
+    assert searcher.studies[3].states() == {0: complete, 1: pruned, 2: fail, 3: fail, 4: running}
+    assert searcher.studies[9].states() == {0: complete, 1: pruned, 2: fail, 3: fail, 4: running}
+
+
+def test_a_trial_that_ended_for_want_of_progress_is_worth_the_same_at_every_later_level(space: SearchSpace) -> None:
+    searcher = build(space)
+    searcher.propose(0)
+    searcher.reached(0, 1, 0.5)
+    searcher.ended(0, TrialState.COMPLETE, 0.6)
+    assert [study.completed for study in searcher.studies.values()] == [1, 1, 1]
+
+
+def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    small = make_space(
+        'MODEL = "cnn"\nSTART = [{"n": 1}]\ndef suggest(trial):\n    return {"n": trial.suggest_int("n", 1, 6)}\n'
+    )
+    searcher = build(small, startup_trials=2)
+    values: list[int] = []
+    while (proposal := searcher.propose(len(values))) is not None:
+        values.append(proposal.hparams["n"])
+        searcher.reached(proposal.number, 1, 0.1 * values[-1])
+        searcher.ended(proposal.number, TrialState.PRUNED, 0.1 * values[-1])
+    assert sorted(values) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_users_own_verbosity_of_optuna_is_left_alone(space: SearchSpace, capfd: pytest.CaptureFixture[str]) -> None:
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    drive(build(space), 12)
+    assert optuna.logging.get_verbosity() == before
+    assert capfd.readouterr().err == ""
