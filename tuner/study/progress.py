@@ -121,14 +121,14 @@ def plan_lines(plan: Plan, data: str, candidates: int) -> list[str]:
     stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
     at_most = f", at most {plan.max_trials}" if plan.max_trials else ""
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
-    retraining = f"{candidates} x {plan.max_epochs} epochs"
+    retraining = f"retraining ({candidates} x {plan.max_epochs} epochs) {clock(plan.retrain_seconds)}"
+    together = f"{'in' if plan.budget_seconds else 'about'} {clock(total)} together"
     return [
         f"data       {data}",
         f"workers    {plan.workers}, one epoch of the first configuration takes {plan.seconds_per_epoch:.1f}s on each",
         f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
         f"trials     about {plan.expected_trials}{at_most}",
-        f"time       search {clock(plan.search_seconds)}, retraining ({retraining}) {clock(plan.retrain_seconds)}; "
-        f"{'in' if plan.budget_seconds else 'about'} {clock(total)} together",
+        f"time       search {clock(plan.search_seconds)}, {retraining}; {together}",
     ]
 
 

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.config import (
+    SearchConfig,
+    StudyConfig,
+    check,
+    from_dict,
+    merge,
+    nested,
+    parse_duration,
+    read_file,
+    to_dict,
+    without_replaced_budget,
+)
+from tuner.errors import ConfigError
+from tuner.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_lawful_and_survives_being_written_and_read(name: str) -> None:
+    config = preset(name)
+    check(config)
+    assert from_dict(json.loads(json.dumps(to_dict(config))), "config.json") == config
+
+
+def test_an_unknown_preset_lists_those_that_exist() -> None:
+    with pytest.raises(ConfigError, match="'fast', but must be one of: default, full, quick, smoke"):
+        preset("fast")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("2h", 7200.0), ("1h30m", 5400.0), ("1.5h", 5400.0)]
+)
+def test_a_budget_is_a_time_with_units(text: str, seconds: float) -> None:
+    assert parse_duration("--budget", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "30 m", "h", "5x", "-5m", "1h30"])
+def test_a_budget_that_is_no_time_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--budget is .*, but must be a time such as 90s"):
+        parse_duration("--budget", text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trials": 0}, "--trials is 0, but must be at least 1"),
+        ({"max_epochs": 0}, "--max-epochs is 0, but must be at least 1"),
+        ({"min_epochs": 0}, "--min-epochs is 0, but must be at least 1"),
+        ({"reduction_factor": 1}, "--reduction-factor is 1, but must be at least 2"),
+        ({"startup_trials": -1}, "--startup-trials is -1, but must be at least 0"),
+        ({"patience": 0}, "--patience is 0, but must be at least 1"),
+        ({"workers": 0}, "--workers is 0, but must be at least 1"),
+        ({"cpus_per_trial": 0}, "--cpus-per-trial is 0, but must be at least 1"),
+        ({"gpus_per_trial": -0.5}, "--gpus-per-trial is -0.5, but must be at least 0"),
+        ({"gpus_per_trial": float("nan")}, "--gpus-per-trial is nan, but must be at least 0"),
+        ({"max_failures": -1}, "--max-failures is -1, but must be at least 0"),
+        ({"retrain_seeds": 0}, "--retrain-seeds is 0, but must be at least 1"),
+        ({"seed": -1}, "--seed is -1, but must be at least 0"),
+        ({"min_epochs": 9, "max_epochs": 3}, "--max-epochs is 3, but must be at least --min-epochs, which is 9"),
+        ({"budget": "0s"}, "--budget is '0s', but must be more than 0"),
+        ({"name": "../elsewhere"}, "--name is '../elsewhere', but must be letters, digits"),
+    ],
+)
+def test_an_impossible_value_is_refused_with_its_law(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(merge(StudyConfig(), nested(changes), "test"))
+
+
+def test_values_by_field_name_find_their_sections() -> None:
+    assert nested({"trials": 3, "dataset": "digits", "seed": 1}) == {
+        "search": {"trials": 3},
+        "data": {"dataset": "digits"},
+        "seed": 1,
+    }
+
+
+def test_a_field_nobody_knows_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"'trails', but must be one of: .*trials"):
+        nested({"trails": 3})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"search": {"trails": 3}}, "study.toml: search.trails is 3: Unexpected keyword argument"),
+        ({"search": {"trials": "many"}}, "study.toml: search.trials is 'many': .*integer"),
+        ({"search": 5}, "study.toml: search is 5"),
+    ],
+)
+def test_a_file_is_read_strictly(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_dict(values, "study.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("study.json", '{"search": {"trials": 7}}'),
+        ("study.toml", "[search]\ntrials = 7\n"),
+        ("study.yaml", "search:\n  trials: 7\n"),
+    ],
+)
+def test_a_file_may_be_json_toml_or_yaml(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert merge(preset("smoke"), read_file(path), name).search == replace(preset("smoke").search, trials=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("study.ini", "", "must end in one of: .json, .toml, .yaml"),
+        ("study.json", "{", "is not valid json"),
+        ("study.toml", "= 3", "is not valid toml"),
+        ("study.yaml", "a: [", "is not valid yaml"),
+        ("study.yaml", "- 1", "must hold a mapping"),
+        ("study.yaml", "!!python/object/apply:os.system ['touch hacked']", "is not valid yaml"),
+    ],
+)
+def test_a_bad_file_is_refused_and_runs_nothing(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_file(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.json.* cannot be read"):
+        read_file(tmp_path / "absent.json")
+
+
+def test_counts_replace_the_budget_they_came_without() -> None:
+    base = StudyConfig(budget="2h")
+    counted = replace(base, search=SearchConfig(trials=64))
+    assert without_replaced_budget(base, counted).budget is None
+    assert without_replaced_budget(base, replace(counted, budget="1h")).budget == "1h"
+    assert without_replaced_budget(base, replace(base, seed=3)).budget == "2h"

@@ -1,0 +1,112 @@
+"""The house stands: a module imports only from lower floors, and each library stays where it belongs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+FLOORS = [
+    {"tuner.errors", "tuner.files", "tuner.paths", "tuner.registry"},
+    {"search_spaces"},
+    {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
+    {"tuner.journal", "tuner.training"},
+    {"tuner.results"},
+    {"tuner.study", "tuner.retrain"},
+    {
+        "tuner.cli",
+        "tuner.job",
+        "tuner.run",
+        "tuner.describe",
+        "tuner.report",
+        "tuner.predict",
+        "tuner.loaded_run",
+        "tuner",
+    },
+]
+
+NEIGHBOURS = {
+    # What one floor's modules need of each other.
+    "tuner.presets": {"tuner.config"},
+    "tuner.retrain": {"tuner.study"},
+}
+
+LIBRARIES = {
+    "ray": {"tuner.study", "tuner.retrain", "tuner.job"},
+    "optuna": {"tuner.search", "search_spaces"},
+    "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.study", "tuner.retrain", "tuner.predict"},
+    "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
+    "pyarrow": {"tuner.results"},
+}
+
+
+def _modules() -> list[Path]:
+    return sorted([*(REPOSITORY / "tuner").rglob("*.py"), *(REPOSITORY / "search_spaces").rglob("*.py")])
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _room(module: str) -> str:
+    """Return the part of the house a module belongs to: `tuner.search.asha` is in `tuner.search`."""
+    if module.split(".")[0] == "search_spaces":
+        return "search_spaces"
+    return ".".join(module.split(".")[:2])
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield what the module imports when it is run; imports for the type checker alone do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {id(node) for branch in ast.walk(tree) if _is_type_checking(branch) for node in ast.walk(branch)}
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            assert node.module is not None
+            # `from tuner import job` imports the module tuner.job.
+            yield from (f"tuner.{alias.name}" for alias in node.names) if node.module == "tuner" else [node.module]
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _floor(room: str) -> int:
+    floors = [index for index, rooms in enumerate(FLOORS) if room in rooms]
+    assert len(floors) == 1, f"{room} must stand on exactly one floor"
+    return floors[0]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_name)
+def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
+    room = _room(_name(path))
+    for imported in _imports(path):
+        if imported.split(".")[0] not in ("tuner", "search_spaces"):
+            continue
+        other = _room(imported)
+        is_command = _floor(room) == len(FLOORS) - 1
+        allowed = other == room or is_command or other in NEIGHBOURS.get(room, set())
+        assert allowed or _floor(other) < _floor(room), f"{_name(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_name)
+def test_a_library_is_imported_only_where_it_belongs(path: Path) -> None:
+    room = _room(_name(path))
+    for imported in _imports(path):
+        rooms = LIBRARIES.get(imported.split(".")[0])
+        assert rooms is None or room in rooms, f"{_name(path)} imports {imported}"
+
+
+def test_the_test_of_the_floors_sees_imports_inside_functions(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("def f():\n    import ray\n    from tuner import job\n")
+    assert list(_imports(module)) == ["ray", "tuner.job"]
