@@ -29,6 +29,7 @@ from tuner.retrain import Retraining, keep_best, retrain
 from tuner.search.registry import build_search
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace, load_space
+from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.clock import BudgetClock
 from tuner.study.conductor import Conductor
 from tuner.study.environment import describe_environment, source_commit
@@ -137,6 +138,7 @@ class _Job:
         with JournalWriter(self._paths.journal) as journal:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
+            self._progress.restore(entry.event for entry in journal.entries)
             if self._ingredients.dataset.notice:
                 self._progress.say(f"NOTICE: {self._ingredients.dataset.notice}")
             if not journal.entries or not self._history().ended:
@@ -191,11 +193,16 @@ class _Job:
         load = retrain_load(config, plan.max_epochs, workers)
         clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, lambda: self._journal.elapsed)
         search = _build_search(config, self._ingredients.space, plan.max_epochs, plan.max_trials)
-        conductor = Conductor(search, self._record, clock, workers=workers, seed=config.seed)
+        conductor = Conductor(
+            search, self._record, clock, workers=workers, seed=config.seed, discard=self._delete_checkpoints
+        )
         conductor.restore(self._journal.entries)
 
         self._conductor = conductor
         run_search(conductor, job, config.resources, self._paths)
+
+    def _delete_checkpoints(self, trial: int) -> None:
+        CheckpointStore(self._paths.trial_checkpoints(trial)).delete()
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end."""

@@ -13,6 +13,7 @@ from tuner.journal.events import (
     SearchEnded,
     StudyStarted,
     TrialEnded,
+    TrialPromoted,
     TrialProposed,
     TrialRetried,
 )
@@ -46,7 +47,9 @@ def history_events() -> list[Event]:
         proposed(0),
         reported(0, 1),
         reported(0, 2, dev_accuracy=0.7),
+        RungDecided(0, 2, "PAUSE", "0.7 is number 1 of 1, of which the best 0 go on"),
         proposed(1),
+        TrialPromoted(0),
         TrialRetried(1, "killed"),
         reported(0, 2, dev_accuracy=0.1),
         reported(0, 3, dev_accuracy=0.7),

@@ -17,6 +17,7 @@ EXAMPLES: list[Event] = [
     events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
     events.EpochReported(0, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, "h:1"),
     events.RungDecided(0, 1, "STOP", "0.1 < 0.2"),
+    events.TrialPromoted(0),
     events.TrialRetried(0, "killed"),
     events.TrialEnded(0, TrialState.FAILED, "diverged", "Traceback ..."),
     events.SearchEnded("done"),
@@ -40,7 +41,7 @@ def test_an_event_survives_json(event: Event) -> None:
 
 
 def test_states_come_back_as_enumerations() -> None:
-    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[7]))))
+    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[8]))))
     assert isinstance(back, TrialEnded)
     assert back.state is TrialState.FAILED
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import JournalError
-from tuner.journal.events import Event
+from tuner.journal.events import Event, TrialPromoted
 from tuner.journal.history import read_history
 from tuner.journal.store import JournalWriter
 from tuner.search.trial import TrialState
@@ -25,6 +25,16 @@ def test_a_history_is_what_the_events_amount_to(tmp_path: Path, history_events: 
     assert history.trials[0].seconds == 6.0
     assert history.search_ended is not None
     assert not history.ended
+
+
+def test_a_trial_is_paused_from_its_rungs_decision_until_it_is_promoted(
+    tmp_path: Path, history_events: list[Event]
+) -> None:
+    promoted = history_events.index(TrialPromoted(0))
+    for end, state in ((promoted - 2, "RUNNING"), (promoted, "PAUSED"), (promoted + 1, "RUNNING")):
+        with JournalWriter(tmp_path / str(end)) as journal:
+            journal.append(*history_events[:end])
+        assert read_history(tmp_path / str(end)).trials[0].state == state
 
 
 def test_an_epoch_reported_again_keeps_its_first_report(tmp_path: Path, history_events: list[Event]) -> None:

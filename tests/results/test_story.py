@@ -10,7 +10,7 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
     assert told == set(Event.__args__)
     lines = [tell(entry) for entry in finished_entries]
     assert all(line.isprintable() for line in lines)
-    assert lines[6].strip() == "6.0s  trial 0 goes on from rung 1: 0.8000 is in the best 1 of 1 result"
+    assert lines[6].strip() == "6.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"
     assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[8]
 
 

@@ -89,6 +89,13 @@ class RungDecided:
 
 
 @dataclass(frozen=True)
+class TrialPromoted:
+    """A trial that was paused at a rung has earned the next one and is trained again."""
+
+    trial: int
+
+
+@dataclass(frozen=True)
 class TrialRetried:
     """A trial's worker failed and the trial goes on from its last good checkpoint."""
 
@@ -177,6 +184,7 @@ Event = (
     | TrialProposed
     | EpochReported
     | RungDecided
+    | TrialPromoted
     | TrialRetried
     | TrialEnded
     | SearchEnded

@@ -20,11 +20,13 @@ from tuner.journal.events import (
     StudyEnded,
     StudyStarted,
     TrialEnded,
+    TrialPromoted,
     TrialProposed,
     TrialRetried,
     WinnerSelected,
 )
 from tuner.journal.store import Entry, read_journal
+from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 
 
@@ -37,6 +39,8 @@ class TrialHistory:
     """By epoch. An epoch trained again after a failure keeps its first report: the decisions were made on it."""
     decisions: list[RungDecided] = field(default_factory=list)
     retries: list[TrialRetried] = field(default_factory=list)
+    promotions: int = 0
+    """Times the trial was paused at a rung and taken up again."""
     ended: TrialEnded | None = None
 
     @property
@@ -47,7 +51,10 @@ class TrialHistory:
     @property
     def state(self) -> TrialState:
         """Where the trial stands."""
-        return self.ended.state if self.ended else TrialState.RUNNING
+        if self.ended:
+            return self.ended.state
+        pauses = sum(decision.action == Action.PAUSE for decision in self.decisions)
+        return TrialState.PAUSED if pauses > self.promotions else TrialState.RUNNING
 
     @property
     def best(self) -> EpochReported | None:
@@ -124,6 +131,8 @@ def _apply(history: History, entry: Entry) -> None:
             history.trials[event.trial].epochs.setdefault(event.epoch, event)
         case RungDecided() as event:
             history.trials[event.trial].decisions.append(event)
+        case TrialPromoted() as event:
+            history.trials[event.trial].promotions += 1
         case TrialRetried() as event:
             history.trials[event.trial].retries.append(event)
         case TrialEnded() as event:

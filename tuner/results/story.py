@@ -15,6 +15,7 @@ from tuner.journal.events import (
     StudyEnded,
     StudyStarted,
     TrialEnded,
+    TrialPromoted,
     TrialProposed,
     TrialRetried,
     WinnerSelected,
@@ -23,7 +24,7 @@ from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
 from tuner.results.wording import duration, flatten, hparam_text, plain
 
-_DECISIONS = {"CONTINUE": "goes on from", "STOP": "stopped at", "COMPLETE": "reached the last"}
+_DECISIONS = {"CONTINUE": "goes on from", "PAUSE": "paused at", "STOP": "stopped at", "COMPLETE": "reached the last"}
 
 
 def tell(entry: Entry) -> str:
@@ -51,7 +52,7 @@ def _tell(event: Event) -> str:
             return f"trial {event.trial} {_tell_trial(event)}"
 
 
-def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialRetried | TrialEnded) -> str:
+def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialPromoted | TrialRetried | TrialEnded) -> str:
     match event:
         case TrialProposed():
             hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
@@ -60,6 +61,8 @@ def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialRetrie
             return _tell_epoch(event) + f" on {event.worker}"
         case RungDecided():
             return f"{_DECISIONS.get(event.action, event.action)} rung {event.epoch}: {event.reason}"
+        case TrialPromoted():
+            return "is promoted and goes on"
         case TrialRetried():
             return f"lost its worker and is taken up again: {_last_line(event.error)}"
         case TrialEnded():

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from bisect import insort
 
-from tuner.search.scheduler import Action, Decision
+from tuner.search.scheduler import Action, Decision, Scheduler
 
 
-class Asha:
+class Asha(Scheduler):
     """Asynchronous successive halving that stops and never waits.
 
     A trial goes on from a rung if its value is among the best max(1, n // reduction_factor) of the n values seen there

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from tuner.errors import unknown_name
 from tuner.search.asha import Asha
+from tuner.search.asha_promote import AshaPromote
+from tuner.search.hyperband import Hyperband
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import rung_levels
@@ -15,6 +17,8 @@ from tuner.search.space import SearchSpace
 
 SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int], Scheduler]] = {
     "asha": Asha,
+    "asha-promote": AshaPromote,
+    "hyperband": Hyperband,
     "none": lambda levels, reduction_factor: RunToEnd(levels),
 }
 """By name, from the rung levels and the reduction factor."""

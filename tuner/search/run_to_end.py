@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tuner.search.scheduler import Action, Decision
+from tuner.search.scheduler import Action, Decision, Scheduler
 
 
-class RunToEnd:
+class RunToEnd(Scheduler):
     """Lets every trial train to the last level; the other levels only inform the searcher."""
 
     def __init__(self, levels: tuple[int, ...]) -> None:

@@ -25,3 +25,11 @@ def rung_levels(min_epochs: int, max_epochs: int, reduction_factor: int) -> tupl
         levels.append(level)
         level *= reduction_factor
     return (*levels, max_epochs)
+
+
+def mean_epochs(rungs: tuple[int, ...], reduction_factor: int | None) -> float:
+    """Return the epochs of an average trial, if one in `reduction_factor` goes on from each rung (None: all)."""
+    if reduction_factor is None:
+        return float(rungs[-1])
+    steps = zip((0, *rungs), rungs, strict=False)
+    return sum((level - below) / float(reduction_factor**index) for index, (below, level) in enumerate(steps))

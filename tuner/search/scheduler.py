@@ -1,16 +1,18 @@
-"""The scheduler contract: what happens to a trial after an epoch."""
+"""The scheduler contract: what happens to a trial after an epoch, and which paused trial is taken up again."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 
 class Action(StrEnum):
     """What a trial does next."""
 
     CONTINUE = "CONTINUE"
+    PAUSE = "PAUSE"
+    """Free the worker and wait at this rung; `Scheduler.promote` may take it up again."""
     STOP = "STOP"
     """End as PRUNED: other trials were better at this rung."""
     COMPLETE = "COMPLETE"
@@ -25,13 +27,44 @@ class Decision:
     reason: str = ""
     """The comparison in words; empty between rungs, where nothing is compared."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the trial trains its next epoch at once."""
+        return self.action is Action.CONTINUE
 
-class Scheduler(Protocol):
-    """Decides trial by trial, as results arrive in any order; higher values are better."""
+
+class Scheduler(ABC):
+    """Decides trial by trial, as results arrive in any order; higher values are better.
+
+    What it does depends on the calls so far and on nothing else: replaying the calls rebuilds it. A scheduler that
+    never pauses implements `levels` and `report` alone.
+    """
 
     @property
+    @abstractmethod
     def levels(self) -> tuple[int, ...]:
         """The resources, in epochs, at which it compares; the last is `max_epochs`."""
 
+    @abstractmethod
     def report(self, trial: int, epoch: int, value: float) -> Decision:
         """Take note that `trial` has reached `value` after `epoch` epochs, and decide."""
+
+    def start(self, trial: int) -> None:
+        """Take note of a new trial; trials are numbered in the order of their start."""
+
+    def promote(self) -> int | None:
+        """Return a PAUSED trial that has earned the next rung, RUNNING from now on; None if there is none."""
+        return None
+
+    def resume(self, trial: int) -> None:
+        """Take note that an earlier process promoted this PAUSED trial."""
+
+    def hopeless(self, trials_to_come: int) -> list[int]:
+        """Return the PAUSED trials that could not be promoted even if all that is to come were worse.
+
+        At most `trials_to_come` trials will still be started. Whoever asks ends them.
+        """
+        return []
+
+    def end(self, trial: int) -> None:
+        """Take note that a RUNNING or PAUSED trial ended for a reason other than a decision of this scheduler."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tuner.search.scheduler import Action, Decision, Scheduler
@@ -10,13 +11,13 @@ from tuner.search.trial import Proposal, TrialState
 
 
 @dataclass
-class _Running:
+class _Unfinished:
     proposal: Proposal
     best: float | None = None
 
 
 class Search:
-    """The state of a search, driven by three calls: `propose`, `report`, `end`.
+    """The state of a search, driven by three calls: `next_trial`, `report`, `end`.
 
     The same class runs under Ray, in a simulation and in a replay; it does no input or output and keeps no time.
     A trial's value is the best dev accuracy it has had, for the best epoch's weights are what is kept in the end.
@@ -27,8 +28,10 @@ class Search:
         self._searcher = searcher
         self._scheduler = scheduler
         self._max_trials = max_trials
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, _Unfinished] = {}
+        self._paused: dict[int, _Unfinished] = {}
         self._proposed = 0
+        self._exhausted = False
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -36,23 +39,36 @@ class Search:
         return self._scheduler.levels
 
     @property
-    def running(self) -> tuple[int, ...]:
-        """The trials that have not ended, oldest first."""
-        return tuple(self._running)
+    def running(self) -> Collection[int]:
+        """The RUNNING trials."""
+        return self._running.keys()
 
-    def propose(self) -> Proposal | None:
-        """Return a new RUNNING trial; None if `max_trials` were proposed or the space is exhausted."""
-        if self._max_trials is not None and self._proposed >= self._max_trials:
-            return None
-        proposal = self._searcher.propose(self._proposed)
-        if proposal is not None:
-            self._enter(proposal)
-        return proposal
+    @property
+    def paused(self) -> Collection[int]:
+        """The PAUSED trials."""
+        return self._paused.keys()
+
+    def next_trial(self) -> Proposal | None:
+        """Return the trial to run next, RUNNING from now on: a PAUSED one that is promoted, else a new one.
+
+        None if there is none now: `max_trials` were proposed or the space is exhausted, and no paused trial has earned
+        its promotion; a later result may change the latter.
+        """
+        promoted = self._scheduler.promote()
+        if promoted is not None:
+            self._running[promoted] = self._paused.pop(promoted)
+            return self._running[promoted].proposal
+        return self._propose()
 
     def restore(self, proposal: Proposal) -> None:
         """Enter a proposal made by an earlier process, in the original order."""
         self._searcher.restore(proposal)
         self._enter(proposal)
+
+    def resume(self, number: int) -> None:
+        """Take note that an earlier process promoted a PAUSED trial."""
+        self._scheduler.resume(number)
+        self._running[number] = self._paused.pop(number)
 
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """Take a RUNNING trial's value after `epoch` epochs; epochs arrive in order, each once."""
@@ -61,16 +77,44 @@ class Search:
         if epoch in self._scheduler.levels:
             self._searcher.reached(number, epoch, trial.best)
         decision = self._scheduler.report(number, epoch, trial.best)
-        if decision.action is not Action.CONTINUE:
-            complete = decision.action is Action.COMPLETE
-            self.end(number, TrialState.COMPLETE if complete else TrialState.PRUNED)
+        match decision.action:
+            case Action.PAUSE:
+                self._paused[number] = self._running.pop(number)
+            case Action.STOP:
+                self._leave(number, TrialState.PRUNED)
+            case Action.COMPLETE:
+                self._leave(number, TrialState.COMPLETE)
         return decision
 
+    def hopeless(self, trials_to_come: int | None) -> list[int]:
+        """Return the PAUSED trials that can no longer be promoted; whoever asks ends them.
+
+        `trials_to_come`: at most so many will still be started, as far as the caller knows; None if that is unknown.
+        """
+        left = None if self._max_trials is None else self._max_trials - self._proposed
+        known = [limit for limit in (left, trials_to_come) if limit is not None]
+        return self._scheduler.hopeless(min(known)) if known else []
+
     def end(self, number: int, state: TrialState) -> None:
-        """End a RUNNING trial for a reason other than the scheduler's decision."""
-        trial = self._running.pop(number)
-        self._searcher.ended(number, state, trial.best)
+        """End an unfinished trial for a reason other than the scheduler's decision."""
+        self._scheduler.end(number)
+        self._leave(number, state)
+
+    def _propose(self) -> Proposal | None:
+        if self._exhausted or (self._max_trials is not None and self._proposed >= self._max_trials):
+            return None
+        proposal = self._searcher.propose(self._proposed)
+        if proposal is None:
+            self._exhausted = True
+        else:
+            self._enter(proposal)
+        return proposal
 
     def _enter(self, proposal: Proposal) -> None:
-        self._running[proposal.number] = _Running(proposal)
+        self._running[proposal.number] = _Unfinished(proposal)
         self._proposed = proposal.number + 1
+        self._scheduler.start(proposal.number)
+
+    def _leave(self, number: int, state: TrialState) -> None:
+        trial = self._running.pop(number, None) or self._paused.pop(number)
+        self._searcher.ended(number, state, trial.best)

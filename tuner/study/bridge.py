@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 
 from tuner.errors import StorageError, TunerError
 from tuner.paths import RunPaths
-from tuner.study.checkpoint_store import CheckpointStore
+from tuner.search.scheduler import Action
 from tuner.study.conductor import Conductor
 from tuner.study.trainable import FINISHED, REASON, REPORT, STORAGE, TRIAL, WORKER
 
@@ -45,11 +45,12 @@ class BridgeSearcher(_Unrecorded, Searcher):
         trial = _guarded(self._conductor, self._conductor.next_trial)
         if trial is not None:
             return {
-                TRIAL: trial.trial,
-                "seed": trial.seed,
-                "hparams": dict(trial.hparams),
+                TRIAL: trial.number,
+                "seed": trial.proposed.seed,
+                "hparams": dict(trial.proposed.hparams),
                 "max_epochs": self._conductor.max_epochs,
-                "checkpoints": str(self._paths.trial_checkpoints(trial.trial)),
+                "checkpoints": str(self._paths.trial_checkpoints(trial.number)),
+                "known_epochs": len(trial.epochs),
             }
         finished: str = Searcher.FINISHED
         return finished if self._conductor.is_exhausted or self._conductor.is_stopping else None
@@ -67,11 +68,10 @@ class BridgeSearcher(_Unrecorded, Searcher):
 class BridgeScheduler(_Unrecorded, FIFOScheduler):
     """Ray's judge of results."""
 
-    def __init__(self, conductor: Conductor, paths: RunPaths) -> None:
-        """Hand results to `conductor`; delete an ended trial's checkpoints below `paths`."""
+    def __init__(self, conductor: Conductor) -> None:
+        """Hand results to `conductor`."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
-        self._paths = paths
         self._queue: deque[Trial] = deque()
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
@@ -85,18 +85,20 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         return self._queue[0] if self._queue else None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
-        """Hand a result over and return Ray's word for the decision."""
-        goes_on = _guarded(self._conductor, lambda: self._hand_over(trial.config[TRIAL], result))
-        if not goes_on:
-            CheckpointStore(self._paths.trial_checkpoints(trial.config[TRIAL])).delete()
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+        """Hand a result over and return Ray's word for the decision.
 
-    def _hand_over(self, number: int, result: dict[str, Any]) -> bool:
+        A paused trial ends for Ray too. When it is promoted, Ray gets it as a new trial that goes on from the
+        checkpoint, just as one that an earlier driver left; so Ray keeps no state that a resume would lack.
+        """
+        action = _guarded(self._conductor, lambda: self._hand_over(trial.config[TRIAL], result))
+        return str(TrialScheduler.CONTINUE if action is Action.CONTINUE else TrialScheduler.STOP)
+
+    def _hand_over(self, number: int, result: dict[str, Any]) -> Action:
         if REASON in result:
             if result[STORAGE]:
                 raise StorageError(result[REASON])
             self._conductor.fail(number, result[REASON])
-            return False
+            return Action.STOP
         # Ray flattens nested results: "report/epoch".
         prefix = f"{REPORT}/"
         report = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.errors import SpaceError, TunerError
@@ -13,6 +14,7 @@ from tuner.journal.events import (
     RungDecided,
     SearchEnded,
     TrialEnded,
+    TrialPromoted,
     TrialProposed,
     TrialRetried,
 )
@@ -39,21 +41,35 @@ class Conductor:
     checkpoint reports what it holds) is ignored.
     """
 
-    def __init__(self, search: Search, record: Record, clock: BudgetClock, *, workers: int, seed: int) -> None:
-        """Conduct `search`, with at most `workers` trials at a time, writing with `record`."""
+    def __init__(
+        self,
+        search: Search,
+        record: Record,
+        clock: BudgetClock,
+        *,
+        workers: int,
+        seed: int,
+        discard: Callable[[int], None],
+    ) -> None:
+        """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
+
+        `discard` is told each trial that has ended, once that is written; what was kept for it may go.
+        """
         self._search = search
         self._record = record
         self._clock = clock
         self._workers = workers
         self._seed = seed
+        self._discard = discard
         self._trials: dict[int, TrialHistory] = {}
-        """The RUNNING trials."""
+        """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
         """RUNNING trials of an earlier driver, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
+        self._cheapest_first_rung: float | None = None
         self._failed = 0
-        self._exhausted = False
+        self._nothing_to_give = False
         self._stop_reason: str | None = None
         self.fatal: TunerError | None = None
         """What made going on impossible; the run can be resumed."""
@@ -69,43 +85,45 @@ class Conductor:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no further trial will be given out."""
-        return self._exhausted and not self._orphans
+        """Whether no further trial will be given out: there is none now, and no result to come that could change it."""
+        return self._nothing_to_give and not self._search.running
 
     @property
     def max_epochs(self) -> int:
         """Epochs of a full training."""
         return self._search.levels[-1]
 
-    @property
-    def running(self) -> tuple[int, ...]:
-        """The trials that have not ended."""
-        return tuple(self._trials)
-
     def stop(self, reason: str) -> None:
-        """End the search: running trials end PRUNED with this reason, none begins."""
+        """End the search: unfinished trials end PRUNED with this reason, none begins."""
         self._stop_reason = self._stop_reason or reason
 
-    def next_trial(self) -> TrialProposed | None:
-        """Return a trial to run: one an earlier driver left, else a new one; None if none is to begin now."""
+    def next_trial(self) -> TrialHistory | None:
+        """Return a trial to run, None if none is to begin now.
+
+        It is one that an earlier driver left, else a paused one that is promoted, else a new one; the first two go on
+        from their checkpoint.
+        """
         if self._orphans:
-            return self._trials[self._orphans.pop(0)].proposed
-        if self.is_stopping or self._exhausted or len(self._trials) >= self._workers:
+            return self._trials[self._orphans.pop(0)]
+        if self.is_stopping or len(self._search.running) >= self._workers:
             return None
         # A trial that cannot reach the first rung in the time left could not change the result.
-        proposal = self._search.propose() if self._clock.search_seconds_left > self._first_rung_seconds else None
+        proposal = self._search.next_trial() if self._clock.search_seconds_left > self._first_rung_seconds else None
+        self._nothing_to_give = proposal is None
         if proposal is None:
-            self._exhausted = True
             return None
+        if proposal.number in self._trials:
+            self._record(TrialPromoted(proposal.number))
+            return self._trials[proposal.number]
         return self._begin(proposal)
 
     # What Ray reports.
 
-    def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> bool:
-        """Take an epoch's report (the fields of `EpochReport`); return whether the trial goes on."""
+    def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> Action:
+        """Take an epoch's report (the fields of `EpochReport`); return what the trial does next."""
         known = self._trials.get(trial)
         if known is None:
-            return False
+            return Action.STOP
         event = EpochReported(trial=trial, worker=worker, **report)
         consequences: list[Event] = []
         if event.epoch not in known.epochs:
@@ -115,15 +133,18 @@ class Conductor:
             consequences.append(self._complete(known))
         elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
             consequences.append(self._end(trial, TrialState.PRUNED, "its retraining would not fit into the time left"))
+        self._write(consequences)
         if consequences:
-            self._record(*consequences)
-        return trial in self._trials
+            self._give_up_hopeless()
+        if trial not in self._trials:
+            return Action.STOP
+        return Action.PAUSE if trial in self._search.paused else Action.CONTINUE
 
     def fail(self, trial: int, reason: str, error: str | None = None) -> None:
         """Take the end of a trial by its own fault; `error` is the worker's traceback."""
         if trial not in self._trials:
             return
-        self._record(self._end(trial, TrialState.FAILED, reason, error))
+        self._write([self._end(trial, TrialState.FAILED, reason, error)])
         self._failed += 1
         if self._failed >= _HOPELESS_FAILURES and self._best < 0:
             self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
@@ -133,10 +154,9 @@ class Conductor:
         self._record(TrialRetried(trial, error))
 
     def finish(self) -> None:
-        """End the search: whatever still runs is PRUNED."""
+        """End the search: whatever has not ended is PRUNED."""
         reason = self._stop_reason or "all trials have ended"
-        for trial in tuple(self._trials):
-            self._record(self._end(trial, TrialState.PRUNED, reason))
+        self._write([self._end(trial, TrialState.PRUNED, reason) for trial in tuple(self._trials)])
         self._record(SearchEnded(reason))
 
     # Resume.
@@ -151,6 +171,8 @@ class Conductor:
                     self._trials[event.trial] = TrialHistory(event)
                 case EpochReported() as event:
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
+                case TrialPromoted() as event:
+                    self._search.resume(event.trial)
                 case RungDecided() as event:
                     _cross_off(unwritten, event)
                 case TrialEnded() as event:
@@ -158,9 +180,8 @@ class Conductor:
                     self._restore_end(event)
         # A driver may die between writing a result and writing what followed from it.
         for events in unwritten.values():
-            if events:
-                self._record(*events)
-        self._orphans = sorted(self._trials)
+            self._write(events)
+        self._orphans = sorted(self._search.running)
 
     def _restore_end(self, event: TrialEnded) -> None:
         if event.trial in self._trials:
@@ -168,7 +189,7 @@ class Conductor:
             del self._trials[event.trial]
         self._failed += event.state is TrialState.FAILED
 
-    def _begin(self, proposal: Proposal) -> TrialProposed:
+    def _begin(self, proposal: Proposal) -> TrialHistory:
         seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
         event = TrialProposed(
             proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
@@ -176,7 +197,28 @@ class Conductor:
         _check_json(event)
         self._record(event)
         self._trials[event.trial] = TrialHistory(event)
-        return event
+        return self._trials[event.trial]
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Write events down and let go of what the trials that they end have left."""
+        if not events:
+            return
+        self._record(*events)
+        for event in events:
+            if isinstance(event, TrialEnded):
+                self._discard(event.trial)
+
+    def _give_up_hopeless(self) -> None:
+        """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
+        hopeless = self._search.hopeless(self._trials_to_come())
+        self._write([self._end(trial, TrialState.PRUNED, "out of reach at its rung") for trial in hopeless])
+
+    def _trials_to_come(self) -> int | None:
+        """Return how many trials can at most reach the first rung in the time left; None without a budget."""
+        left = self._clock.search_seconds_left
+        if math.isinf(left) or self._cheapest_first_rung is None:
+            return None
+        return math.ceil(max(0.0, left) / self._cheapest_first_rung * self._workers)
 
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
@@ -186,7 +228,7 @@ class Conductor:
         events: list[Event] = []
         if decision.reason:
             events.append(RungDecided(event.trial, event.epoch, decision.action.value, decision.reason))
-        if decision.action is not Action.CONTINUE:
+        if decision.action in (Action.STOP, Action.COMPLETE):
             state = TrialState.COMPLETE if decision.action is Action.COMPLETE else TrialState.PRUNED
             events.append(TrialEnded(event.trial, state, decision.reason))
             del self._trials[event.trial]
@@ -206,7 +248,9 @@ class Conductor:
 
     def _note_cost(self, event: EpochReported) -> None:
         if event.epoch == self._search.levels[0]:
-            self._first_rung_seconds = event.seconds * event.epoch
+            seconds = event.seconds * event.epoch
+            self._first_rung_seconds = seconds
+            self._cheapest_first_rung = min(seconds, self._cheapest_first_rung or seconds)
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy
             self._clock.incumbent_changed(event.seconds)

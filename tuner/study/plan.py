@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.config import StudyConfig
 from tuner.errors import ConfigError
-from tuner.search.rungs import rung_levels
+from tuner.search.rungs import mean_epochs, rung_levels
 from tuner.study.clock import RetrainLoad
 
 DEFAULT_TRIALS = 32
@@ -83,14 +83,6 @@ def retrain_load(config: StudyConfig, max_epochs: int, workers: int) -> RetrainL
     """Return the trainings that follow the search."""
     seeds = config.retrain.retrain_seeds
     return RetrainLoad(seeds, seeds if config.retrain.baseline else 0, max_epochs, workers)
-
-
-def mean_epochs(rungs: tuple[int, ...], reduction_factor: int | None) -> float:
-    """Return the epochs of an average trial, if one in `reduction_factor` goes on from each rung (None: all)."""
-    if reduction_factor is None:
-        return float(rungs[-1])
-    steps = zip((0, *rungs), rungs, strict=False)
-    return sum((level - below) / float(reduction_factor**index) for index, (below, level) in enumerate(steps))
 
 
 def _fitted_epochs(config: StudyConfig, workers: int, seconds_per_epoch: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -20,10 +20,12 @@ from tuner.journal.events import (
     RungDecided,
     SearchEnded,
     TrialEnded,
+    TrialPromoted,
     TrialProposed,
     TrialRetried,
     WinnerSelected,
 )
+from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 from tuner.study.plan import Plan
 
@@ -39,6 +41,7 @@ class Progress:
         self._console = console
         self._elapsed = elapsed
         self._states: Counter[TrialState] = Counter()
+        self._unfinished: dict[int, TrialState] = {}
         self._rungs: Counter[int] = Counter()
         self._best: EpochReported | None = None
         self._retraining: dict[str, RetrainEpochReported] = {}
@@ -69,6 +72,11 @@ class Progress:
         for line in plan_lines(plan, data, candidates):
             self.say(line)
 
+    def restore(self, events: Iterable[Event]) -> None:
+        """Take events of earlier drivers, without a line for them."""
+        for event in events:
+            self._count(event)
+
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
         self._count(event)
@@ -81,16 +89,26 @@ class Progress:
     def _count(self, event: Event) -> None:
         match event:
             case TrialProposed():
+                self._unfinished[event.trial] = TrialState.RUNNING
                 self._states[TrialState.RUNNING] += 1
             case EpochReported() if self._best is None or event.dev_accuracy > self._best.dev_accuracy:
                 self._best = event
             case RungDecided():
                 self._rungs[event.epoch] += 1
+                if event.action == Action.PAUSE:
+                    self._move(event.trial, TrialState.PAUSED)
+            case TrialPromoted():
+                self._move(event.trial, TrialState.RUNNING)
             case TrialEnded():
-                self._states[TrialState.RUNNING] -= 1
+                self._states[self._unfinished.pop(event.trial)] -= 1
                 self._states[event.state] += 1
             case RetrainEpochReported():
                 self._retraining[f"{event.candidate} seed {event.seed}"] = event
+
+    def _move(self, trial: int, state: TrialState) -> None:
+        self._states[self._unfinished[trial]] -= 1
+        self._states[state] += 1
+        self._unfinished[trial] = state
 
     def _is_due(self, event: Event) -> bool:
         important = isinstance(event, SearchEnded | WinnerSelected | RetrainEnded | RetrainFailed | TrialRetried)

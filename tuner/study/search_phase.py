@@ -6,13 +6,13 @@ import tempfile
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 
 from tuner.config import ResourceConfig
 from tuner.paths import RunPaths
 from tuner.study.bridge import BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
-from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.conductor import Conductor
-from tuner.study.trainable import TrialTrainable
+from tuner.study.trainable import TRIAL, TrialTrainable
 from tuner.study.worker import Job
 
 
@@ -28,11 +28,11 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
             tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
                 search_alg=BridgeSearcher(conductor, paths),
-                scheduler=BridgeScheduler(conductor, paths),
+                scheduler=BridgeScheduler(conductor),
                 num_samples=-1,
                 reuse_actors=True,
-                trial_name_creator=lambda trial: f"trial-{trial.config['trial']}",
-                trial_dirname_creator=lambda trial: f"trial-{trial.config['trial']}",
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
             ),
             run_config=tune.RunConfig(
                 # Ray's own files (its pickles among them) are scratch; the journal is the record.
@@ -48,7 +48,9 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
         tuner.fit()
     if conductor.fatal is not None:
         raise conductor.fatal
-    unfinished = conductor.running
     conductor.finish()
-    for trial in unfinished:
-        CheckpointStore(paths.trial_checkpoints(trial)).delete()
+
+
+def _name(trial: Trial) -> str:
+    """Return a name that is unique although a promoted trial runs as several of Ray's."""
+    return f"trial-{trial.config[TRIAL]}-{trial.trial_id}"

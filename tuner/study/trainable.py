@@ -50,5 +50,9 @@ class TrialTrainable(tune.Trainable):
         self._trial: int = config["trial"]
         # Set up in the first step, whose errors reach the study as results.
         self._assignment = Assignment(
-            config["hparams"], config["seed"], config["max_epochs"], Path(config["checkpoints"])
+            config["hparams"],
+            config["seed"],
+            config["max_epochs"],
+            Path(config["checkpoints"]),
+            known_epochs=config["known_epochs"],
         )

@@ -43,6 +43,8 @@ class Assignment:
     """The training's own folder; what it holds already is where the training goes on from."""
     keep_best: bool = False
     """Whether the weights of the best dev epoch are wanted."""
+    known_epochs: int = 0
+    """Epochs whose reports the driver has already."""
 
 
 class Worker:
@@ -60,15 +62,16 @@ class Worker:
     def begin(self, assignment: Assignment) -> None:
         """Set up a training, from its newest good checkpoint if it has one.
 
-        The epochs in the checkpoint are reported again: whoever listens knows which of them it has heard of, and the
-        worker need not.
+        Of the epochs in the checkpoint, the last that the driver knows and those after it are reported again: it may
+        have died before it acted on that report. Whoever listens ignores what it has heard.
         """
         self._store = CheckpointStore(assignment.checkpoints)
         self.training = self._new_training(assignment)
         if not self._store.load_newest(self.training):
             self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
-        self._reported = 0
-        self._known: Iterator[EpochReport] = iter(tuple(self.training.reports))
+        first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
+        self._reported = first
+        self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
 
     def next_report(self) -> EpochReport:
         """Return the next epoch's report, trained now or known from the checkpoint.

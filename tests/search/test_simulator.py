@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from tuner.search.registry import build_search
+from tuner.search.scheduler import Action
+from tuner.search.search import Search
+from tuner.search.simulator import Curve, Observation, simulate
+from tuner.search.space import SearchSpace
+
+
+def build(space: SearchSpace, scheduler: str, max_trials: int | None = 12, startup_trials: int = 4) -> Search:
+    return build_search(
+        space,
+        searcher="tpe",
+        scheduler=scheduler,
+        min_epochs=1,
+        max_epochs=9,
+        reduction_factor=3,
+        startup_trials=startup_trials,
+        max_trials=max_trials,
+        seed=0,
+    )
+
+
+def rising(hparams: Mapping[str, Any]) -> Curve:
+    """Value rises with the epochs to x; a large x is slow."""
+    x = hparams["x"]
+    return Curve([x * epoch / 9 for epoch in range(1, 10)], [1.0 + x] * 9)
+
+
+def observe(search: Search, workers: int = 3) -> list[Observation]:
+    return [observation for observation, _ in simulate(search, rising, workers)]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "asha-promote", "none"])
+def test_every_epoch_of_a_trial_arrives_once_and_in_order(space: SearchSpace, scheduler: str) -> None:
+    epochs: dict[int, list[int]] = {}
+    for observation in observe(build(space, scheduler)):
+        epochs.setdefault(observation.trial, []).append(observation.epoch)
+    assert sorted(epochs) == list(range(12))
+    assert all(of_trial == list(range(1, len(of_trial) + 1)) for of_trial in epochs.values())
+
+
+def test_time_never_runs_backwards_and_a_lone_worker_is_never_idle(space: SearchSpace) -> None:
+    observations = observe(build(space, "asha-promote"), workers=1)
+    seconds = 0.0
+    for observation, proposal in simulate(build(space, "asha-promote"), rising, 1):
+        seconds += 1.0 + proposal.hparams["x"]
+        assert observation.time == pytest.approx(seconds)
+    assert [one.time for one in observations] == sorted(one.time for one in observations)
+
+
+def test_more_workers_need_less_time_for_the_same_trials(space: SearchSpace) -> None:
+    one, four = (observe(build(space, "none"), workers)[-1].time for workers in (1, 4))
+    assert one / 4.5 < four < one / 2.5
+
+
+def test_workers_never_train_more_trials_at_once_than_there_are(space: SearchSpace) -> None:
+    search = build(space, "none")
+    for _ in simulate(search, rising, 2):
+        assert len(search.running) <= 2
+
+
+def test_equal_searches_give_equal_observations(space: SearchSpace) -> None:
+    assert observe(build(space, "asha-promote")) == observe(build(space, "asha-promote"))
+
+
+def test_a_promoted_trial_goes_on_where_it_paused(space: SearchSpace) -> None:
+    observations = observe(build(space, "asha-promote"))
+    paused = [one for one in observations if one.decision.action is Action.PAUSE]
+    later = {one.trial: one.epoch for one in observations}
+    assert any(later[one.trial] > one.epoch for one in paused)
+
+
+def test_a_search_without_a_limit_is_left_when_the_caller_has_seen_enough(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    wide = make_space(
+        'MODEL = "cnn"\nSTART = [{"x": 0.5}]\ndef suggest(trial):\n    return {"x": trial.suggest_float("x", 0, 1)}\n'
+    )
+    search = build(wide, "asha", max_trials=None, startup_trials=1000)
+    assert len(list(islice(simulate(search, rising, 2), 200))) == 200

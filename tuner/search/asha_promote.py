@@ -1,0 +1,138 @@
+"""ASHA as published: a trial pauses at each rung and goes on once it is among the best fraction of those that came.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2. Ray's ASHA only stops
+(ray#32634, ray#44256).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from tuner.search.scheduler import Action, Decision, Scheduler
+
+
+class AshaPromote(Scheduler):
+    """Asynchronous successive halving that pauses and promotes, so that no early decision is final.
+
+    A trial is promoted from a rung once it is among the best n // reduction_factor of the n values seen there so far; a
+    trial that already is when it arrives goes on at once. Higher rungs are served first, then better values.
+    """
+
+    def __init__(self, levels: tuple[int, ...], reduction_factor: int) -> None:
+        """Compare at `levels` (from `rung_levels`); `reduction_factor` is at least 2."""
+        self._levels = levels
+        self._rungs = {level: _Rung(reduction_factor) for level in levels[:-1]}
+        self._paused_at: dict[int, int] = {}
+        """By PAUSED trial, its level."""
+        self._reached: dict[int, int] = {}
+        """By unfinished trial, the highest level it has reached; 0 before the first."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The rungs; the last is `max_epochs`."""
+        return self._levels
+
+    def start(self, trial: int) -> None:
+        """See `Scheduler.start`."""
+        self._reached[trial] = 0
+
+    def report(self, trial: int, epoch: int, value: float) -> Decision:
+        """Decide for one trial; see `Scheduler.report`."""
+        if epoch == self._levels[-1]:
+            self.end(trial)
+            return Decision(Action.COMPLETE, f"{value:.4f} after all {epoch} epochs")
+        if epoch not in self._rungs:
+            return Decision(Action.CONTINUE)
+        self._reached[trial] = epoch
+        rung = self._rungs[epoch]
+        rung.arrive(trial, value)
+        place = f"{value:.4f} is number {rung.place(trial) + 1} of {len(rung)}, of which the best {rung.kept} go on"
+        if rung.is_promotable(trial):
+            rung.promote(trial)
+            return Decision(Action.CONTINUE, place)
+        self._paused_at[trial] = epoch
+        return Decision(Action.PAUSE, place)
+
+    def promote(self) -> int | None:
+        """See `Scheduler.promote`."""
+        for level in reversed(self._levels[:-1]):
+            trial = self._rungs[level].best_waiting()
+            if trial is not None and self._rungs[level].is_promotable(trial):
+                self.resume(trial)
+                return trial
+        return None
+
+    def resume(self, trial: int) -> None:
+        """See `Scheduler.resume`."""
+        self._rungs[self._paused_at.pop(trial)].promote(trial)
+
+    def hopeless(self, trials_to_come: int) -> list[int]:
+        """See `Scheduler.hopeless`."""
+        given_up = []
+        for level, rung in self._rungs.items():
+            still_below = sum(reached < level for reached in self._reached.values())
+            given_up += rung.hopeless(still_below + trials_to_come)
+        return given_up
+
+    def end(self, trial: int) -> None:
+        """See `Scheduler.end`."""
+        self._reached.pop(trial, None)
+        level = self._paused_at.pop(trial, None)
+        if level is not None:
+            self._rungs[level].promote(trial)
+
+
+class _Rung:
+    """The values at one level, best first, and who waits there. Equal values are ordered by arrival."""
+
+    def __init__(self, reduction_factor: int) -> None:
+        self._reduction_factor = reduction_factor
+        self._ranked: list[tuple[float, int]] = []
+        """Of all that arrived: minus the value, and the number of the arrival."""
+        self._waiting: list[tuple[float, int]] = []
+        """Likewise, of those that wait."""
+        self._trials: list[int] = []
+        """By number of arrival."""
+        self._key: dict[int, tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    @property
+    def kept(self) -> int:
+        """How many of those that arrived go on."""
+        return len(self._ranked) // self._reduction_factor
+
+    def arrive(self, trial: int, value: float) -> None:
+        """Enter a trial, waiting."""
+        key = (-value, len(self._trials))
+        self._trials.append(trial)
+        self._key[trial] = key
+        insort(self._ranked, key)
+        insort(self._waiting, key)
+
+    def place(self, trial: int) -> int:
+        """Return how many are better."""
+        return bisect_left(self._ranked, self._key[trial])
+
+    def is_promotable(self, trial: int) -> bool:
+        """Whether a waiting trial is among those that go on."""
+        return self.place(trial) < self.kept
+
+    def best_waiting(self) -> int | None:
+        """Return the best of those that wait."""
+        return self._trials[self._waiting[0][1]] if self._waiting else None
+
+    def promote(self, trial: int) -> None:
+        """Let a waiting trial go; its value stays."""
+        del self._waiting[bisect_left(self._waiting, self._key[trial])]
+
+    def hopeless(self, arrivals_to_come: int) -> list[int]:
+        """Return those waiting that are out of reach even if all that arrive are worse."""
+        kept_at_most = (len(self._ranked) + arrivals_to_come) // self._reduction_factor
+        given_up = []
+        for key in reversed(self._waiting):
+            if bisect_left(self._ranked, key) < kept_at_most:
+                break
+            given_up.append(self._trials[key[1]])
+        return given_up

@@ -1,0 +1,52 @@
+"""Asynchronous Hyperband: several ASHAs side by side, each beginning to compare one rung later than the one before.
+
+Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 2018. It hedges against early
+results that mislead: the last bracket trains every trial to its end.
+"""
+
+from __future__ import annotations
+
+from tuner.search.asha import Asha
+from tuner.search.rungs import mean_epochs
+from tuner.search.scheduler import Decision, Scheduler
+
+
+class Hyperband(Scheduler):
+    """Gives each new trial to the bracket that has had the least, so that all brackets train about as many epochs.
+
+    Trials are compared within their bracket alone.
+    """
+
+    def __init__(self, levels: tuple[int, ...], reduction_factor: int) -> None:
+        """Take the levels of the first bracket (from `rung_levels`); the others begin at its later levels."""
+        self._levels = levels
+        self._brackets = [Asha(levels[first:], reduction_factor) for first in range(len(levels))]
+        self._cost = [mean_epochs(bracket.levels, reduction_factor) for bracket in self._brackets]
+        """Of an average trial, in epochs."""
+        self._given = [0.0] * len(levels)
+        """By bracket, the cost of the trials it was given."""
+        self._bracket_of: dict[int, int] = {}
+        """By unfinished trial."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The rungs of the first bracket, which has them all; the last is `max_epochs`."""
+        return self._levels
+
+    def start(self, trial: int) -> None:
+        """See `Scheduler.start`."""
+        after = [given + cost for given, cost in zip(self._given, self._cost, strict=True)]
+        bracket = after.index(min(after))
+        self._given[bracket] = after[bracket]
+        self._bracket_of[trial] = bracket
+
+    def report(self, trial: int, epoch: int, value: float) -> Decision:
+        """Decide within the trial's bracket; see `Scheduler.report`."""
+        decision = self._brackets[self._bracket_of[trial]].report(trial, epoch, value)
+        if not decision.goes_on:
+            self.end(trial)
+        return decision
+
+    def end(self, trial: int) -> None:
+        """See `Scheduler.end`."""
+        del self._bracket_of[trial]
