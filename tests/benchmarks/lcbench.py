@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import optuna
+from optuna.trial import BaseTrial
 
 from tuner.search.simulator import Curve
 
@@ -35,7 +35,7 @@ _COLUMNS = (
 _SECONDS, _ACCURACY = 0, 1
 
 
-def suggest(trial: optuna.Trial) -> dict[str, Any]:
+def suggest(trial: BaseTrial) -> dict[str, Any]:
     """Return a configuration of LCBench."""
     return {
         "batch_size": trial.suggest_int("batch_size", 16, 512, log=True),

@@ -127,5 +127,7 @@ def test_levels_begin_at_min_epochs_and_end_at_max_epochs(space: SearchSpace, se
 def test_an_unknown_name_lists_those_that_exist(space: SearchSpace, searcher: str, scheduler: str) -> None:
     with pytest.raises(ConfigError, match="--searcher is 'tpee', but must be one of: random, tpe"):
         build(space, "tpee", scheduler)
-    with pytest.raises(ConfigError, match="--scheduler is 'ash', but must be one of: asha, asha-promote, hyperband, none"):
+    with pytest.raises(
+        ConfigError, match="--scheduler is 'ash', but must be one of: asha, asha-promote, hyperband, none"
+    ):
         build(space, searcher, "ash")

@@ -1,0 +1,236 @@
+"""How good a search is: the regret of its incumbent after so much work, against what people use today.
+
+python -m tests.benchmarks.search_quality --surrogate DIR --tasks 3945,7593 --seeds 2 --workers 4 --trainings 40 \\
+    --methods default,ray-default,random,random-asha,tpe-full,optuna-hyperband --json FILE
+
+Normalised regret of the incumbent, the configuration with the best value observed so far, scored by the best value on
+its full curve: (best - it) / (best - median), best and median over 6,000 random configurations. It is taken after 10,
+20 and 40 full trainings' worth of epochs, and again of simulated seconds: a full training then costs what it costs on
+average over the random configurations, and the workers share it. Without --surrogate the family `power-law` needs no
+data file.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import optuna
+import tyro
+from optuna.trial import BaseTrial
+
+from tests.benchmarks import lcbench, power_law
+from tests.benchmarks.peers import OptunaStudy, RayDefault
+from tuner.config import SearchConfig
+from tuner.files import write_json
+from tuner.search.quiet import quiet_study
+from tuner.search.registry import build_search
+from tuner.search.seeds import derive_seed
+from tuner.search.simulator import Curve, Simulated, simulate
+from tuner.search.space import SearchSpace
+
+REFERENCE_CONFIGURATIONS = 6000
+_BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to compare on what."""
+
+    surrogate: Path | None = None
+    """Folder of the LCBench surrogate; without it the power-law family is searched."""
+    tasks: str = ",".join(map(str, lcbench.TUNING_TASKS))
+    """OpenML tasks of the surrogate."""
+    seeds: int = 2
+    first_seed: int = 0
+    workers: int = 4
+    trainings: int = 40
+    """Work of one search, in full trainings; regret is taken at a quarter, a half and all of it."""
+    methods: str = "default,ray-default,random,random-asha,tpe-full,optuna-hyperband"
+    jobs: int = 1
+    """Processes that simulate side by side."""
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to search."""
+
+    suggest: Callable[[BaseTrial], dict[str, Any]]
+    curve: Callable[[Mapping[str, Any]], Curve]
+    epochs: int
+    best: float
+    median: float
+    mean_seconds: float
+    """Of a full training."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One search by one method."""
+
+    method: str
+    task: str
+    seed: int
+    by_epochs: dict[int, float] = field(default_factory=dict)
+    """Regret after so many full trainings' worth of epochs."""
+    by_seconds: dict[int, float] = field(default_factory=dict)
+    """Likewise, of simulated seconds."""
+    trials: int = 0
+    seconds: float = 0.0
+    """The computer took, decisions and surrogate together."""
+
+
+def ours(problem: Problem, seed: int, **changes: Any) -> Simulated:
+    """Return a search of `tuner`, by default that of the command."""
+    space = SearchSpace("benchmark", problem.suggest, (), "none", "", ModuleType("benchmark"))
+    config = SearchConfig(**changes)
+    return build_search(
+        space,
+        searcher=config.searcher,
+        scheduler=config.scheduler,
+        min_epochs=config.min_epochs,
+        max_epochs=problem.epochs,
+        reduction_factor=config.reduction_factor,
+        startup_trials=config.startup_trials,
+        max_trials=None,
+        seed=seed,
+    )
+
+
+METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
+    "default": ours,
+    "random": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="none"),
+    "random-asha": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha"),
+    "random-promote": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha-promote"),
+    "tpe-asha": lambda problem, seed: ours(problem, seed, scheduler="asha"),
+    "tpe-hyperband": lambda problem, seed: ours(problem, seed, scheduler="hyperband"),
+    "gp-promote": lambda problem, seed: ours(problem, seed, searcher="gp"),
+    "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
+    "tpe-full": lambda problem, seed: OptunaStudy(
+        problem.suggest, problem.epochs, optuna.samplers.TPESampler(seed=seed), optuna.pruners.NopPruner()
+    ),
+    "optuna-hyperband": lambda problem, seed: OptunaStudy(
+        problem.suggest,
+        problem.epochs,
+        optuna.samplers.TPESampler(seed=seed),
+        optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
+    ),
+}
+
+
+@lru_cache(maxsize=64)
+def load_problem(surrogate: Path | None, task: str) -> Problem:
+    """Return a task of the surrogate, or the power-law family, with its references worked out."""
+    if surrogate is None:
+        return _with_references(power_law.suggest, power_law.curve, power_law.EPOCHS)
+    return _with_references(lcbench.suggest, lcbench.Surrogate(surrogate, int(task)).curve, lcbench.EPOCHS)
+
+
+def _with_references(
+    suggest: Callable[[BaseTrial], dict[str, Any]], curve: Callable[[Mapping[str, Any]], Curve], epochs: int
+) -> Problem:
+    study = quiet_study(optuna.samplers.RandomSampler(seed=0))
+    curves = [curve(suggest(study.ask())) for _ in range(REFERENCE_CONFIGURATIONS)]
+    best_values = [max(one.values) for one in curves]
+    seconds = statistics.fmean(sum(one.seconds) for one in curves)
+    return Problem(suggest, curve, epochs, max(best_values), statistics.median(best_values), seconds)
+
+
+def search(method: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int) -> Result:
+    """Simulate one search and return its regrets."""
+    problem = load_problem(surrogate, task)
+    marks = sorted({max(1, trainings // 4), max(1, trainings // 2), trainings})
+    result = Result(method, task, seed)
+    started = time.perf_counter()
+    best_seen, regret, numbers = -np.inf, np.inf, set()
+    simulator = METHODS[method](problem, derive_seed(seed, int(task)))
+    for epochs, (observation, proposal) in enumerate(simulate(simulator, problem.curve, workers), 1):
+        for mark in marks:  # what was known when the time ran out
+            if observation.time > mark * problem.mean_seconds / workers:
+                result.by_seconds.setdefault(mark, regret)
+        if len(result.by_seconds) == len(result.by_epochs) == len(marks):
+            break
+        numbers.add(observation.trial)
+        if observation.value > best_seen:
+            best_seen = observation.value
+            reached = max(problem.curve(proposal.hparams).values)
+            regret = (problem.best - reached) / (problem.best - problem.median)
+        for mark in marks:
+            if epochs >= mark * problem.epochs:
+                result.by_epochs.setdefault(mark, regret)
+    spent = time.perf_counter() - started
+    return Result(method, task, seed, result.by_epochs, result.by_seconds, len(numbers), spent)
+
+
+def summarise(results: Sequence[Result]) -> dict[str, Any]:
+    """Return mean, median and the mean's 95% bootstrap interval over tasks x seeds, for each kind of mark."""
+    return {
+        "searches": len(results),
+        "trials": round(statistics.fmean(result.trials for result in results), 1),
+        "seconds_per_search": round(statistics.fmean(result.seconds for result in results), 2),
+        "after_epochs_of": _by_mark([result.by_epochs for result in results]),
+        "after_seconds_of": _by_mark([result.by_seconds for result in results]),
+    }
+
+
+def _by_mark(regrets: Sequence[Mapping[int, float]]) -> dict[str, Any]:
+    generator = np.random.default_rng(0)
+    summary = {}
+    for mark in regrets[0]:
+        values = np.array([regret[mark] for regret in regrets])
+        means = generator.choice(values, (_BOOTSTRAPS, len(values))).mean(axis=1)
+        low, high = np.quantile(means, (0.025, 0.975))
+        summary[str(mark)] = {
+            "mean": round(float(values.mean()), 4),
+            "median": round(float(np.median(values)), 4),
+            "interval": [round(float(low), 4), round(float(high), 4)],
+        }
+    return summary
+
+
+def main(arguments: Arguments) -> dict[str, Any]:
+    """Run every method on every task and seed; return the summary by method."""
+    tasks = arguments.tasks.split(",") if arguments.surrogate else ["0"]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    methods = arguments.methods.split(",")
+    run = partial(search, surrogate=arguments.surrogate, workers=arguments.workers, trainings=arguments.trainings)
+    jobs = [(method, task, seed) for task in tasks for method in methods for seed in seeds]
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
+        results = [future.result() for future in futures]
+    return {
+        "arguments": {
+            name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")
+        },
+        "family": "lcbench" if arguments.surrogate else "power-law",
+        "commit": _commit(),
+        "versions": {name: version(name) for name in ("optuna", "ray", "numpy")},
+        "methods": {method: summarise([result for result in results if result.method == method]) for method in methods},
+    }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+if __name__ == "__main__":
+    given = tyro.cli(Arguments, description=__doc__)
+    found = main(given)
+    if given.json is not None:
+        write_json(given.json, found)
+    json.dump(found, sys.stdout, indent=2)
+    print()
