@@ -112,10 +112,11 @@ class Conductor:
             self._record(event)
             consequences = self._consequences(known, event)
         if trial in self._trials and finished:
-            consequences.append(self._complete(known))
+            self._end(_completion(known), *consequences)
         elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
-            consequences.append(self._end(trial, TrialState.PRUNED, "its retraining would not fit into the time left"))
-        if consequences:
+            reason = "its retraining would not fit into the time left"
+            self._end(TrialEnded(trial, TrialState.PRUNED, reason), *consequences)
+        elif consequences:
             self._record(*consequences)
         return trial in self._trials
 
@@ -123,10 +124,8 @@ class Conductor:
         """Take the end of a trial by its own fault; `error` is the worker's traceback."""
         if trial not in self._trials:
             return
-        self._record(self._end(trial, TrialState.FAILED, reason, error))
-        self._failed += 1
-        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
-            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
+        self._end(TrialEnded(trial, TrialState.FAILED, reason, error))
+        self._count_failure(reason)
 
     def retry(self, trial: int, error: str) -> None:
         """Take the death of a trial's worker; Ray takes the trial up again."""
@@ -136,7 +135,7 @@ class Conductor:
         """End the search: whatever still runs is PRUNED."""
         reason = self._stop_reason or "all trials have ended"
         for trial in tuple(self._trials):
-            self._record(self._end(trial, TrialState.PRUNED, reason))
+            self._end(TrialEnded(trial, TrialState.PRUNED, reason))
         self._record(SearchEnded(reason))
 
     # Resume.
@@ -166,7 +165,8 @@ class Conductor:
         if event.trial in self._trials:
             self._search.end(event.trial, event.state)
             del self._trials[event.trial]
-        self._failed += event.state is TrialState.FAILED
+        if event.state is TrialState.FAILED:
+            self._count_failure(event.reason)
 
     def _begin(self, proposal: Proposal) -> TrialProposed:
         seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
@@ -192,17 +192,16 @@ class Conductor:
             del self._trials[event.trial]
         return events
 
-    def _complete(self, trial: TrialHistory) -> TrialEnded:
-        """End a trial that stopped making progress."""
-        best = trial.best
-        assert best is not None, trial.number
-        return self._end(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+    def _end(self, end: TrialEnded, *before: Event) -> None:
+        """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
+        self._record(*before, end)
+        self._search.end(end.trial, end.state)
+        del self._trials[end.trial]
 
-    def _end(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> TrialEnded:
-        """End a trial for a reason other than the scheduler's; the caller records it."""
-        self._search.end(trial, state)
-        del self._trials[trial]
-        return TrialEnded(trial, state, reason, error)
+    def _count_failure(self, reason: str) -> None:
+        self._failed += 1
+        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
+            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
 
     def _note_cost(self, event: EpochReported) -> None:
         if event.epoch == self._search.levels[0]:
@@ -210,6 +209,13 @@ class Conductor:
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy
             self._clock.incumbent_changed(event.seconds)
+
+
+def _completion(trial: TrialHistory) -> TrialEnded:
+    """Return the end of a trial that stopped making progress."""
+    best = trial.best
+    assert best is not None, trial.number
+    return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
 
 
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:
