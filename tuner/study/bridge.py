@@ -87,7 +87,7 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         """Hand a result over and return Ray's word for the decision."""
         goes_on = _guarded(self._conductor, lambda: self._hand_over(trial.config[TRIAL], result))
-        if not goes_on:
+        if goes_on is False:  # None: the study cannot go on; a resume takes the trial up from its checkpoints
             CheckpointStore(self._paths.trial_checkpoints(trial.config[TRIAL])).delete()
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
@@ -138,7 +138,12 @@ class BridgeStopper(_Unrecorded, Stopper):
 
 
 def _guarded(conductor: Conductor, call: Callable[[], _T]) -> _T | None:
-    """Call, and keep a TunerError for after Ray has wound down; Ray would bury it in a traceback of its own."""
+    """Call, and keep a TunerError for after Ray has wound down; Ray would bury it in a traceback of its own.
+
+    After the first such error nothing is called: what follows one that could not be written must not be written.
+    """
+    if conductor.fatal is not None:
+        return None
     try:
         return call()
     except TunerError as error:
