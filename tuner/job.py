@@ -137,6 +137,7 @@ class _Job:
         with JournalWriter(self._paths.journal) as journal:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
+            self._progress.restore(entry.event for entry in journal.entries)
             if self._ingredients.dataset.notice:
                 self._progress.say(f"NOTICE: {self._ingredients.dataset.notice}")
             if not journal.entries or not self._history().ended:

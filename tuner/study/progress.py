@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -61,13 +61,18 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that must not be missed."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def show_plan(self, plan: Plan, data: str, candidates: int) -> None:
         """Print the plan; `candidates` trainings follow the search."""
         self._plan = plan
         for line in plan_lines(plan, data, candidates):
             self.say(line)
+
+    def restore(self, events: Iterable[Event]) -> None:
+        """Take note of an earlier driver's events; nothing is shown."""
+        for event in events:
+            self._count(event)
 
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
