@@ -83,9 +83,10 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _show_results(paths: RunPaths, console: Console) -> None:
-    console.print(paths.report_text.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
     shown = paths.root.relative_to(Path.cwd()) if paths.root.is_relative_to(Path.cwd()) else paths.root
-    console.print(f"Everything is in {shown}: open report.html, or read trials.parquet.", markup=False, highlight=False)
+    report = paths.report_text.read_text(encoding="utf-8")
+    for text in (report, f"Everything is in {shown}: open report.html, or read trials.parquet."):
+        console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

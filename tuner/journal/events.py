@@ -75,6 +75,8 @@ class EpochReported:
     seconds: float
     worker: str
     """Host and process that trained it."""
+    finished: bool = False
+    """Whether the training has no further epoch: it had all, or made no progress for long."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,11 @@ class TrialHistory:
         return TrialState.PAUSED if pauses > self.promotions else TrialState.RUNNING
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the training has no further epoch."""
+        return any(report.finished for report in self.epochs.values())
+
+    @property
     def best(self) -> EpochReported | None:
         """The epoch with the highest dev accuracy, the earliest of equals; None before the first report."""
         return max(self.epochs.values(), key=lambda report: (report.dev_accuracy, -report.epoch), default=None)

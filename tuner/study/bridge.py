@@ -140,7 +140,12 @@ class BridgeStopper(_Unrecorded, Stopper):
 
 
 def _guarded(conductor: Conductor, call: Callable[[], _T]) -> _T | None:
-    """Call, and keep a TunerError for after Ray has wound down; Ray would bury it in a traceback of its own."""
+    """Call, and keep a TunerError for after Ray has wound down; Ray would bury it in a traceback of its own.
+
+    After the first such error nothing is called: what follows one that could not be written must not be written.
+    """
+    if conductor.fatal is not None:
+        return None
     try:
         return call()
     except TunerError as error:

@@ -93,6 +93,11 @@ class Conductor:
         """Epochs of a full training."""
         return self._search.levels[-1]
 
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """The trials that have not ended, RUNNING or PAUSED."""
+        return tuple(self._trials)
+
     def stop(self, reason: str) -> None:
         """End the search: unfinished trials end PRUNED with this reason, none begins."""
         self._stop_reason = self._stop_reason or reason
@@ -124,16 +129,18 @@ class Conductor:
         known = self._trials.get(trial)
         if known is None:
             return Action.STOP
-        event = EpochReported(trial=trial, worker=worker, **report)
+        event = EpochReported(trial=trial, worker=worker, finished=finished, **report)
         consequences: list[Event] = []
         if event.epoch not in known.epochs:
             self._record(event)
             consequences = self._consequences(known, event)
         if trial in self._trials and finished:
-            consequences.append(self._complete(known))
+            self._end(_completion(known), *consequences)
         elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
-            consequences.append(self._end(trial, TrialState.PRUNED, "its retraining would not fit into the time left"))
-        self._write(consequences)
+            reason = "its retraining would not fit into the time left"
+            self._end(TrialEnded(trial, TrialState.PRUNED, reason), *consequences)
+        else:
+            self._write(consequences)
         if consequences:
             self._give_up_hopeless()
         if trial not in self._trials:
@@ -144,10 +151,9 @@ class Conductor:
         """Take the end of a trial by its own fault; `error` is the worker's traceback."""
         if trial not in self._trials:
             return
-        self._write([self._end(trial, TrialState.FAILED, reason, error)])
-        self._failed += 1
-        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
-            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
+        self._end(TrialEnded(trial, TrialState.FAILED, reason, error))
+        self._count_failure(reason)
+        self._give_up_hopeless()
 
     def retry(self, trial: int, error: str) -> None:
         """Take the death of a trial's worker; Ray takes the trial up again."""
@@ -156,7 +162,8 @@ class Conductor:
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
         reason = self._stop_reason or "all trials have ended"
-        self._write([self._end(trial, TrialState.PRUNED, reason) for trial in tuple(self._trials)])
+        for trial in self.unfinished:
+            self._end(TrialEnded(trial, TrialState.PRUNED, reason))
         self._record(SearchEnded(reason))
 
     # Resume.
@@ -179,15 +186,20 @@ class Conductor:
                     _cross_off(unwritten, event)
                     self._restore_end(event)
         # A driver may die between writing a result and writing what followed from it.
-        for events in unwritten.values():
-            self._write(events)
+        for trial, events in unwritten.items():
+            if trial in self._trials and self._trials[trial].is_finished:
+                self._end(_completion(self._trials[trial]), *events)
+            else:
+                self._write(events)
+        self._give_up_hopeless()
         self._orphans = sorted(self._search.running)
 
     def _restore_end(self, event: TrialEnded) -> None:
         if event.trial in self._trials:
             self._search.end(event.trial, event.state)
             del self._trials[event.trial]
-        self._failed += event.state is TrialState.FAILED
+        if event.state is TrialState.FAILED:
+            self._count_failure(event.reason)
 
     def _begin(self, proposal: Proposal) -> TrialHistory:
         seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
@@ -210,8 +222,10 @@ class Conductor:
 
     def _give_up_hopeless(self) -> None:
         """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
-        hopeless = self._search.hopeless(self._trials_to_come())
-        self._write([self._end(trial, TrialState.PRUNED, "out of reach at its rung") for trial in hopeless])
+        # One given up at a low rung can no longer help those above to more places.
+        while hopeless := self._search.hopeless(self._trials_to_come()):
+            for trial in hopeless:
+                self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung"))
 
     def _trials_to_come(self) -> int | None:
         """Return how many trials can at most reach the first rung in the time left; None without a budget."""
@@ -234,17 +248,16 @@ class Conductor:
             del self._trials[event.trial]
         return events
 
-    def _complete(self, trial: TrialHistory) -> TrialEnded:
-        """End a trial that stopped making progress."""
-        best = trial.best
-        assert best is not None, trial.number
-        return self._end(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+    def _end(self, end: TrialEnded, *before: Event) -> None:
+        """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
+        self._write([*before, end])
+        self._search.end(end.trial, end.state)
+        del self._trials[end.trial]
 
-    def _end(self, trial: int, state: TrialState, reason: str, error: str | None = None) -> TrialEnded:
-        """End a trial for a reason other than the scheduler's; the caller records it."""
-        self._search.end(trial, state)
-        del self._trials[trial]
-        return TrialEnded(trial, state, reason, error)
+    def _count_failure(self, reason: str) -> None:
+        self._failed += 1
+        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
+            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
 
     def _note_cost(self, event: EpochReported) -> None:
         if event.epoch == self._search.levels[0]:
@@ -254,6 +267,13 @@ class Conductor:
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy
             self._clock.incumbent_changed(event.seconds)
+
+
+def _completion(trial: TrialHistory) -> TrialEnded:
+    """Return the end of a trial that stopped making progress."""
+    best = trial.best
+    assert best is not None, trial.number
+    return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
 
 
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:

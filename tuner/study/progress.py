@@ -64,7 +64,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that must not be missed."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def show_plan(self, plan: Plan, data: str, candidates: int) -> None:
         """Print the plan; `candidates` trainings follow the search."""
@@ -73,7 +73,7 @@ class Progress:
             self.say(line)
 
     def restore(self, events: Iterable[Event]) -> None:
-        """Take events of earlier drivers, without a line for them."""
+        """Take note of an earlier driver's events; nothing is shown."""
         for event in events:
             self._count(event)
 

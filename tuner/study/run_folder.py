@@ -25,6 +25,11 @@ def create_run(config: StudyConfig) -> RunPaths:
     root = (config.runs_dir / name).absolute()
     try:
         config.runs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"--runs-dir is {str(config.runs_dir)!r}, which cannot be made: {error.strerror}."
+        ) from error
+    try:
         root.mkdir()
     except FileExistsError:
         raise StorageError(f"{config.runs_dir / name} exists: give another --name, or go on with --resume.") from None

@@ -9,27 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 
 from tuner.config import ResourceConfig
 from tuner.data.splits import SearchSplits, Split
+from tuner.errors import SpaceError, TunerError
 from tuner.study.worker import Assignment, Job, Worker
 
 _SAMPLE_IMAGES = 1280
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
+_HARMLESS_LEARNING_RATE = 1e-6
+"""The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
 
 
 def seconds_per_epoch(
     job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig
 ) -> float:
-    """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side."""
+    """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side.
+
+    Raises:
+        SpaceError: if the configuration cannot be trained at all.
+    """
     measure = ray.remote(_measure).options(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)
-    seconds: list[float] = ray.get([measure.remote(job, dict(hparams)) for _ in range(min(workers, _MOST_MEASURED))])
+    measured = [measure.remote(job, dict(hparams)) for _ in range(min(workers, _MOST_MEASURED))]
+    try:
+        seconds: list[float] = ray.get(measured)
+    except RayTaskError as error:
+        cause = error.cause
+        reason = str(cause) if isinstance(cause, TunerError) else f"{type(cause).__name__}: {cause}"
+        raise SpaceError(
+            f"the space's first start configuration cannot be trained: {' '.join(reason.split())}"
+        ) from error
     return sum(seconds) / len(seconds)
 
 
 def _measure(job: Job, hparams: dict[str, Any]) -> float:
     """Return the seconds of a full epoch, from a warm epoch on a sample."""
+    hparams = hparams | {"learning_rate": _HARMLESS_LEARNING_RATE}
     share = min(1.0, _SAMPLE_IMAGES / len(job.splits.train))
     sample = dataclasses.replace(job, splits=_sample(job.splits, share))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,556 @@
+"""Tests of `tuner.study.conductor`: a real search and a real journal, trainings by a formula, Ray a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from tuner.errors import SpaceError, StorageError
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RungDecided,
+    SearchEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialPromoted,
+    TrialProposed,
+    TrialRetried,
+)
+from tuner.journal.store import JournalWriter, read_journal
+from tuner.search.asha import Asha
+from tuner.search.asha_promote import AshaPromote
+from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.scheduler import Action
+from tuner.search.search import Search
+from tuner.search.space import load_space
+from tuner.search.trial import Origin, TrialState
+from tuner.study.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad
+from tuner.study.conductor import Conductor
+
+SPACE = """
+MODEL = "cnn"
+START = [{"x": 0.5, "kind": "a"}, {"x": 0.25, "kind": "b", "y": 3}]
+
+
+def suggest(trial):
+    hparams = {"x": trial.suggest_float("x", 0.0, 1.0), "kind": trial.suggest_categorical("kind", ["a", "b"])}
+    if hparams["kind"] == "b":
+        hparams["y"] = trial.suggest_int("y", 1, 8)
+    return hparams
+"""
+LEVELS = (1, 3, 9)
+OPENING = StudyStarted({}, {})
+
+DIVERGING = {0: 2, 5: 1}
+"""By trial, the epoch in which it fails."""
+STUCK = (6,)
+"""Trials that are through after their third epoch, a rung, with nothing better since the first."""
+
+
+def report_of(trial: TrialProposed, epoch: int, **changes: Any) -> dict[str, Any]:
+    accuracy = (1.0 - abs(trial.hparams["x"] - 0.7)) * (1.0 - 0.5**epoch)
+    report = {
+        "epoch": epoch,
+        "train_loss": 1.0 / epoch,
+        "train_accuracy": accuracy,
+        "dev_loss": 1.0 - accuracy,
+        "dev_accuracy": accuracy,
+        "lr": 0.01,
+        "seconds": 2.0,
+    }
+    return report | changes
+
+
+@dataclass
+class Driver:
+    """What one driver process has of a search; it can do what Ray does with the conductor."""
+
+    folder: Path
+    trials: int | None = 12
+    workers: int = 1
+    startup_trials: int = 3
+    clock: BudgetClock = field(default_factory=lambda: clock(None))
+    source: str = SPACE
+    scheduler: type[Asha | AshaPromote] = Asha
+
+    def __post_init__(self) -> None:
+        space = self.folder / "space.py"
+        space.parent.mkdir(parents=True, exist_ok=True)
+        space.write_text(self.source)
+        self.searcher = OptunaSearcher(
+            load_space(str(space)), SAMPLERS["tpe"], LEVELS, seed=0, startup_trials=self.startup_trials
+        )
+        self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials)
+        self.journal = JournalWriter(self.folder / "journal")
+        if not self.journal.entries:
+            self.journal.append(OPENING)
+        self.refusing = False
+        self.discarded: list[int] = []
+        self.conductor = Conductor(
+            self.search, self.record, self.clock, workers=self.workers, seed=0, discard=self.discarded.append
+        )
+        self.conductor.restore(self.journal.entries)
+
+    def record(self, *events: Event) -> None:
+        if self.refusing:
+            raise StorageError("no space left")
+        self.journal.append(*events)
+
+    @property
+    def events(self) -> list[Event]:
+        """What is on the disk, without the opening."""
+        return [entry.event for entry in read_journal(self.folder / "journal")][1:]
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def begin(self) -> TrialProposed:
+        trial = self.conductor.next_trial()
+        assert trial is not None
+        return trial.proposed
+
+    def report(self, trial: TrialProposed, epoch: int, *, finished: bool = False, **changes: Any) -> bool:
+        action = self.conductor.report(trial.trial, report_of(trial, epoch, **changes), "host:1", finished)
+        return action is Action.CONTINUE
+
+    def run(self) -> list[Event]:
+        """Run the search to its end as Ray would, every trial an epoch in turn; return the journal's events."""
+        running: dict[int, tuple[TrialProposed, int]] = {}
+        while not self.conductor.is_stopping:
+            while (trial := self.conductor.next_trial()) is not None:
+                running[trial.number] = (trial.proposed, max(0, len(trial.epochs) - 1))  # as a worker reports
+            if not running:
+                break
+            for number, (proposed, epoch) in list(running.items()):
+                goes_on = self._step(proposed, epoch + 1)
+                running[number] = (proposed, epoch + 1)
+                if not goes_on:
+                    del running[number]
+        self.conductor.finish()
+        self.journal.close()
+        return self.events
+
+    def _step(self, trial: TrialProposed, epoch: int) -> bool:
+        if DIVERGING.get(trial.trial) == epoch:
+            self.conductor.fail(trial.trial, "diverged")
+            return False
+        changes = {"dev_accuracy": 0.95} if trial.trial in STUCK else {}
+        return self.report(trial, epoch, finished=trial.trial in STUCK and epoch == 3, **changes)
+
+
+def clock(budget: float | None, elapsed: Callable[[], float] = lambda: 0.0, *, epoch: float = 2.0) -> BudgetClock:
+    """A clock whose retraining is one training of about 9 epochs."""
+    return BudgetClock(budget, RetrainLoad(1, 0, 9, 1), epoch, elapsed)
+
+
+RETRAIN_SECONDS = 2.0 * 9.3 + CLOSING_SECONDS
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Driver:
+    return Driver(tmp_path)
+
+
+# The journal comes first.
+
+
+def test_a_trial_is_on_the_disk_before_it_is_given_out(driver: Driver) -> None:
+    trial = driver.begin()
+    assert driver.events == [trial]
+
+
+def test_a_trial_that_cannot_be_written_down_is_not_given_out(driver: Driver) -> None:
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.conductor.next_trial()
+    assert driver.conductor.unfinished == ()
+    assert driver.events == []
+
+
+def test_the_search_does_not_act_on_a_result_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1)
+    assert driver.searcher.studies[1].states() == {0: OptunaState.RUNNING}
+    driver.refusing = False
+    assert driver.report(trial, 1)
+    assert driver.searcher.studies[1].states() == {0: OptunaState.COMPLETE}
+
+
+def test_the_search_does_not_act_on_a_failure_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.conductor.fail(trial.trial, "diverged")
+    assert driver.searcher.studies[1].states() == {0: OptunaState.RUNNING}
+    assert driver.conductor.unfinished == (0,)
+
+
+def test_the_search_does_not_act_on_the_end_of_progress_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1, finished=True)
+    assert driver.searcher.studies[9].states() == {0: OptunaState.RUNNING}
+    driver.refusing = False
+    assert not driver.report(trial, 1, finished=True)
+    assert driver.searcher.studies[9].states() == {0: OptunaState.COMPLETE}
+
+
+def test_a_result_then_the_decision_then_the_end_are_written_in_this_order(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    trial = driver.begin()
+    for epoch in (1, 2, 3):
+        assert driver.report(trial, epoch)
+    kinds = [type(event) for event in driver.events]
+    assert kinds == [TrialProposed, EpochReported, RungDecided, EpochReported, EpochReported, RungDecided]
+    worse = driver.begin()
+    assert not driver.report(worse, 1, dev_accuracy=0.1)
+    assert [type(event) for event in driver.events[-3:]] == [EpochReported, RungDecided, TrialEnded]
+
+
+def test_the_journal_holds_the_report_as_it_came_and_who_made_it(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    assert driver.of(EpochReported) == [EpochReported(trial=0, worker="host:1", **report_of(trial, 1))]
+
+
+# Results.
+
+
+def test_an_epoch_that_arrives_again_is_ignored(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    before = driver.events
+    assert driver.report(trial, 1, dev_accuracy=0.0)
+    assert driver.events == before
+    assert driver.report(trial, 2)
+    assert [report.epoch for report in driver.of(EpochReported)] == [1, 2]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_result_of_a_trial_that_has_ended_or_never_was_stops_it_and_leaves_no_trace(
+    driver: Driver, ended: bool
+) -> None:
+    trial = driver.begin()
+    if ended:
+        driver.conductor.fail(trial.trial, "diverged")
+    before = driver.events
+    number = trial.trial if ended else 7
+    assert driver.conductor.report(number, report_of(trial, 1), "host:1", False) is Action.STOP
+    driver.conductor.fail(number, "again")
+    assert driver.events == before
+
+
+def test_each_state_is_told_with_its_reason_to_journal_and_optuna(driver: Driver) -> None:
+    complete = driver.begin()
+    for epoch in range(1, 10):
+        driver.report(complete, epoch)
+    pruned = driver.begin()
+    driver.report(pruned, 1, dev_accuracy=0.1)
+    failed = driver.begin()
+    driver.report(failed, 1, dev_accuracy=0.99)
+    driver.conductor.fail(failed.trial, "the train loss is nan in epoch 2.", "Traceback ...")
+    stuck = driver.begin()
+    driver.report(stuck, 1, dev_accuracy=0.995)
+    driver.report(stuck, 2, dev_accuracy=0.5, finished=True)
+
+    ends = {end.trial: end for end in driver.of(TrialEnded)}
+    states = {trial: end.state for trial, end in ends.items()}
+    assert states == {
+        0: TrialState.COMPLETE,
+        1: TrialState.PRUNED,
+        2: TrialState.FAILED,
+        3: TrialState.COMPLETE,
+    }
+    assert ends[0].reason == f"{report_of(complete, 9)['dev_accuracy']:.4f} after all 9 epochs"
+    assert ends[1].reason.startswith("0.1000 < ")
+    assert (ends[2].reason, ends[2].error) == ("the train loss is nan in epoch 2.", "Traceback ...")
+    assert ends[3].reason == "no better dev accuracy since epoch 1"
+    done, cut, fail = OptunaState.COMPLETE, OptunaState.PRUNED, OptunaState.FAIL
+    assert driver.searcher.studies[1].states() == {0: done, 1: done, 2: done, 3: done}
+    assert driver.searcher.studies[9].states() == {0: done, 1: cut, 2: fail, 3: done}
+
+
+def test_a_lost_worker_is_written_down_and_the_trial_goes_on(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.conductor.retry(trial.trial, "ActorDiedError")
+    assert driver.of(TrialRetried) == [TrialRetried(0, "ActorDiedError")]
+    assert driver.conductor.unfinished == (0,)
+
+
+def test_seeds_of_trials_differ_and_follow_the_studys(tmp_path: Path) -> None:
+    first, again = Driver(tmp_path / "a", workers=4), Driver(tmp_path / "b", workers=4)
+    seeds = [first.begin().seed for _ in range(4)]
+    assert len(set(seeds)) == 4
+    assert [again.begin().seed for _ in range(4)] == seeds
+
+
+def test_hyperparameters_that_cannot_be_written_as_json_are_refused(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, source="MODEL = 'cnn'\nSTART = [{}]\ndef suggest(trial):\n    return {'x': {1, 2}}\n")
+    with pytest.raises(SpaceError, match=r"a hyperparameter cannot be written as JSON: .*set"):
+        driver.conductor.next_trial()
+    assert driver.events == []
+
+
+# Giving out trials.
+
+
+def test_no_more_trials_run_at_a_time_than_there_are_workers(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    first, _ = driver.begin(), driver.begin()
+    assert driver.conductor.next_trial() is None
+    assert not driver.conductor.is_exhausted
+    driver.conductor.fail(first.trial, "diverged")
+    assert driver.begin().trial == 2
+
+
+def test_the_search_is_exhausted_after_its_trials(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, trials=1, workers=2)
+    trial = driver.begin()
+    assert driver.conductor.next_trial() is None
+    assert not driver.conductor.is_exhausted  # its result might promote a paused one
+    driver.conductor.fail(trial.trial, "diverged")
+    assert driver.conductor.is_exhausted
+
+
+def test_a_search_over_all_its_trials_ends_with_all_of_them_ended(driver: Driver) -> None:
+    events = driver.run()
+    assert events[-1] == SearchEnded("all trials have ended")
+    assert sorted(end.trial for end in driver.of(TrialEnded)) == list(range(12))
+    assert {trial.origin for trial in driver.of(TrialProposed)} == set(Origin)
+    assert {end.state for end in driver.of(TrialEnded)} == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
+
+
+# Ends of a search.
+
+
+def test_what_still_runs_when_the_search_is_stopped_is_pruned_with_the_reason(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    driver.begin(), driver.begin()
+    driver.conductor.stop("interrupted")
+    assert driver.conductor.is_stopping
+    assert driver.conductor.next_trial() is None
+    driver.conductor.finish()
+    assert driver.events[2:] == [
+        TrialEnded(0, TrialState.PRUNED, "interrupted"),
+        TrialEnded(1, TrialState.PRUNED, "interrupted"),
+        SearchEnded("interrupted"),
+    ]
+    assert not driver.search.running
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_kept(driver: Driver) -> None:
+    driver.conductor.stop("interrupted")
+    driver.conductor.stop("the time for the search is over")
+    driver.conductor.finish()
+    assert driver.events == [SearchEnded("interrupted")]
+
+
+def test_a_search_whose_first_three_trials_fail_is_hopeless(driver: Driver) -> None:
+    for expected in (False, False, True):
+        driver.conductor.fail(driver.begin().trial, "the model does not fit")
+        assert driver.conductor.is_stopping is expected
+    driver.conductor.finish()
+    assert driver.events[-1] == SearchEnded("the first 3 trials failed, the last one because the model does not fit")
+
+
+def test_failures_beside_a_trial_that_reported_are_the_configurations_own_fault(driver: Driver) -> None:
+    driver.report(driver.begin(), 1, finished=True)
+    for _ in range(6):
+        driver.conductor.fail(driver.begin().trial, "diverged")
+    assert not driver.conductor.is_stopping
+
+
+def test_the_search_ends_when_only_the_time_for_retraining_is_left(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.begin()
+    now[0] = 99.9
+    assert not driver.conductor.is_stopping
+    now[0] = 100.0
+    assert driver.conductor.is_stopping
+    driver.conductor.finish()
+    assert driver.events[-1] == SearchEnded("the time for the search is over")
+
+
+def test_a_cheaper_incumbent_leaves_more_time_to_search(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.report(driver.begin(), 1, seconds=1.0)
+    now[0] = 100.0 + 9.3 - 0.1
+    assert not driver.conductor.is_stopping
+    now[0] = 100.0 + 9.3
+    assert driver.conductor.is_stopping
+
+
+def test_a_trial_whose_retraining_would_not_fit_is_pruned_and_the_search_goes_on(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    assert driver.report(cheap, 1, dev_accuracy=0.8)
+    # The better of the two at its rung, but 9 epochs of 4 seconds are 18 seconds more than is reserved.
+    assert not driver.report(dear, 1, dev_accuracy=0.8, seconds=4.0)
+    assert driver.of(RungDecided)[-1].action == "CONTINUE"
+    end = driver.of(TrialEnded)[-1]
+    assert end == TrialEnded(1, TrialState.PRUNED, "its retraining would not fit into the time left")
+    assert not driver.conductor.is_stopping
+    assert driver.begin().trial == 2
+
+
+def test_no_trial_begins_that_could_not_reach_the_first_rung(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    trial = driver.begin()
+    driver.report(trial, 1)  # 2 seconds
+    now[0] = 98.0
+    assert driver.conductor.next_trial() is None
+    driver.conductor.fail(trial.trial, "diverged")
+    assert driver.conductor.is_exhausted
+    assert not driver.conductor.is_stopping
+
+
+# Resume is replay.
+
+
+def resumed_from(tmp_path: Path, events: Sequence[Event], **arguments: Any) -> Driver:
+    """A driver on a journal that ends after `events`."""
+    with JournalWriter(tmp_path / "journal") as journal:
+        journal.append(OPENING, *events)
+    return Driver(tmp_path, **arguments)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("scheduler", [Asha, AshaPromote])
+def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted_search(
+    tmp_path: Path, scheduler: type[Asha | AshaPromote]
+) -> None:
+    uninterrupted = Driver(tmp_path / "uninterrupted", scheduler=scheduler).run()
+    for cut in range(len(uninterrupted) + 1):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], scheduler=scheduler)
+        if cut == len(uninterrupted):
+            assert resumed.events == uninterrupted
+        else:
+            assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
+
+
+def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=AshaPromote, trials=40)
+    events = driver.run()
+    promoted = driver.of(TrialPromoted)
+    assert promoted
+    for promotion in promoted:
+        before = events[: events.index(promotion)]
+        assert RungDecided in {type(event) for event in before if getattr(event, "trial", None) == promotion.trial}
+        epochs = [
+            event.epoch for event in events if isinstance(event, EpochReported) and event.trial == promotion.trial
+        ]
+        assert epochs == list(range(1, len(epochs) + 1))
+
+
+def test_a_paused_trial_takes_no_worker_and_keeps_its_checkpoints(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=AshaPromote)
+    trial = driver.begin()
+    assert driver.conductor.report(trial.trial, report_of(trial, 1), "host:1", False) is Action.PAUSE
+    assert driver.discarded == []
+    assert driver.begin().trial == 1
+
+
+def test_of_a_trial_that_has_ended_nothing_is_kept(driver: Driver) -> None:
+    driver.run()
+    assert sorted(driver.discarded) == sorted(end.trial for end in driver.of(TrialEnded))
+
+
+def test_a_paused_trial_that_can_no_longer_be_promoted_ends(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=AshaPromote)
+    driver.run()
+    reasons = [end.reason for end in driver.of(TrialEnded)]
+    assert "out of reach at its rung" in reasons
+
+
+@pytest.mark.timeout(180)
+def test_wherever_the_journal_breaks_off_every_trial_of_several_workers_ends_once(tmp_path: Path) -> None:
+    uninterrupted = Driver(tmp_path / "uninterrupted", workers=3).run()
+    for cut in range(0, len(uninterrupted), 5):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], workers=3)
+        events = resumed.run()
+        assert events[:cut] == uninterrupted[:cut]
+        assert sorted(end.trial for end in resumed.of(TrialEnded)) == list(range(12))
+        epochs = [(report.trial, report.epoch) for report in resumed.of(EpochReported)]
+        assert len(epochs) == len(set(epochs))
+        assert len(resumed.of(SearchEnded)) == 1
+
+
+def test_trials_an_earlier_driver_left_are_given_out_again_before_new_ones(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path, workers=3)
+    left = [earlier.begin() for _ in range(3)]
+    earlier.report(left[1], 1)
+    earlier.conductor.fail(left[0].trial, "diverged")
+    earlier.journal.close()
+    later = Driver(tmp_path, workers=3)
+    assert not later.conductor.is_exhausted
+    assert later.conductor.unfinished == (1, 2)
+    assert [later.begin() for _ in range(2)] == left[1:]
+    assert later.begin().trial == 3
+
+
+def test_fewer_workers_than_trials_that_were_left_get_them_all(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path, workers=3)
+    left = [earlier.begin() for _ in range(3)]
+    earlier.journal.close()
+    later = Driver(tmp_path, workers=1)
+    assert [later.begin() for _ in range(3)] == left
+    assert later.conductor.next_trial() is None
+
+
+def test_what_an_earlier_driver_had_no_time_to_write_is_written_once(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path / "earlier")
+    earlier.report(earlier.begin(), 1, finished=True)
+    earlier.report(earlier.begin(), 1, dev_accuracy=0.1)
+    events = earlier.events
+    assert [type(event) for event in events[-3:]] == [EpochReported, RungDecided, TrialEnded]
+    for missing in (1, 2):
+        later = resumed_from(tmp_path / str(missing), events[:-missing])
+        assert later.events == events
+        assert later.conductor.unfinished == ()
+
+
+def test_a_hopeless_search_stays_hopeless_when_it_is_resumed(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    for _ in range(3):
+        earlier.conductor.fail(earlier.begin().trial, "the model does not fit")
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    assert later.conductor.is_stopping
+    assert later.conductor.next_trial() is None
+    later.conductor.finish()
+    assert later.events[-1] == SearchEnded("the first 3 trials failed, the last one because the model does not fit")
+
+
+def test_failures_count_on_after_a_resume(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    for _ in range(2):
+        earlier.conductor.fail(earlier.begin().trial, "the model does not fit")
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    assert not later.conductor.is_stopping
+    later.conductor.fail(later.begin().trial, "the model does not fit")
+    assert later.conductor.is_stopping
+
+
+def test_a_resumed_search_knows_what_its_incumbent_costs(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    earlier.report(earlier.begin(), 1, seconds=1.0)
+    earlier.journal.close()
+    now = [100.0 + 9.3 - 0.1]
+    later = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    assert not later.conductor.is_stopping
+    now[0] = 100.0 + 9.3
+    assert later.conductor.is_stopping
