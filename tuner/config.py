@@ -38,18 +38,19 @@ class SearchConfig:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     searcher: str = "tpe"
-    """Who proposes: `tpe` (Optuna) or `random`."""
-    scheduler: str = "asha"
-    """Who stops weak trials: `asha`, or `none` to train each to its end."""
+    """Who proposes: `tpe` or `gp` (Optuna's tree-structured Parzen estimator or Gaussian process), or `random`."""
+    scheduler: str = "asha-promote"
+    """Who stops weak trials: `asha-promote` (pauses at rungs and promotes), `asha` (stops at rungs),
+    `hyperband` (several such brackets), or `none` to train each to its end."""
     trials: int | None = None
     """At most this many trials; by default as many as the budget allows, 32 without a budget."""
     max_epochs: int | None = None
     """Epochs of a full training, in search and retraining alike; by default fitted to the budget, 27 without one."""
-    min_epochs: int = 1
-    """The first rung: epochs every trial gets before it can be stopped."""
+    min_epochs: int | None = None
+    """The first rung: epochs every trial gets before it is compared; by default a seventeenth of `max_epochs`."""
     reduction_factor: int = 3
     """About one trial in this many goes on from each rung."""
-    startup_trials: int = 10
+    startup_trials: int = 25
     """Trials started before the searcher models the results."""
     patience: int = 10
     """A training ends after this many epochs without a better dev accuracy."""
@@ -219,7 +220,7 @@ def check(config: StudyConfig) -> None:
     for argument, value, least in laws:
         if value is not None and not value >= least:
             raise ConfigError(f"{argument} is {value}, but must be at least {least:g}.")
-    if search.max_epochs is not None and search.max_epochs < search.min_epochs:
+    if search.max_epochs is not None and search.min_epochs is not None and search.max_epochs < search.min_epochs:
         raise ConfigError(
             f"--max-epochs is {search.max_epochs}, but must be at least --min-epochs, which is {search.min_epochs}."
         )

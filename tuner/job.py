@@ -93,7 +93,7 @@ def _gather(config: StudyConfig) -> _Ingredients:
     known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
     space.check(known)
     # Fails on an unknown name before the data is loaded.
-    _build_search(config, space, config.search.max_epochs or config.search.min_epochs, None)
+    _build_search(config, space, config.search.max_epochs or config.search.min_epochs or 1, None)
     dataset = load_dataset(config.data.dataset, config.data.data_dir)
     environment = describe_environment(dataset, space.sha256, config.resources.precision)
     return _Ingredients(config, space, model, dataset, environment)
@@ -114,7 +114,7 @@ def _build_search(config: StudyConfig, space: SearchSpace, max_epochs: int, max_
         space,
         searcher=search.searcher,
         scheduler=search.scheduler,
-        min_epochs=min(search.min_epochs, max_epochs),
+        min_epochs=search.min_epochs,
         max_epochs=max_epochs,
         reduction_factor=search.reduction_factor,
         startup_trials=search.startup_trials,

@@ -30,7 +30,7 @@ def default() -> StudyConfig:
 def full() -> StudyConfig:
     """A result to publish: 128 trials of up to 81 epochs, five seeds, the baseline; for GPUs or a cluster."""
     return StudyConfig(
-        search=SearchConfig(trials=128, max_epochs=81, startup_trials=20),
+        search=SearchConfig(trials=128, max_epochs=81),
         retrain=RetrainConfig(retrain_seeds=5, baseline=True),
     )
 

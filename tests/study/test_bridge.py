@@ -138,7 +138,7 @@ def test_ray_is_told_to_end_when_the_search_is_stopped(study: Study) -> None:
 def test_a_result_is_written_down_and_the_trial_goes_on_with_its_checkpoints(study: Study) -> None:
     trial = study.begin()
     assert study.result(trial, 1) == TrialScheduler.CONTINUE
-    assert study.of(EpochReported) == [EpochReported(trial=0, epoch=1, worker="host:1", **REPORT)]
+    assert study.of(EpochReported) == [EpochReported(trial=0, epoch=1, worker="host:1", finished=False, **REPORT)]
     assert study.has_checkpoint(trial)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from tuner.search.rung_study import RungStudy
 from tuner.search.seeds import derive_seed
@@ -32,7 +32,17 @@ def tpe_sampler(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True, constant_liar=True)
 
 
-SAMPLERS: Mapping[str, SamplerFactory | None] = {"tpe": tpe_sampler, "random": None}
+def gp_sampler(seed: int) -> BaseSampler:
+    """Return a Gaussian process with expected improvement; it takes seconds where `tpe` takes milliseconds."""
+    return GPSampler(
+        seed=seed,
+        n_startup_trials=0,
+        independent_sampler=tpe_sampler(seed),  # for conditional parameters, which the process does not know
+        warn_independent_sampling=False,
+    )
+
+
+SAMPLERS: Mapping[str, SamplerFactory | None] = {"tpe": tpe_sampler, "gp": gp_sampler, "random": None}
 """By the public name of the searcher; None never models."""
 
 

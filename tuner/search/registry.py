@@ -10,7 +10,7 @@ from tuner.search.asha_promote import AshaPromote
 from tuner.search.hyperband import Hyperband
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
-from tuner.search.rungs import rung_levels
+from tuner.search.rungs import first_rung, rung_levels
 from tuner.search.scheduler import Scheduler
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
@@ -29,7 +29,7 @@ def build_search(
     *,
     searcher: str,
     scheduler: str,
-    min_epochs: int,
+    min_epochs: int | None,
     max_epochs: int,
     reduction_factor: int,
     startup_trials: int,
@@ -41,6 +41,6 @@ def build_search(
         raise unknown_name("--searcher", searcher, SAMPLERS)
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
-    levels = rung_levels(min_epochs, max_epochs, reduction_factor)
+    levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     proposer = OptunaSearcher(space, SAMPLERS[searcher], levels, seed=seed, startup_trials=startup_trials)
     return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials)

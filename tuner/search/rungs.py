@@ -27,6 +27,14 @@ def rung_levels(min_epochs: int, max_epochs: int, reduction_factor: int) -> tupl
     return (*levels, max_epochs)
 
 
+def first_rung(min_epochs: int | None, max_epochs: int) -> int:
+    """Return the first level: `min_epochs`, at most `max_epochs`; by default a seventeenth of `max_epochs`.
+
+    Chosen by simulation: docs/search.md.
+    """
+    return max(1, max_epochs // 17) if min_epochs is None else min(min_epochs, max_epochs)
+
+
 def mean_epochs(rungs: tuple[int, ...], reduction_factor: int | None) -> float:
     """Return the epochs of an average trial, if one in `reduction_factor` goes on from each rung (None: all)."""
     if reduction_factor is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.config import StudyConfig
 from tuner.errors import ConfigError
-from tuner.search.rungs import mean_epochs, rung_levels
+from tuner.search.rungs import first_rung, mean_epochs, rung_levels
 from tuner.study.clock import RetrainLoad
 
 DEFAULT_TRIALS = 32
@@ -54,7 +54,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
     """
     budget = config.budget_seconds
     max_epochs = config.search.max_epochs or _fitted_epochs(config, workers, seconds_per_epoch)
-    rungs = rung_levels(min(config.search.min_epochs, max_epochs), max_epochs, config.search.reduction_factor)
+    rungs = rung_levels(first_rung(config.search.min_epochs, max_epochs), max_epochs, config.search.reduction_factor)
     factor = config.search.reduction_factor if config.search.scheduler != "none" else None
     retrain_seconds = retrain_load(config, max_epochs, workers).seconds(seconds_per_epoch, seconds_per_epoch)
     epochs = mean_epochs(rungs, factor)
@@ -66,8 +66,8 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
             workers, rungs, factor, seconds_per_epoch, max_trials, max_trials, search_seconds, retrain_seconds, None
         )
     search_seconds = budget - started - retrain_seconds
-    if search_seconds < seconds_per_epoch * config.search.min_epochs:
-        needed = started + retrain_seconds + seconds_per_epoch * config.search.min_epochs
+    if search_seconds < seconds_per_epoch * rungs[0]:
+        needed = started + retrain_seconds + seconds_per_epoch * rungs[0]
         raise ConfigError(
             f"--budget is {config.budget}, but one epoch takes {seconds_per_epoch:.0f}s here: a search "
             f"of one trial and the retraining ({max_epochs} epochs) need at least {needed:.0f}s."
@@ -88,7 +88,7 @@ def retrain_load(config: StudyConfig, max_epochs: int, workers: int) -> RetrainL
 def _fitted_epochs(config: StudyConfig, workers: int, seconds_per_epoch: float) -> int:
     """Return the longest training whose retraining takes no more than its share of the budget."""
     if config.budget_seconds is None:
-        return max(DEFAULT_MAX_EPOCHS, config.search.min_epochs)
+        return max(DEFAULT_MAX_EPOCHS, config.search.min_epochs or 1)
     allowed = config.budget_seconds * _RETRAIN_SHARE
     fitting = [
         epochs
