@@ -240,12 +240,14 @@ class _Job:
             # A user's file is not importable where the workers are; its model travels by value.
             cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         resources = self._config.resources
+        splits = dataset.search_splits()
         return Job(
-            dataset.search_splits(),
+            splits,
             self._ingredients.model,
             patience=self._config.search.patience,
             precision=resources.precision,
             threads=resources.cpus_per_trial,
+            splits_sha256=splits.sha256(),
         )
 
     def _description(self) -> dict[str, Any]:
