@@ -101,8 +101,8 @@ class StudyConfig:
     """One worker and the same seed give the same study."""
     name: str | None = None
     """The run's name; by default the date, the time and the space."""
-    runs_dir: Path = Path("runs")
-    """The folder that holds the runs."""
+    storage: str = "runs"
+    """Where the runs are kept: a folder; on a cluster one that all nodes share."""
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     resources: ResourceConfig = field(default_factory=ResourceConfig)

@@ -34,8 +34,9 @@ from tuner.study.conductor import Conductor
 from tuner.study.environment import describe_environment, source_commit
 from tuner.study.interrupt import interruptible
 from tuner.study.plan import Plan, make_plan, retrain_load
+from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
-from tuner.study.ray_session import ray_session, workers_available
+from tuner.study.ray_session import ray_session, workers_available, workers_of_one_node
 from tuner.study.run_folder import create_run, open_run
 from tuner.study.search_phase import run_search
 from tuner.study.throughput import seconds_per_epoch
@@ -148,6 +149,7 @@ class _Job:
 
     def _work(self) -> None:
         workers = workers_available(self._config.resources)
+        check_storage(self._paths.root, self._config.storage)
         dataset = self._ingredients.dataset
         job = ray.put(self._job(dataset))
         plan = self._open(job, workers)
@@ -178,7 +180,9 @@ class _Job:
             assert planned is not None
             return Plan(**{**planned, "rungs": tuple(planned["rungs"])})
         reference = self._ingredients.space.hparams_of_start(0)
-        seconds = seconds_per_epoch(job, reference, workers, self._config.resources)
+        # A cluster that grows need not have grown before the plan is made.
+        side_by_side = min(workers, workers_of_one_node(self._config.resources))
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources)
         plan = make_plan(self._config, workers, seconds, self._journal.elapsed)
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         write_json(self._paths.config, config)
@@ -237,12 +241,14 @@ class _Job:
             # A user's file is not importable where the workers are; its model travels by value.
             cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         resources = self._config.resources
+        splits = dataset.search_splits()
         return Job(
-            dataset.search_splits(),
+            splits,
             self._ingredients.model,
             patience=self._config.search.patience,
             precision=resources.precision,
             threads=resources.cpus_per_trial,
+            splits_sha256=splits.sha256(),
         )
 
     def _description(self) -> dict[str, Any]:

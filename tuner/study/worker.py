@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tuner.data.splits import SearchSplits
+from tuner.errors import DataError
 from tuner.models import ModelSpec
 from tuner.study.checkpoint_store import CheckpointStore
 from tuner.training.fit import EpochReport, Training
@@ -30,6 +31,8 @@ class Job:
     precision: str
     threads: int
     """torch threads of one training."""
+    splits_sha256: str | None = None
+    """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,13 @@ class Worker:
     """Trains what it is assigned; a process may do many trainings, so it imports torch and maps the data once."""
 
     def __init__(self, job: Job) -> None:
-        """Take the job's shared part."""
+        """Take the job's shared part.
+
+        Raises:
+            DataError: if the images on this node are not those the driver sent.
+        """
+        if job.splits_sha256 is not None and job.splits.sha256() != job.splits_sha256:
+            raise DataError(f"the images on node {socket.gethostname()} are damaged: their sha256 is another.")
         torch.set_num_threads(job.threads)
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
