@@ -23,6 +23,7 @@ FLOORS = [
         "tuner.run",
         "tuner.describe",
         "tuner.report",
+        "tuner.replay",
         "tuner.predict",
         "tuner.loaded_run",
         "tuner",

@@ -26,14 +26,12 @@ from tuner.paths import RunPaths
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
 from tuner.retrain import Retraining, keep_best, retrain
-from tuner.search.registry import build_search
-from tuner.search.search import Search
 from tuner.search.space import SearchSpace, load_space
-from tuner.study.clock import BudgetClock
-from tuner.study.conductor import Conductor
+from tuner.study.brains import conductor_of, search_of
+from tuner.study.conductor import INTERRUPTED, Conductor
 from tuner.study.environment import describe_environment, source_commit
 from tuner.study.interrupt import interruptible
-from tuner.study.plan import Plan, make_plan, retrain_load
+from tuner.study.plan import Plan, make_plan
 from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
 from tuner.study.ray_session import ray_session, workers_available, workers_of_one_node
@@ -93,7 +91,7 @@ def _gather(config: StudyConfig) -> _Ingredients:
     known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
     space.check(known)
     # Fails on an unknown name before the data is loaded.
-    _build_search(config, space, config.search.max_epochs or config.search.min_epochs, None)
+    search_of(config, space, config.search.max_epochs or config.search.min_epochs, None)
     dataset = load_dataset(config.data.dataset, config.data.data_dir)
     environment = describe_environment(dataset, space.sha256, config.resources.precision)
     return _Ingredients(config, space, model, dataset, environment)
@@ -106,21 +104,6 @@ def _check_unchanged(history: History, ingredients: _Ingredients) -> None:
             raise ConfigError(
                 f"--resume cannot go on: the {what} has changed since the run began ({before} then, {now} now)."
             )
-
-
-def _build_search(config: StudyConfig, space: SearchSpace, max_epochs: int, max_trials: int | None) -> Search:
-    search = config.search
-    return build_search(
-        space,
-        searcher=search.searcher,
-        scheduler=search.scheduler,
-        min_epochs=min(search.min_epochs, max_epochs),
-        max_epochs=max_epochs,
-        reduction_factor=search.reduction_factor,
-        startup_trials=search.startup_trials,
-        max_trials=max_trials,
-        seed=config.seed,
-    )
 
 
 class _Job:
@@ -175,10 +158,10 @@ class _Job:
     def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
         if self._journal.entries:
-            self._record(DriverStarted(socket.gethostname(), source_commit()))
+            self._record(DriverStarted(socket.gethostname(), source_commit(), workers))
             planned = self._history().plan
             assert planned is not None
-            return Plan(**{**planned, "rungs": tuple(planned["rungs"])})
+            return Plan.from_dict(planned)
         reference = self._ingredients.space.hparams_of_start(0)
         # A cluster that grows need not have grown before the plan is made.
         side_by_side = min(workers, workers_of_one_node(self._config.resources))
@@ -188,25 +171,28 @@ class _Job:
         write_json(self._paths.config, config)
         write_json(self._paths.environment, environment)
         opening = StudyStarted(config, environment)
-        self._record(opening, DriverStarted(socket.gethostname(), source_commit()), PlanMade(plan.to_dict()))
+        self._record(opening, DriverStarted(socket.gethostname(), source_commit(), workers), PlanMade(plan.to_dict()))
         return plan
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
-        config = self._config
-        load = retrain_load(config, plan.max_epochs, workers)
-        clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, lambda: self._journal.elapsed)
-        search = _build_search(config, self._ingredients.space, plan.max_epochs, plan.max_trials)
-        conductor = Conductor(search, self._record, clock, workers=workers, seed=config.seed)
+        conductor = conductor_of(
+            self._config,
+            self._ingredients.space,
+            plan,
+            self._record,
+            workers=workers,
+            elapsed=lambda: self._journal.elapsed,
+        )
         conductor.restore(self._journal.entries)
 
         self._conductor = conductor
-        run_search(conductor, job, config.resources, self._paths)
+        run_search(conductor, job, self._config.resources, self._paths)
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end."""
         if self._conductor is None or self._conductor.is_stopping:
             return False
-        self._conductor.stop("interrupted")
+        self._conductor.stop(INTERRUPTED)
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
             f"then go on with --resume {_shown(self._paths.root)}."

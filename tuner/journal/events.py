@@ -34,6 +34,8 @@ class DriverStarted:
     host: str
     commit: str | None
     """The version-control commit of the code that runs, if there is one."""
+    workers: int | None = None
+    """Trials that this driver trains at the same time."""
 
 
 @dataclass(frozen=True)

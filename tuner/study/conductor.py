@@ -27,6 +27,11 @@ from tuner.study.clock import BudgetClock
 Record = Callable[..., None]
 """Takes events; when it returns they are on the disk."""
 
+INTERRUPTED = "interrupted"
+"""The reason when a person ends the search."""
+TIME_IS_OVER = "the time for the search is over"
+NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
+
 _TRIAL_STREAM = 1
 _HOPELESS_FAILURES = 3
 """If this many trials failed and none ever reported, the fault is not the configurations'."""
@@ -64,7 +69,7 @@ class Conductor:
     def is_stopping(self) -> bool:
         """Whether all trials must end now."""
         if self._stop_reason is None and self._clock.search_seconds_left <= 0:
-            self.stop("the time for the search is over")
+            self.stop(TIME_IS_OVER)
         return self._stop_reason is not None or self.fatal is not None
 
     @property
@@ -114,8 +119,7 @@ class Conductor:
         if trial in self._trials and finished:
             self._end(_completion(known), *consequences)
         elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
-            reason = "its retraining would not fit into the time left"
-            self._end(TrialEnded(trial, TrialState.PRUNED, reason), *consequences)
+            self._end(TrialEnded(trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN), *consequences)
         elif consequences:
             self._record(*consequences)
         return trial in self._trials
