@@ -32,6 +32,7 @@ FLOORS = [
 
 NEIGHBOURS = {
     # What one floor's modules need of each other.
+    "tuner.files": {"tuner.errors"},
     "tuner.presets": {"tuner.config"},
     "tuner.retrain": {"tuner.study"},
 }

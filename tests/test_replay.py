@@ -191,7 +191,7 @@ def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) ->
     def meddle(conductor: Conductor) -> None:
         call = next(calls)
         if call == 3:
-            conductor.retry(conductor.running[0], "its worker died")
+            conductor.lose_worker(conductor.running[0], "its worker died", charged=True, max_failures=2)
         if call == 6:
             conductor.fail(conductor.running[0], "diverged", "Traceback ...")
         if call == 20:
@@ -326,7 +326,7 @@ def test_the_command_ends_with_code_1_and_one_line_where_a_decision_differs(
 def test_a_changed_space_is_refused(drivers: Drivers) -> None:
     drivers.drive()
     Path(drivers.config.space).write_text(SPACE.replace("0.5", "0.6"))
-    with pytest.raises(ConfigError, match="has changed since the run"):
+    with pytest.raises(ConfigError, match="search space has changed since it began"):
         replay(drivers.paths.root)
 
 

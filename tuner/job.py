@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
 from tuner.data.splits import Dataset
-from tuner.errors import ConfigError, TunerError
-from tuner.files import write_json
+from tuner.errors import TunerError
+from tuner.files import remove_unfinished, write_json
 from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted
 from tuner.journal.history import History, read_history
-from tuner.journal.store import JournalWriter
+from tuner.journal.store import JournalWriter, read_journal
 from tuner.models import ModelSpec, get_model
 from tuner.paths import RunPaths
 from tuner.results.export import export
@@ -30,7 +31,8 @@ from tuner.search.space import SearchSpace, load_space
 from tuner.study.brains import conductor_of, search_of
 from tuner.study.conductor import INTERRUPTED, Conductor
 from tuner.study.environment import describe_environment, source_commit
-from tuner.study.interrupt import interruptible
+from tuner.study.interrupt import Interrupts, interruptible
+from tuner.study.outage import Outage
 from tuner.study.plan import Plan, make_plan
 from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
@@ -38,6 +40,7 @@ from tuner.study.ray_session import ray_session, workers_available, workers_of_o
 from tuner.study.run_folder import create_run, open_run
 from tuner.study.search_phase import run_search
 from tuner.study.throughput import seconds_per_epoch
+from tuner.study.unchanged import changes_to_tell, check_unchanged
 from tuner.study.worker import Job
 from tuner.training.hparams import TrainingHparams
 
@@ -62,6 +65,8 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     ingredients = _gather(config)
     paths = create_run(config)
     try:
+        # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
+        write_json(paths.config, configs.to_dict(config))
         _Job(ingredients, paths, console).run()
     except TunerError:
         if not any(paths.journal.glob("*.jsonl")):
@@ -74,14 +79,24 @@ def resume(run: Path, console: Console) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
     Raises:
-        TunerError: if it cannot go on as it began: no journal, other data, another search space.
+        TunerError: if it cannot go on as it began: no run, other data, another search space.
     """
     paths = open_run(run)
+    if not _has_begun(paths):
+        _Job(_gather(configs.from_dict(configs.read_file(paths.config), str(paths.config))), paths, console).run()
+        return paths
     history = read_history(paths.journal)
     ingredients = _gather(configs.from_dict(history.config, str(paths.journal)))
-    _check_unchanged(history, ingredients)
+    check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console).run()
     return paths
+
+
+def _has_begun(paths: RunPaths) -> bool:
+    """Return whether there is anything in the journal; a driver killed in its first seconds leaves none."""
+    if not any(paths.journal.glob("*.jsonl")):
+        return not paths.config.is_file()  # then it is no run, which reading the journal will say
+    return bool(read_journal(paths.journal))
 
 
 def _gather(config: StudyConfig) -> _Ingredients:
@@ -97,15 +112,6 @@ def _gather(config: StudyConfig) -> _Ingredients:
     return _Ingredients(config, space, model, dataset, environment)
 
 
-def _check_unchanged(history: History, ingredients: _Ingredients) -> None:
-    for key, what in (("data_hashes", "data set"), ("space_sha256", "search space")):
-        before, now = history.environment.get(key), ingredients.environment[key]
-        if before != now:
-            raise ConfigError(
-                f"--resume cannot go on: the {what} has changed since the run began ({before} then, {now} now)."
-            )
-
-
 class _Job:
     """One driver's work on a run, new or resumed."""
 
@@ -115,6 +121,7 @@ class _Job:
         self._paths = paths
         self._console = console
         self._conductor: Conductor | None = None
+        self._interrupts = Interrupts()
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
@@ -122,13 +129,39 @@ class _Job:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
             self._progress.restore(entry.event for entry in journal.entries)
-            if self._ingredients.dataset.notice:
-                self._progress.say(f"NOTICE: {self._ingredients.dataset.notice}")
+            self._outage = Outage(self._progress.say)
+            self._clear_away()
+            for notice in self._notices():
+                self._progress.say(notice)
             if not journal.entries or not self._history().ended:
                 # Ray sets signal handlers of its own when it starts; ours replace them.
-                with ray_session(self._config.resources, self._paths.log), interruptible(self._end_search):
+                with (
+                    ray_session(self._config.resources, self._paths.log),
+                    interruptible(self._end_search) as self._interrupts,
+                ):
                     self._work()
-        export(read_history(self._paths.journal), self._paths)
+            # Also if an earlier driver was killed between its last event and this.
+            shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+            self._outage.outlast(lambda: export(self._history(), self._paths))
+
+    def _clear_away(self) -> None:
+        """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
+        remove_unfinished(self._paths.root)
+        remove_unfinished(self._paths.best)
+        for left in (*self._paths.checkpoints.glob("ray-*"), *self._paths.checkpoints.glob("measured-*")):
+            shutil.rmtree(left, ignore_errors=True)
+        if self._journal.entries:
+            ended = (trial for trial in self._history().trials.values() if trial.state.is_finished)
+            for trial in ended:
+                shutil.rmtree(self._paths.trial_checkpoints(trial.number), ignore_errors=True)
+
+    def _notices(self) -> Iterator[str]:
+        if self._ingredients.dataset.notice:
+            yield f"NOTICE: {self._ingredients.dataset.notice}"
+        if self._journal.entries:
+            changes = changes_to_tell(self._history().environment, self._ingredients.environment)
+            if changes is not None:
+                yield changes
 
     def _work(self) -> None:
         workers = workers_available(self._config.resources)
@@ -150,29 +183,35 @@ class _Job:
                 history=self._history(),
                 record=self._record,
                 paths=self._paths,
+                say=self._progress.say,
             )
-            keep_best(self._history(), self._paths, self._description())
+            self._outage.outlast(lambda: keep_best(self._history(), self._paths, self._description()))
         self._record(StudyEnded())
-        shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
 
     def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
         if self._journal.entries:
             self._record(DriverStarted(socket.gethostname(), source_commit(), workers))
             planned = self._history().plan
-            assert planned is not None
-            return Plan.from_dict(planned)
-        reference = self._ingredients.space.hparams_of_start(0)
-        # A cluster that grows need not have grown before the plan is made.
-        side_by_side = min(workers, workers_of_one_node(self._config.resources))
-        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources)
-        plan = make_plan(self._config, workers, seconds, self._journal.elapsed)
+            if planned is not None:
+                return Plan.from_dict(planned)
+        plan = self._make_plan(job, workers)
+        if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
+            self._record(PlanMade(plan.to_dict()))
+            return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         write_json(self._paths.config, config)
         write_json(self._paths.environment, environment)
         opening = StudyStarted(config, environment)
         self._record(opening, DriverStarted(socket.gethostname(), source_commit(), workers), PlanMade(plan.to_dict()))
         return plan
+
+    def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
+        reference = self._ingredients.space.hparams_of_start(0)
+        # A cluster that grows need not have grown before the plan is made.
+        side_by_side = min(workers, workers_of_one_node(self._config.resources))
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, self._paths.checkpoints)
+        return make_plan(self._config, workers, seconds, self._journal.elapsed)
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
         conductor = conductor_of(
@@ -186,7 +225,7 @@ class _Job:
         conductor.restore(self._journal.entries)
 
         self._conductor = conductor
-        run_search(conductor, job, self._config.resources, self._paths)
+        run_search(conductor, job, self._config.resources, self._paths, self._progress.say)
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end."""
@@ -234,6 +273,7 @@ class _Job:
             patience=self._config.search.patience,
             precision=resources.precision,
             threads=resources.cpus_per_trial,
+            trial_timeout=self._config.trial_timeout_seconds,
             splits_sha256=splits.sha256(),
         )
 
@@ -249,9 +289,13 @@ class _Job:
         }
 
     def _record(self, *events: Event) -> None:
-        self._journal.append(*events)
+        self._outage.outlast(lambda: self._append(*events))
         for event in events:
             self._progress.on_event(event)
+
+    def _append(self, *events: Event) -> None:
+        with self._interrupts.deferred():
+            self._journal.append(*events)
 
     def _history(self) -> History:
         return read_history(self._paths.journal)

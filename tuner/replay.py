@@ -12,12 +12,13 @@ from tyro.conf import Positional
 
 from tuner import config as configs
 from tuner.cli import main, parse
-from tuner.errors import ConfigError, JournalError
+from tuner.errors import JournalError
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
 from tuner.paths import RunPaths
 from tuner.search.space import load_space
 from tuner.study.replay import DivergenceError, Replay
+from tuner.study.unchanged import check_unchanged
 
 _DECISIONS = {
     "TrialProposed": "proposals",
@@ -52,12 +53,7 @@ def replay(run: Path) -> Counter[str]:
     assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
     config = configs.from_dict(opening.config, str(folder))
     space = load_space(config.space)
-    recorded = opening.environment.get("space_sha256")
-    if recorded != space.sha256:
-        raise ConfigError(
-            f"the search space {config.space} has changed since the run ({recorded} then, {space.sha256} now): "
-            f"its decisions cannot be derived again."
-        )
+    check_unchanged(opening.environment, {"space_sha256": space.sha256})
     return Replay(config, space, entries).run()
 
 

@@ -98,6 +98,8 @@ class TrialRetried:
 
     trial: int
     error: str
+    charged: bool = True
+    """Whether it counts towards `max_failures`; the loss of a whole node, as by pre-emption, does not."""
 
 
 @dataclass(frozen=True)

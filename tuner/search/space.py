@@ -54,7 +54,7 @@ class SearchSpace:
         """
         try:
             hparams = self.suggest(trial)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
         if not isinstance(hparams, dict) or not all(isinstance(key, str) for key in hparams):
             raise SpaceError(
@@ -121,7 +121,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpaceError(f"--space {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

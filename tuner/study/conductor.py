@@ -131,9 +131,22 @@ class Conductor:
         self._end(TrialEnded(trial, TrialState.FAILED, reason, error))
         self._count_failure(reason)
 
-    def retry(self, trial: int, error: str) -> None:
-        """Take the death of a trial's worker; Ray takes the trial up again."""
-        self._record(TrialRetried(trial, error))
+    def lose_worker(self, trial: int, error: str, *, charged: bool, max_failures: int) -> bool:
+        """Take the death of a trial's worker; return whether the trial is taken up again, else it has failed.
+
+        `charged` says whether it is the trial's own doing; `max_failures` times that is forgiven, by whichever driver.
+        """
+        known = self._trials.get(trial)
+        if known is None:
+            return False
+        failures = sum(retry.charged for retry in known.retries)
+        if charged and failures >= max_failures:
+            self.fail(trial, f"its worker failed {failures + 1} times: {_last_line(error)}", error)
+            return False
+        event = TrialRetried(trial, error, charged)
+        self._record(event)
+        known.retries.append(event)
+        return True
 
     def finish(self) -> None:
         """End the search: whatever still runs is PRUNED."""
@@ -156,6 +169,8 @@ class Conductor:
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
                 case RungDecided() as event:
                     _cross_off(unwritten, event)
+                case TrialRetried() as event if event.trial in self._trials:
+                    self._trials[event.trial].retries.append(event)
                 case TrialEnded() as event:
                     _cross_off(unwritten, event)
                     self._restore_end(event)
@@ -220,6 +235,11 @@ def _completion(trial: TrialHistory) -> TrialEnded:
     best = trial.best
     assert best is not None, trial.number
     return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
 
 
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:

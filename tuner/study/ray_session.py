@@ -31,6 +31,8 @@ _QUIET = {
 }
 """Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
 
+_SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "preempt")
+
 
 @contextmanager
 def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
@@ -75,6 +77,11 @@ def workers_available(resources: ResourceConfig) -> int:
             f"{resources.gpus_per_trial:g} GPUs per trial only {fitting} fit at the same time."
         )
     return resources.workers or fitting
+
+
+def is_lost_node(error: str) -> bool:
+    """Return whether Ray says of a worker's death that its whole node was lost, as by pre-emption."""
+    return any(sign in error for sign in _SIGNS_OF_A_LOST_NODE)
 
 
 def workers_of_one_node(resources: ResourceConfig) -> int:

@@ -140,7 +140,7 @@ class Replay:
                 self._now = self._moment_of_consequences(index, event.trial)
                 self._report(event)
             case TrialRetried():
-                self._conductor.retry(**_fields(event))
+                self._lose_worker(event)
             case TrialEnded(state=TrialState.FAILED):
                 self._conductor.fail(event.trial, event.reason, event.error)
             case TrialEnded() if event.state is TrialState.COMPLETE or event.reason == NO_TIME_TO_RETRAIN:
@@ -154,6 +154,11 @@ class Replay:
             case _:
                 self._now = before
                 self._conductor.next_trial()
+
+    def _lose_worker(self, event: TrialRetried) -> None:
+        assert self._conductor is not None
+        forgiven = self._config.resources.max_failures
+        self._conductor.lose_worker(event.trial, event.error, charged=event.charged, max_failures=forgiven)
 
     def _report(self, event: EpochReported) -> None:
         assert self._conductor is not None

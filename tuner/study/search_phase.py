@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 
 import ray
 from ray import tune
@@ -16,19 +17,26 @@ from tuner.study.trainable import TrialTrainable
 from tuner.study.worker import Job
 
 
-def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: ResourceConfig, paths: RunPaths) -> None:
-    """Give Ray the conductor's trials until the search is over.
+def run_search(
+    conductor: Conductor,
+    job: ray.ObjectRef[Job],
+    resources: ResourceConfig,
+    paths: RunPaths,
+    say: Callable[[str], None],
+) -> None:
+    """Give Ray the conductor's trials until the search is over; what cannot wait is told with `say`.
 
     Raises:
         TunerError: what made going on impossible; the run can then be resumed.
     """
     trainable = tune.with_parameters(TrialTrainable, job=job)
-    with tempfile.TemporaryDirectory(prefix="tuner-ray-", ignore_cleanup_errors=True) as scratch:
+    # Below the run, where a resume finds it if this driver is killed.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=paths.checkpoints, ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
                 search_alg=BridgeSearcher(conductor, paths),
-                scheduler=BridgeScheduler(conductor, paths),
+                scheduler=BridgeScheduler(conductor, paths, say),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: f"trial-{trial.config['trial']}",
@@ -39,9 +47,9 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
                 storage_path=scratch,
                 name="search",
                 stop=BridgeStopper(conductor),
-                callbacks=[BridgeCallback(conductor)],
+                callbacks=[BridgeCallback(conductor, paths, resources.max_failures)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                failure_config=tune.FailureConfig(max_failures=-1),  # the conductor counts, over all drivers
                 verbose=0,
             ),
         )

@@ -15,6 +15,7 @@ from tuner.data.splits import SearchSplits
 from tuner.errors import DataError
 from tuner.models import ModelSpec
 from tuner.study.checkpoint_store import CheckpointStore
+from tuner.study.watchdog import watched
 from tuner.training.fit import EpochReport, Training
 from tuner.training.initialise import build_seeded
 from tuner.training.precision import resolve
@@ -31,6 +32,8 @@ class Job:
     precision: str
     threads: int
     """torch threads of one training."""
+    trial_timeout: float | None = None
+    """Seconds that an epoch may take before its process counts as hanging and is ended; None: any time."""
     splits_sha256: str | None = None
     """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
 
@@ -67,15 +70,18 @@ class Worker:
         """Host and process, for the tables."""
 
     def begin(self, assignment: Assignment) -> None:
-        """Set up a training, from its newest good checkpoint if it has one.
+        """Set up a training, from its newest good checkpoint if it has one; raises StorageError if it cannot be read.
 
         The epochs in the checkpoint are reported again: whoever listens knows which of them it has heard of, and the
         worker need not.
         """
+        self._assignment = assignment
         self._store = CheckpointStore(assignment.checkpoints)
-        self.training = self._new_training(assignment)
-        if not self._store.load_newest(self.training):
-            self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        with watched(self.job.trial_timeout, assignment.checkpoints):
+            self.training = self._new_training(assignment)
+            if not self._store.load_newest(self.training):
+                self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        self._saved = self.training.epoch
         self._reported = 0
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports))
 
@@ -84,12 +90,16 @@ class Worker:
 
         Raises:
             NonFiniteLossError: if the training diverged.
-            StorageError: if the checkpoint cannot be written.
+            StorageError: if the checkpoint cannot be written; the next call tries again, and does not train again.
         """
         report = next(self._known, None)
         if report is None:
-            report = self.training.run_epoch()
-            self._store.save(self.training)
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                if self._saved == self.training.epoch:
+                    self.training.run_epoch()
+                self._store.save(self.training)
+            report = self.training.reports[-1]
+            self._saved = report.epoch
         self._reported = report.epoch
         return report
 
