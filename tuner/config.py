@@ -199,7 +199,7 @@ def read_file(path: Path) -> dict[str, Any]:
         values = readers[path.suffix](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--config is {str(path)!r}, which cannot be read: {error.strerror}.") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--config is {str(path)!r}, which is not valid {path.suffix[1:]}: {reason}") from error
     if not isinstance(values, dict):

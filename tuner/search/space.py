@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,15 @@ class SearchSpace:
         return hparams
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
-        """Return the hyperparameters of a start configuration; raises SpaceError as `hparams_of` does."""
-        return self.hparams_of(optuna.trial.FixedTrial(dict(self.start[index])))
+        """Return the hyperparameters of a start configuration.
+
+        Raises:
+            SpaceError: as `hparams_of` does, or if a value lies outside its parameter's range.
+        """
+        with warnings.catch_warnings():
+            # Optuna would only warn, and refuse the trial when its result is entered.
+            warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
+            return self.hparams_of(optuna.trial.FixedTrial(dict(self.start[index])))
 
     def check(self, known: Collection[str] | None) -> None:
         """Try the space on its start configurations and some random ones before anything is spent on it.
