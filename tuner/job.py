@@ -148,7 +148,7 @@ class _Job:
         """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
         remove_unfinished(self._paths.root)
         remove_unfinished(self._paths.best)
-        for left in (*self._paths.checkpoints.glob("ray-*"), *self._paths.checkpoints.glob("measured-*")):
+        for left in self._paths.checkpoints.glob("measured-*"):
             shutil.rmtree(left, ignore_errors=True)
         if self._journal.entries:
             ended = (trial for trial in self._history().trials.values() if trial.state.is_finished)

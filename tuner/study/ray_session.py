@@ -137,7 +137,8 @@ def _init(address: str | None) -> None:
             logging_level=logging.ERROR,
             **(local if address is None else {}),
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    # A machine too busy to start Ray in time makes it raise a bare Exception.
+    except Exception as error:
         reason = " ".join(str(error).split())
         where = "this machine" if address is None else f"--address {address!r}"
         raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray import tune
 
 from tuner.config import ResourceConfig
+from tuner.errors import StorageError
 from tuner.paths import RunPaths
 from tuner.study.bridge import BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from tuner.study.checkpoint_store import CheckpointStore
@@ -30,8 +36,7 @@ def run_search(
         TunerError: what made going on impossible; the run can then be resumed.
     """
     trainable = tune.with_parameters(TrialTrainable, job=job)
-    # Below the run, where a resume finds it if this driver is killed.
-    with tempfile.TemporaryDirectory(prefix="ray-", dir=paths.checkpoints, ignore_cleanup_errors=True) as scratch:
+    with _scratch(paths) as scratch:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
@@ -44,7 +49,7 @@ def run_search(
             ),
             run_config=tune.RunConfig(
                 # Ray's own files (its pickles among them) are scratch; the journal is the record.
-                storage_path=scratch,
+                storage_path=str(scratch),
                 name="search",
                 stop=BridgeStopper(conductor),
                 callbacks=[BridgeCallback(conductor, paths, resources.max_failures)],
@@ -60,3 +65,22 @@ def run_search(
     conductor.finish()
     for trial in unfinished:
         CheckpointStore(paths.trial_checkpoints(trial)).delete()
+
+
+@contextmanager
+def _scratch(paths: RunPaths) -> Iterator[Path]:
+    """Make a folder for Ray on the local disk, where it does not suffer if the run's storage is away.
+
+    It is named after the run, so that a resume removes what a driver killed on this machine has left.
+    """
+    run = hashlib.sha256(str(paths.root.resolve()).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"tuner-ray-{os.getuid()}-{run}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
