@@ -23,6 +23,7 @@ FLOORS = [
         "tuner.run",
         "tuner.describe",
         "tuner.report",
+        "tuner.replay",
         "tuner.predict",
         "tuner.loaded_run",
         "tuner",
@@ -31,6 +32,7 @@ FLOORS = [
 
 NEIGHBOURS = {
     # What one floor's modules need of each other.
+    "tuner.files": {"tuner.errors"},
     "tuner.presets": {"tuner.config"},
     "tuner.retrain": {"tuner.study"},
 }

@@ -70,6 +70,8 @@ class ResourceConfig:
     """GPUs of one trial; a fraction shares one."""
     max_failures: int = 2
     """Times a trial is taken up again after its worker died."""
+    trial_timeout: str | None = None
+    """Time one epoch may take, such as `10m`; a process that takes longer hangs, is ended and counts as a failure."""
     address: str | None = None
     """Address of a running Ray cluster, or `auto`; by default this machine alone."""
     precision: str = "auto"
@@ -102,12 +104,18 @@ class StudyConfig:
     """One worker and the same seed give the same study."""
     name: str | None = None
     """The run's name; by default the date, the time and the space."""
-    runs_dir: Path = Path("runs")
-    """The folder that holds the runs."""
+    storage: str = "runs"
+    """Where the runs are kept: a folder; on a cluster one that all nodes share."""
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     resources: ResourceConfig = field(default_factory=ResourceConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+
+    @property
+    def trial_timeout_seconds(self) -> float | None:
+        """The trial timeout in seconds; raises ConfigError if it is not a time."""
+        timeout = self.resources.trial_timeout
+        return None if timeout is None else parse_duration("--trial-timeout", timeout)
 
     @property
     def budget_seconds(self) -> float | None:
@@ -192,7 +200,7 @@ def read_file(path: Path) -> dict[str, Any]:
         values = readers[path.suffix](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--config is {str(path)!r}, which cannot be read: {error.strerror}.") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--config is {str(path)!r}, which is not valid {path.suffix[1:]}: {reason}") from error
     if not isinstance(values, dict):
@@ -226,6 +234,8 @@ def check(config: StudyConfig) -> None:
         )
     if config.budget_seconds is not None and config.budget_seconds <= 0:
         raise ConfigError(f"--budget is {config.budget!r}, but must be more than 0.")
+    if config.trial_timeout_seconds is not None and config.trial_timeout_seconds <= 0:
+        raise ConfigError(f"--trial-timeout is {resources.trial_timeout!r}, but must be more than 0.")
     if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuner.errors import StorageError
+
 _HASH_BLOCK_BYTES = 1 << 20
 
 
@@ -16,17 +18,29 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then rename it into place.
 
     A reader sees the old file or the new one, never a part; a failed write leaves no trace.
+
+    Raises:
+        StorageError: if the disk is full or gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept last because some writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed in `write_whole` has left in `folder`; nobody else may be writing there."""
+    for left in folder.glob(".*.tmp*"):
+        left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,30 +17,31 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
 from tuner.data.splits import Dataset
-from tuner.errors import ConfigError, TunerError
-from tuner.files import write_json
+from tuner.errors import TunerError
+from tuner.files import remove_unfinished, write_json
 from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted
 from tuner.journal.history import History, read_history
-from tuner.journal.store import JournalWriter
+from tuner.journal.store import JournalWriter, read_journal
 from tuner.models import ModelSpec, get_model
 from tuner.paths import RunPaths
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
 from tuner.retrain import Retraining, keep_best, retrain
-from tuner.search.registry import build_search
-from tuner.search.search import Search
 from tuner.search.space import SearchSpace, load_space
+from tuner.study.brains import conductor_of, search_of
 from tuner.study.checkpoint_store import CheckpointStore
-from tuner.study.clock import BudgetClock
-from tuner.study.conductor import Conductor
+from tuner.study.conductor import INTERRUPTED, Conductor
 from tuner.study.environment import describe_environment, source_commit
-from tuner.study.interrupt import interruptible
-from tuner.study.plan import Plan, make_plan, retrain_load
+from tuner.study.interrupt import Interrupts, interruptible
+from tuner.study.outage import Outage
+from tuner.study.plan import Plan, make_plan
+from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
-from tuner.study.ray_session import ray_session, workers_available
+from tuner.study.ray_session import ray_session, workers_available, workers_of_one_node
 from tuner.study.run_folder import create_run, open_run
 from tuner.study.search_phase import run_search
 from tuner.study.throughput import seconds_per_epoch
+from tuner.study.unchanged import changes_to_tell, check_unchanged
 from tuner.study.worker import Job
 from tuner.training.hparams import TrainingHparams
 
@@ -64,6 +66,8 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     ingredients = _gather(config)
     paths = create_run(config)
     try:
+        # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
+        write_json(paths.config, configs.to_dict(config))
         _Job(ingredients, paths, console).run()
     except TunerError:
         if not any(paths.journal.glob("*.jsonl")):
@@ -76,14 +80,24 @@ def resume(run: Path, console: Console) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
     Raises:
-        TunerError: if it cannot go on as it began: no journal, other data, another search space.
+        TunerError: if it cannot go on as it began: no run, other data, another search space.
     """
     paths = open_run(run)
+    if not _has_begun(paths):
+        _Job(_gather(configs.from_dict(configs.read_file(paths.config), str(paths.config))), paths, console).run()
+        return paths
     history = read_history(paths.journal)
     ingredients = _gather(configs.from_dict(history.config, str(paths.journal)))
-    _check_unchanged(history, ingredients)
+    check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console).run()
     return paths
+
+
+def _has_begun(paths: RunPaths) -> bool:
+    """Return whether there is anything in the journal; a driver killed in its first seconds leaves none."""
+    if not any(paths.journal.glob("*.jsonl")):
+        return not paths.config.is_file()  # then it is no run, which reading the journal will say
+    return bool(read_journal(paths.journal))
 
 
 def _gather(config: StudyConfig) -> _Ingredients:
@@ -93,34 +107,10 @@ def _gather(config: StudyConfig) -> _Ingredients:
     known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
     space.check(known)
     # Fails on an unknown name before the data is loaded.
-    _build_search(config, space, config.search.max_epochs or config.search.min_epochs or 1, None)
+    search_of(config, space, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = load_dataset(config.data.dataset, config.data.data_dir)
     environment = describe_environment(dataset, space.sha256, config.resources.precision)
     return _Ingredients(config, space, model, dataset, environment)
-
-
-def _check_unchanged(history: History, ingredients: _Ingredients) -> None:
-    for key, what in (("data_hashes", "data set"), ("space_sha256", "search space")):
-        before, now = history.environment.get(key), ingredients.environment[key]
-        if before != now:
-            raise ConfigError(
-                f"--resume cannot go on: the {what} has changed since the run began ({before} then, {now} now)."
-            )
-
-
-def _build_search(config: StudyConfig, space: SearchSpace, max_epochs: int, max_trials: int | None) -> Search:
-    search = config.search
-    return build_search(
-        space,
-        searcher=search.searcher,
-        scheduler=search.scheduler,
-        min_epochs=search.min_epochs,
-        max_epochs=max_epochs,
-        reduction_factor=search.reduction_factor,
-        startup_trials=search.startup_trials,
-        max_trials=max_trials,
-        seed=config.seed,
-    )
 
 
 class _Job:
@@ -132,6 +122,7 @@ class _Job:
         self._paths = paths
         self._console = console
         self._conductor: Conductor | None = None
+        self._interrupts = Interrupts()
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
@@ -139,16 +130,43 @@ class _Job:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
             self._progress.restore(entry.event for entry in journal.entries)
-            if self._ingredients.dataset.notice:
-                self._progress.say(f"NOTICE: {self._ingredients.dataset.notice}")
+            self._outage = Outage(self._progress.say)
+            self._clear_away()
+            for notice in self._notices():
+                self._progress.say(notice)
             if not journal.entries or not self._history().ended:
                 # Ray sets signal handlers of its own when it starts; ours replace them.
-                with ray_session(self._config.resources, self._paths.log), interruptible(self._end_search):
+                with (
+                    ray_session(self._config.resources, self._paths.log),
+                    interruptible(self._end_search) as self._interrupts,
+                ):
                     self._work()
-        export(read_history(self._paths.journal), self._paths)
+            # Also if an earlier driver was killed between its last event and this.
+            shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+            self._outage.outlast(lambda: export(self._history(), self._paths))
+
+    def _clear_away(self) -> None:
+        """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
+        remove_unfinished(self._paths.root)
+        remove_unfinished(self._paths.best)
+        for left in self._paths.checkpoints.glob("measured-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if self._journal.entries:
+            ended = (trial for trial in self._history().trials.values() if trial.state.is_finished)
+            for trial in ended:
+                shutil.rmtree(self._paths.trial_checkpoints(trial.number), ignore_errors=True)
+
+    def _notices(self) -> Iterator[str]:
+        if self._ingredients.dataset.notice:
+            yield f"NOTICE: {self._ingredients.dataset.notice}"
+        if self._journal.entries:
+            changes = changes_to_tell(self._history().environment, self._ingredients.environment)
+            if changes is not None:
+                yield changes
 
     def _work(self) -> None:
         workers = workers_available(self._config.resources)
+        check_storage(self._paths.root, self._config.storage)
         dataset = self._ingredients.dataset
         job = ray.put(self._job(dataset))
         plan = self._open(job, workers)
@@ -166,40 +184,50 @@ class _Job:
                 history=self._history(),
                 record=self._record,
                 paths=self._paths,
+                say=self._progress.say,
             )
-            keep_best(self._history(), self._paths, self._description())
+            self._outage.outlast(lambda: keep_best(self._history(), self._paths, self._description()))
         self._record(StudyEnded())
-        shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
 
     def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
         if self._journal.entries:
-            self._record(DriverStarted(socket.gethostname(), source_commit()))
+            self._record(DriverStarted(socket.gethostname(), source_commit(), workers))
             planned = self._history().plan
-            assert planned is not None
-            return Plan(**{**planned, "rungs": tuple(planned["rungs"])})
-        reference = self._ingredients.space.hparams_of_start(0)
-        seconds = seconds_per_epoch(job, reference, workers, self._config.resources)
-        plan = make_plan(self._config, workers, seconds, self._journal.elapsed)
+            if planned is not None:
+                return Plan.from_dict(planned)
+        plan = self._make_plan(job, workers)
+        if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
+            self._record(PlanMade(plan.to_dict()))
+            return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         write_json(self._paths.config, config)
         write_json(self._paths.environment, environment)
         opening = StudyStarted(config, environment)
-        self._record(opening, DriverStarted(socket.gethostname(), source_commit()), PlanMade(plan.to_dict()))
+        self._record(opening, DriverStarted(socket.gethostname(), source_commit(), workers), PlanMade(plan.to_dict()))
         return plan
 
+    def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
+        reference = self._ingredients.space.hparams_of_start(0)
+        # A cluster that grows need not have grown before the plan is made.
+        side_by_side = min(workers, workers_of_one_node(self._config.resources))
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, self._paths.checkpoints)
+        return make_plan(self._config, workers, seconds, self._journal.elapsed)
+
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
-        config = self._config
-        load = retrain_load(config, plan.max_epochs, workers)
-        clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, lambda: self._journal.elapsed)
-        search = _build_search(config, self._ingredients.space, plan.max_epochs, plan.max_trials)
-        conductor = Conductor(
-            search, self._record, clock, workers=workers, seed=config.seed, discard=self._delete_checkpoints
+        conductor = conductor_of(
+            self._config,
+            self._ingredients.space,
+            plan,
+            self._record,
+            workers=workers,
+            elapsed=lambda: self._journal.elapsed,
+            discard=self._delete_checkpoints,
         )
         conductor.restore(self._journal.entries)
 
         self._conductor = conductor
-        run_search(conductor, job, config.resources, self._paths)
+        run_search(conductor, job, self._config.resources, self._paths, self._progress.say)
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.trial_checkpoints(trial)).delete()
@@ -208,7 +236,7 @@ class _Job:
         """End the search because the user wants it; False if there is none to end."""
         if self._conductor is None or self._conductor.is_stopping:
             return False
-        self._conductor.stop("interrupted")
+        self._conductor.stop(INTERRUPTED)
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
             f"then go on with --resume {_shown(self._paths.root)}."
@@ -243,12 +271,15 @@ class _Job:
             # A user's file is not importable where the workers are; its model travels by value.
             cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         resources = self._config.resources
+        splits = dataset.search_splits()
         return Job(
-            dataset.search_splits(),
+            splits,
             self._ingredients.model,
             patience=self._config.search.patience,
             precision=resources.precision,
             threads=resources.cpus_per_trial,
+            trial_timeout=self._config.trial_timeout_seconds,
+            splits_sha256=splits.sha256(),
         )
 
     def _description(self) -> dict[str, Any]:
@@ -263,9 +294,13 @@ class _Job:
         }
 
     def _record(self, *events: Event) -> None:
-        self._journal.append(*events)
+        self._outage.outlast(lambda: self._append(*events))
         for event in events:
             self._progress.on_event(event)
+
+    def _append(self, *events: Event) -> None:
+        with self._interrupts.deferred():
+            self._journal.append(*events)
 
     def _history(self) -> History:
         return read_history(self._paths.journal)

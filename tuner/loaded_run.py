@@ -76,8 +76,11 @@ class LoadedRun:
         if not path.is_file():
             raise StorageError(f"{path} is missing: write it with python -m tuner.report {self.path}.")
         try:
-            return pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
-        except (ValueError, OSError) as error:
+            return pd.read_parquet(
+                path, engine="pyarrow", dtype_backend="numpy_nullable", page_checksum_verification=True
+            )
+        # Damage makes Arrow raise almost anything.
+        except Exception as error:
             raise StorageError(f"{path} is damaged: write it again with python -m tuner.report {self.path}.") from error
 
 

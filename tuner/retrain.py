@@ -5,7 +5,7 @@ The dev set chooses the epoch of each retraining and the seed whose weights are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from ray.exceptions import RayError, RayTaskError
 
 from tuner.config import ResourceConfig
 from tuner.data.splits import Split
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
 from tuner.files import hash_file, write_json, write_whole
 from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFailed
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
 from tuner.results.selection import kept_retraining
 from tuner.study.conductor import Record
+from tuner.study.outage import Outage
+from tuner.study.ray_session import is_lost_node
+from tuner.study.watchdog import take_report
 from tuner.study.worker import Assignment, Job, Worker
 from tuner.training.batches import Batches
 from tuner.training.checkpoints import save_model
@@ -48,9 +51,13 @@ class Retraining:
 class RetrainWorker(Worker):
     """A worker that, at the end, restores the best-dev weights and measures them on every split."""
 
+    _begun: Assignment | None = None
+
     def first(self, assignment: Assignment) -> tuple[EpochReport, bool]:
-        """Begin a training and return as `next` does."""
-        self.begin(assignment)
+        """Begin a training, unless an earlier call has done that, and return as `next` does."""
+        if self._begun != assignment:
+            self.begin(assignment)
+            self._begun = assignment
         return self.next()
 
     def next(self) -> tuple[EpochReport, bool]:
@@ -58,11 +65,16 @@ class RetrainWorker(Worker):
         return self.next_report(), self.finished
 
     def conclude(self, test: Split, weights: Path) -> tuple[dict[str, dict[str, float]], str]:
-        """Write the best-dev weights; return the evaluation by split and the file's sha256."""
+        """Write the best-dev weights; return the evaluation by split and the file's sha256.
+
+        Raises:
+            StorageError: if the weights cannot be written; it can be called again.
+        """
         self.training.restore_best()
+        # Written first: the test set is read once, when nothing can go wrong any more.
+        sha256 = save_model(self.training.model, weights, {"format": "pt"})
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": test}
-        evaluations = {name: self._evaluate(split) for name, split in splits.items()}
-        return evaluations, save_model(self.training.model, weights, {"format": "pt"})
+        return {name: self._evaluate(split) for name, split in splits.items()}, sha256
 
     def _evaluate(self, split: Split) -> dict[str, float]:
         batches = Batches(split, self.job.splits.mean, self.job.splits.std, self.device)
@@ -80,10 +92,15 @@ def retrain(
     history: History,
     record: Record,
     paths: RunPaths,
+    say: Callable[[str], None],
 ) -> None:
     """Run those retrainings that `history` does not show as done, `workers` at a time, each from its last checkpoint.
 
-    A retraining whose worker dies is taken up again up to `max_failures` times; one that diverges has failed.
+    A retraining whose worker dies is taken up again up to `max_failures` times, not counting lost nodes; one that
+    diverges has failed. What cannot wait is told with `say`.
+
+    Raises:
+        StorageError: if the storage is away for too long; the run can be resumed.
     """
     done = {key for key, known in history.retrains.items() if known.ended or known.failed}
     waiting = [retraining for retraining in retrainings if retraining.key not in done]
@@ -92,7 +109,7 @@ def retrain(
         while waiting and len(running) < workers:
             retraining = waiting.pop(0)
             known = history.retrains.get(retraining.key, RetrainHistory(*retraining.key))
-            run = _Run(retraining, set(known.epochs), job, test, resources, record, paths)
+            run = _Run(retraining, set(known.epochs), job, test, resources, record, paths, say)
             running[run.start()] = run
         (ready,), _ = ray.wait(list(running), num_returns=1)
         run = running.pop(ready)
@@ -113,6 +130,7 @@ class _Run:
         resources: ResourceConfig,
         record: Record,
         paths: RunPaths,
+        say: Callable[[str], None],
     ) -> None:
         self._retraining = retraining
         self._known_epochs = known_epochs
@@ -121,6 +139,7 @@ class _Run:
         self._resources = resources
         self._record = record
         self._paths = paths
+        self._outage = Outage(say)
         self._failures = 0
         self._best: EpochReport | None = None
         self._concluding = False
@@ -135,8 +154,7 @@ class _Run:
         self._concluding = False
         self._best = None
         assignment = Assignment(retraining.hparams, retraining.seed, retraining.max_epochs, checkpoints, keep_best=True)
-        question: ray.ObjectRef[Any] = self._actor.first.remote(assignment)
-        return question
+        return self._ask(lambda: self._actor.first.remote(assignment))
 
     def advance(self, ready: ray.ObjectRef[Any]) -> ray.ObjectRef[Any] | None:
         """Take an answer and ask the next question; None if the retraining is over."""
@@ -144,6 +162,7 @@ class _Run:
             answer = ray.get(ready)
         except RayError as error:
             return self._recover(error)
+        self._outage.over()
         if not self._concluding:
             return self._take(*answer)
         self._conclude(*answer)
@@ -157,10 +176,13 @@ class _Run:
             self._best = report
         self._concluding = last
         weights = self._paths.retrain_weights(*self._retraining.key)
-        question: ray.ObjectRef[Any] = (
-            self._actor.conclude.remote(self._test, weights) if last else self._actor.next.remote()
+        return self._ask(
+            (lambda: self._actor.conclude.remote(self._test, weights)) if last else lambda: self._actor.next.remote()
         )
-        return question
+
+    def _ask(self, question: Callable[[], ray.ObjectRef[Any]]) -> ray.ObjectRef[Any]:
+        self._question = question
+        return question()
 
     def _conclude(self, evaluations: dict[str, dict[str, float]], sha256: str) -> None:
         assert self._best is not None
@@ -173,11 +195,15 @@ class _Run:
         self._stop()
 
     def _recover(self, error: RayError) -> ray.ObjectRef[Any] | None:
-        self._stop()
         cause = error.cause if isinstance(error, RayTaskError) else error
-        self._failures += 1
+        if isinstance(cause, StorageError):
+            self._outage.wait(cause)
+            return self._ask(self._question)
+        self._stop()
+        hung = take_report(self._paths.retrain_checkpoints(*self._retraining.key))
+        self._failures += not is_lost_node(str(cause))
         if isinstance(cause, TunerError) or self._failures > self._resources.max_failures:
-            self._record(RetrainFailed(*self._retraining.key, " ".join(str(cause).split())))
+            self._record(RetrainFailed(*self._retraining.key, " ".join((hung or str(cause)).split())))
             return None
         return self.start()
 

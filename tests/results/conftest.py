@@ -34,7 +34,7 @@ HOSTILE = "<script>alert('x')</script>"
 
 OPENING: list[Event] = [
     StudyStarted(
-        {"space": HOSTILE, "runs_dir": "runs", "data": {"dataset": "auto"}},
+        {"space": HOSTILE, "storage": "runs", "data": {"dataset": "auto"}},
         {"dataset": "fashion-mnist", "packages": {"torch": "2.15.0"}},
     ),
     DriverStarted("desk", "c0ffee"),

@@ -20,6 +20,7 @@ from tuner.paths import RunPaths
 from tuner.search.registry import build_search
 from tuner.search.space import load_space
 from tuner.search.trial import TrialState
+from tuner.study import outage
 from tuner.study.bridge import BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.clock import BudgetClock, RetrainLoad
@@ -46,6 +47,7 @@ class Study:
         self.journal.append(StudyStarted({}, {}))
         self.full = False
         self.attempts = 0
+        self.said: list[str] = []
         search = build_search(
             load_space("cnn"),
             searcher="random",
@@ -60,8 +62,8 @@ class Study:
         clock = BudgetClock(None, RetrainLoad(1, 0, 3, 1), 2.0, lambda: 0.0)
         self.conductor = Conductor(search, self.record, clock, workers=2, seed=0, discard=self.discard)
         self.searcher = BridgeSearcher(self.conductor, self.paths)
-        self.scheduler = BridgeScheduler(self.conductor)
-        self.callback = BridgeCallback(self.conductor)
+        self.scheduler = BridgeScheduler(self.conductor, self.said.append)
+        self.callback = BridgeCallback(self.conductor, self.paths, max_failures=2)
         self.stopper = BridgeStopper(self.conductor)
 
     def record(self, *events: Event) -> None:
@@ -160,12 +162,44 @@ def test_a_result_with_a_reason_fails_the_trial_and_nothing_else(study: Study) -
     assert study.conductor.fatal is None
 
 
-def test_a_full_disk_in_a_worker_ends_the_search_and_leaves_everything_for_the_resume(study: Study) -> None:
+FULL = {"worker": "host:1", "reason": "no checkpoint can be written.", "storage": True}
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which only sleep moves."""
+    times = [0.0]
+    monkeypatch.setattr(outage, "time", SimpleNamespace(monotonic=lambda: times[0], sleep=lambda s: add(times, s)))
+    return times
+
+
+def add(times: list[float], seconds: float) -> None:
+    times[0] += seconds
+
+
+@pytest.mark.usefixtures("now")
+def test_a_worker_whose_disk_is_full_is_asked_again_until_there_is_room(study: Study) -> None:
     trial = study.begin()
     study.result(trial, 1)
-    study.tell(trial, {"worker": "host:1", "reason": "no checkpoint can be written", "storage": True})
+    assert [study.tell(trial, FULL) for _ in range(3)] == [TrialScheduler.CONTINUE] * 3
+    assert len(study.said) == 1
+    assert study.said[0].startswith("WAITING: no checkpoint can be written")
+    study.result(trial, 2)
+    assert study.said[1:] == ["The storage is back."]
+    assert study.conductor.fatal is None
+    assert [event.epoch for event in study.of(EpochReported)] == [1, 2]
+
+
+def test_a_disk_that_stays_full_ends_the_search_and_leaves_everything_for_the_resume(
+    study: Study, now: list[float]
+) -> None:
+    trial = study.begin()
+    study.result(trial, 1)
+    study.tell(trial, FULL)
+    now[0] += outage.MOST_SECONDS
+    study.tell(trial, FULL)
     assert isinstance(study.conductor.fatal, StorageError)
-    assert str(study.conductor.fatal) == "no checkpoint can be written"
+    assert "no checkpoint can be written. It has been so for 10 minutes" in str(study.conductor.fatal)
     assert study.stopper.stop_all()
     assert study.of(TrialEnded) == []
     assert study.has_checkpoint(trial)
@@ -203,16 +237,48 @@ def test_a_lost_worker_is_noted_with_its_error(study: Study, tmp_path: Path) -> 
     ]
 
 
-def test_a_trial_whose_workers_fail_too_often_has_failed_with_the_last_line_as_reason(
-    study: Study, tmp_path: Path
-) -> None:
+def test_a_trial_whose_workers_fail_too_often_has_failed_and_is_taken_from_ray(study: Study, tmp_path: Path) -> None:
     trial = study.begin()
     trial.error_file = str(tmp_path / "error.txt")
     traceback = "Traceback\n  in build\nValueError: no such layer\n"
-    Path(trial.error_file).write_text(traceback)
-    study.callback.on_trial_error(1, [], trial)
-    reason = "its worker failed 3 times: ValueError: no such layer"
-    assert study.of(TrialEnded) == [TrialEnded(0, TrialState.FAILED, reason, traceback)]
+    stopped: list[Any] = []
+    controller: Any = SimpleNamespace(stop_trial=stopped.append)
+    for failure in range(1, 4):
+        with Path(trial.error_file).open("a") as file:
+            file.write(f"Failure # {failure} (occurred at noon)\n{traceback}")
+        study.scheduler.on_trial_add(CONTROLLER, trial)
+        chosen = study.scheduler.choose_trial_to_run(controller)
+        assert chosen is not None
+        study.callback.on_trial_recover(1, [], chosen)
+    assert study.scheduler.choose_trial_to_run(controller) is None
+    assert stopped[0] is trial
+    assert not study.has_checkpoint(trial)
+    (end,) = study.of(TrialEnded)
+    assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: ValueError: no such layer")
+    assert end.error == traceback
+
+
+def test_the_loss_of_a_node_is_not_held_against_the_trial(study: Study, tmp_path: Path) -> None:
+    trial = study.begin()
+    trial.error_file = str(tmp_path / "error.txt")
+    Path(trial.error_file).write_text("The actor died because its node has died. Node Id: 5f")
+    for _ in range(9):
+        study.callback.on_trial_recover(1, [], trial)
+    assert [event.charged for event in study.of(TrialRetried)] == [False] * 9
+
+
+def test_a_trial_whose_worker_hung_says_where(study: Study) -> None:
+    trial = study.begin()
+    report = study.paths.trial_checkpoints(0).with_suffix(".hanging")
+    report.write_text("Thread 0x1:\n  File space.py, line 3 in forward\n")
+    study.callback.on_trial_recover(1, [], trial)
+    (retried,) = study.of(TrialRetried)
+    assert retried.error.splitlines()[1:] == [
+        "  File space.py, line 3 in forward",
+        "it hung: its epoch took more than --trial-timeout allows",
+    ]
+    assert retried.charged
+    assert not report.exists()
 
 
 def test_the_oldest_pending_trial_runs_next(study: Study) -> None:

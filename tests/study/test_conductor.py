@@ -282,9 +282,19 @@ def test_each_state_is_told_with_its_reason_to_journal_and_optuna(driver: Driver
 
 def test_a_lost_worker_is_written_down_and_the_trial_goes_on(driver: Driver) -> None:
     trial = driver.begin()
-    driver.conductor.retry(trial.trial, "ActorDiedError")
+    assert driver.conductor.lose_worker(trial.trial, "ActorDiedError", charged=True, max_failures=2)
     assert driver.of(TrialRetried) == [TrialRetried(0, "ActorDiedError")]
     assert driver.conductor.unfinished == (0,)
+
+
+def test_a_trial_fails_when_it_has_lost_too_many_workers_by_its_own_doing(driver: Driver) -> None:
+    trial = driver.begin().trial
+    for charged in (True, False, False, True):
+        assert driver.conductor.lose_worker(trial, "the node died", charged=charged, max_failures=2)
+    assert not driver.conductor.lose_worker(trial, "Traceback ...\nMemoryError", charged=True, max_failures=2)
+    (end,) = driver.of(TrialEnded)
+    assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: MemoryError")
+    assert end.error == "Traceback ...\nMemoryError"
 
 
 def test_seeds_of_trials_differ_and_follow_the_studys(tmp_path: Path) -> None:

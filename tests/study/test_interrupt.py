@@ -79,3 +79,29 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_write_is_finished_before_a_signal_quits(number: signal.Signals) -> None:
+    written: list[str] = []
+    with interruptible(Search(under_way=False).end) as interrupts:
+
+        def write() -> None:
+            with interrupts.deferred():
+                written.append("begun")
+                signal.raise_signal(number)
+                written.append("finished")
+
+        with pytest.raises(KeyboardInterrupt):
+            write()
+        assert written == ["begun", "finished"]
+        with interrupts.deferred():
+            written.append("again")  # the signal has been answered
+
+
+def test_a_signal_between_two_writes_quits_at_once() -> None:
+    with interruptible(Search().end) as interrupts:
+        with interrupts.deferred():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)

@@ -23,7 +23,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(tmp_path: Path, name: str | None = "study", space: str = "cnn") -> StudyConfig:
-    return StudyConfig(name=name, space=space, runs_dir=tmp_path / "runs")
+    return StudyConfig(name=name, space=space, storage=str(tmp_path / "runs"))
 
 
 def test_a_run_has_the_name_it_was_given(tmp_path: Path) -> None:
@@ -53,13 +53,13 @@ def test_a_run_that_exists_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_runs_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
-    with pytest.raises(StorageError, match=r"--runs-dir is '.*/runs', which cannot be made: File exists\."):
+    with pytest.raises(StorageError, match=r"--storage is '.*/runs', which cannot be made: File exists\."):
         create_run(config(tmp_path))
 
 
 def test_a_runs_folder_below_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"--runs-dir is '.*/file/runs', which cannot be made: Not a directory\."):
+    with pytest.raises(StorageError, match=r"--storage is '.*/file/runs', which cannot be made: Not a directory\."):
         create_run(config(tmp_path / "file"))
 
 

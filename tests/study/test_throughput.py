@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,21 +72,23 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("readings")
 @pytest.mark.parametrize(("images", "sample"), [(2560, 1280), (5120, 1280), (1280, 1280), (100, 100)])
-def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(job: Job, images: int, sample: int) -> None:
+def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(
+    job: Job, images: int, sample: int, tmp_path: Path
+) -> None:
     Seeing.shown = 0
-    assert _measure(of_size(job, images), {}) == pytest.approx(SECONDS["second"] * images / sample)
+    assert _measure(of_size(job, images), {}, tmp_path) == pytest.approx(SECONDS["second"] * images / sample)
     assert Seeing.shown == 2 * sample
 
 
-def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job) -> None:
-    assert _measure(job, {"learning_rate": 1e38}) > 0
+def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, tmp_path: Path) -> None:
+    assert _measure(job, {"learning_rate": 1e38}, tmp_path) > 0
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("ray_running")
-def test_every_worker_measures_and_the_mean_counts(job: Job) -> None:
+def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path) -> None:
     started = time.perf_counter()
-    found = seconds_per_epoch(ray.put(job), {}, 2, ResourceConfig())
+    found = seconds_per_epoch(ray.put(job), {}, 2, ResourceConfig(), tmp_path)
     assert 0 < found < time.perf_counter() - started
 
 
@@ -99,15 +102,15 @@ def test_every_worker_measures_and_the_mean_counts(job: Job) -> None:
     ],
 )
 def test_a_first_configuration_that_cannot_be_trained_at_all_is_told_in_a_line(
-    job: Job, model: Any, hparams: dict[str, Any], reason: str
+    job: Job, model: Any, hparams: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SpaceError) as caught:
-        seconds_per_epoch(ray.put(replace(job, model=get_model(model))), hparams, 1, ResourceConfig())
+        seconds_per_epoch(ray.put(replace(job, model=get_model(model))), hparams, 1, ResourceConfig(), tmp_path)
     assert str(caught.value) == f"the space's first start configuration cannot be trained: {reason}"
 
 
-def test_the_measuring_leaves_torchs_random_state_alone(job: Job) -> None:
+def test_the_measuring_leaves_torchs_random_state_alone(job: Job, tmp_path: Path) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    _measure(job, {})
+    _measure(job, {}, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)

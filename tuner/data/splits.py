@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,14 @@ class SearchSplits:
     """Mean of the train pixels, scaled to [0, 1]."""
     std: float
     """Standard deviation of the train pixels, scaled to [0, 1]."""
+
+    def sha256(self) -> str:
+        """Return the hash of all images and labels, by which a copy on another machine is known to be whole."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.dev):
+            for array in (split.images, split.labels):
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ be added without a new version; `SCHEMA_VERSION` changes when the meaning of an 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from tuner.errors import JournalError
 from tuner.search.trial import Origin, Proposal, TrialState
@@ -34,6 +36,8 @@ class DriverStarted:
     host: str
     commit: str | None
     """The version-control commit of the code that runs, if there is one."""
+    workers: int | None = None
+    """Trials that this driver trains at the same time."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class TrialRetried:
 
     trial: int
     error: str
+    charged: bool = True
+    """Whether it counts towards `max_failures`; the loss of a whole node, as by pre-emption, does not."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,10 @@ Event = (
 )
 
 _CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__args__}
+_FIELDS = {
+    name: {field: TypeAdapter(hint) for field, hint in get_type_hints(cls).items()} for name, cls in _CLASSES.items()
+}
+"""Every field's type, which is checked: a journal may come from a stranger, and who reads an event relies on it."""
 _ENUMS = {"origin": Origin, "state": TrialState}
 
 
@@ -210,16 +220,24 @@ def from_record(record: Mapping[str, Any]) -> Event:
     """Return the event of a dictionary made by `to_record`, perhaps by a newer version.
 
     Raises:
-        JournalError: if the kind is unknown, a field is missing or an enumeration's value unknown.
+        JournalError: if the kind is unknown, a field is missing or of another type.
     """
     kind = record.get("kind")
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise JournalError(f"kind is {kind!r}, but must be one of: {', '.join(_CLASSES)}.")
-    cls = _CLASSES[kind]
-    known = {field.name for field in fields(cls)}
     try:
-        values = {name: value for name, value in record.items() if name in known}
-        values |= {name: enum(values[name]) for name, enum in _ENUMS.items() if name in values}
-        return cls(**values)
-    except (TypeError, ValueError) as error:
+        values = {name: _checked(kind, name, value) for name, value in record.items() if name in _FIELDS[kind]}
+        return _CLASSES[kind](**values)
+    except TypeError as error:
         raise JournalError(f"an event of kind {kind} cannot be read: {error}") from error
+
+
+def _checked(kind: str, name: str, value: Any) -> Any:
+    try:
+        known = _ENUMS[name](value) if name in _ENUMS else value
+        return _FIELDS[kind][name].validate_python(known, strict=True)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise JournalError(f"{name} of an event of kind {kind} is impossible: {reason}.") from error
+    except ValueError as error:
+        raise JournalError(f"{name} of an event of kind {kind} is impossible: {error}.") from error

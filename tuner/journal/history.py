@@ -117,14 +117,21 @@ def read_history(folder: Path) -> History:
 
 
 def fold(entries: Iterable[Entry]) -> History:
-    """Return the history that the entries, oldest first, amount to."""
+    """Return the history that the entries, oldest first, amount to.
+
+    Raises:
+        JournalError: if an event is of a trial that was never proposed.
+    """
     iterator = iter(entries)
     opening = next(iterator).event
     assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
     history = History(opening.config, opening.environment)
     for entry in iterator:
         history.elapsed = entry.elapsed
-        _apply(history, entry)
+        try:
+            _apply(history, entry)
+        except KeyError as error:
+            raise JournalError(f"event {entry.seq} is of trial {error}, which was never proposed.") from None
     return history
 
 

@@ -2,20 +2,24 @@
 
 A line is the CRC-32 of its JSON in eight hexadecimal digits, a blank, and the JSON object `{seq, time, elapsed, kind,
 ...}`. Every driver process begins a segment of its own and never touches an earlier one, so a line torn by a crash can
-only be the last of its segment; a full segment is followed by a new one.
+only be the last of its segment; a full segment is followed by a new one, and so is one that could not be written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
+import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -69,16 +73,20 @@ class JournalWriter:
         """Open the journal for appending, behind what it already holds.
 
         Raises:
-            JournalError: if another process writes it, or it is damaged.
+            JournalError: if another process writes it (with its number and host), or it is damaged.
             StorageError: if the folder cannot be written.
         """
         self._folder = folder
+        holder = folder / "holder"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / "lock")
             self._lock.acquire(timeout=0)
+            # Not in the lock's own file, which who waits for the lock may empty.
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         except Timeout:
-            raise JournalError(f"{folder} is being written by another process: wait for it, or stop it.") from None
+            who = _read_holder(holder)
+            raise JournalError(f"{folder} is being written by {who}: wait for it, or stop it.") from None
         except OSError as error:
             raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
         entries = read_journal(folder) if _segments(folder) else []
@@ -87,7 +95,9 @@ class JournalWriter:
         self._next_seq = len(entries)
         self._worked_before = entries[-1].elapsed if entries else 0.0
         self._opened = time.monotonic()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
+        self._torn: tuple[Path, int] | None = None
+        """A segment that could not be written, and the bytes of it that count."""
 
     @property
     def elapsed(self) -> float:
@@ -98,17 +108,17 @@ class JournalWriter:
         """Add events in order; when this returns they are on the disk.
 
         Raises:
-            StorageError: if the disk is full or gone; nothing that follows from the events may then be done.
+            StorageError: if the disk is full or gone; nothing that follows from the events may then be done. The same
+                events can be appended again when it is back.
         """
         lines = []
         for offset, event in enumerate(events):
             header = {"seq": self._next_seq + offset, "time": time.time(), "elapsed": self.elapsed}
             lines.append(_encode(header | to_record(event)))
         try:
+            self._discard_torn()
             handle = self._segment()
-            handle.write(b"".join(lines))
-            handle.flush()
-            os.fsync(handle.fileno())
+            _write_and_sync(handle, b"".join(lines), self._note_torn)
         except OSError as error:
             raise StorageError(f"the journal in {self._folder} cannot be written: {error.strerror}.") from error
         self._next_seq += len(events)
@@ -128,18 +138,66 @@ class JournalWriter:
     ) -> None:
         self.close()
 
-    def _segment(self) -> BinaryIO:
+    def _note_torn(self, good_bytes: int) -> None:
+        """After a failed write nobody knows what is on the disk: leave the segment, and cut it before going on."""
+        assert self._file is not None
+        self._torn = Path(self._file.name), good_bytes
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._file = None
+
+    def _discard_torn(self) -> None:
+        if self._torn is None:
+            return
+        path, good_bytes = self._torn
+        with path.open("r+b", buffering=0) as handle:
+            handle.truncate(good_bytes)
+            os.fsync(handle.fileno())
+        self._torn = None
+
+    def _segment(self) -> FileIO:
         if self._file is not None and self._file.tell() >= _SEGMENT_BYTES:
             self._file.close()
             self._file = None
         if self._file is None:
             last = max((int(path.stem) for path in _segments(self._folder)), default=0)
-            self._file = (self._folder / f"{last + 1:08d}.jsonl").open("xb")
+            self._file = (self._folder / f"{last + 1:08d}.jsonl").open("xb", buffering=0)
+            _sync_folder(self._folder)
         return self._file
 
 
 def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*.jsonl"))
+    return sorted((path for path in folder.glob("*.jsonl") if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+def _write_and_sync(handle: FileIO, content: bytes, on_failure: Callable[[int], None]) -> None:
+    """Write all of `content`; on failure call with the bytes that the file held before."""
+    before = handle.tell()
+    try:
+        while content:
+            content = content[handle.write(content) :]
+        os.fsync(handle.fileno())
+    except OSError:
+        on_failure(before)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a new file's name on the disk; without it a crash of the machine may lose the file, not only its tail."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some file systems cannot sync folders
+    finally:
+        os.close(handle)
 
 
 def _encode(record: dict[str, Any]) -> bytes:
@@ -148,12 +206,17 @@ def _encode(record: dict[str, Any]) -> bytes:
 
 
 def _read_segment(segment: Path) -> Iterator[Entry]:
-    content = segment.read_bytes()
+    try:
+        content = segment.read_bytes()
+    except OSError as error:
+        raise JournalError(f"{segment} cannot be read: {error.strerror}.") from error
     offset = 0
     for line in content.splitlines(keepends=True):
         offset += len(line)
         try:
             yield _decode(line)
+        except JournalError as error:
+            raise JournalError(f"{segment} cannot be read at byte {offset - len(line)}: {error}") from error
         except ValueError as error:
             if offset == len(content):
                 return  # The writer died here; nobody acted on this line.
@@ -164,8 +227,15 @@ def _decode(line: bytes) -> Entry:
     checksum, _, body = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or int(checksum, 16) != zlib.crc32(body):
         raise ValueError("the line's checksum does not match.")
-    record = json.loads(body)
-    return Entry(record["seq"], record["time"], record["elapsed"], from_record(record))
+    try:
+        record = json.loads(body)
+        entry = Entry(record["seq"], float(record["time"]), float(record["elapsed"]), from_record(record))
+    except (KeyError, TypeError, RecursionError, JournalError) as error:
+        # Whole, but not written by us: not for the driver's death to explain.
+        raise JournalError(f"it is no event of a journal: {error or type(error).__name__}") from error
+    if not (math.isfinite(entry.elapsed) and type(entry.seq) is int):
+        raise JournalError(f"its seq is {entry.seq!r} and its elapsed {entry.elapsed!r}.")
+    return entry
 
 
 def _check_opening(folder: Path, entries: list[Entry]) -> None:

@@ -64,7 +64,7 @@ def write_tables(history: History, paths: RunPaths) -> None:
         paths.retrain_epochs: retrain_epochs_table(history),
     }
     for path, table in tables.items():
-        write_whole(path, partial(pq.write_table, table))
+        write_whole(path, partial(pq.write_table, table, write_page_checksum=True))
 
 
 def _trial_row(trial: TrialHistory) -> dict[str, Any]:

@@ -34,13 +34,17 @@ def build_search(
     reduction_factor: int,
     startup_trials: int,
     max_trials: int | None,
+    foreseen_trials: int | None = None,
     seed: int,
 ) -> Search:
-    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs."""
+    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs.
+
+    `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
+    """
     if searcher not in SAMPLERS:
         raise unknown_name("--searcher", searcher, SAMPLERS)
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
     levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     proposer = OptunaSearcher(space, SAMPLERS[searcher], levels, seed=seed, startup_trials=startup_trials)
-    return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials)
+    return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials, foreseen_trials)

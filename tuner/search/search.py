@@ -23,11 +23,22 @@ class Search:
     A trial's value is the best dev accuracy it has had, for the best epoch's weights are what is kept in the end.
     """
 
-    def __init__(self, searcher: Searcher, scheduler: Scheduler, max_trials: int | None) -> None:
-        """Search with `searcher` and `scheduler`; None means no limit to the trials."""
+    def __init__(
+        self,
+        searcher: Searcher,
+        scheduler: Scheduler,
+        max_trials: int | None,
+        foreseen_trials: int | None = None,
+    ) -> None:
+        """Search with `searcher` and `scheduler`.
+
+        `max_trials` None means no limit to the trials. Then a guess at their number, `foreseen_trials`, says which
+        paused trials are out of reach; without a guess none ever is.
+        """
         self._searcher = searcher
         self._scheduler = scheduler
         self._max_trials = max_trials
+        self._foreseen_trials = max_trials if max_trials is not None else foreseen_trials
         self._running: dict[int, _Unfinished] = {}
         self._paused: dict[int, _Unfinished] = {}
         self._proposed = 0
@@ -86,14 +97,11 @@ class Search:
                 self._leave(number, TrialState.COMPLETE)
         return decision
 
-    def hopeless(self, trials_to_come: int | None) -> list[int]:
-        """Return the PAUSED trials that can no longer be promoted; whoever asks ends them.
-
-        `trials_to_come`: at most so many will still be started, as far as the caller knows; None if that is unknown.
-        """
-        left = None if self._max_trials is None else self._max_trials - self._proposed
-        known = [limit for limit in (left, trials_to_come) if limit is not None]
-        return self._scheduler.hopeless(min(known)) if known else []
+    def hopeless(self) -> list[int]:
+        """Return the PAUSED trials that can no longer be promoted; whoever asks ends them."""
+        if self._foreseen_trials is None:
+            return []
+        return self._scheduler.hopeless(max(0, self._foreseen_trials - self._proposed))
 
     def end(self, number: int, state: TrialState) -> None:
         """End an unfinished trial for a reason other than the scheduler's decision."""

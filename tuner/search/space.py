@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class SearchSpace:
         """
         try:
             hparams = self.suggest(trial)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
         if not isinstance(hparams, dict) or not all(isinstance(key, str) for key in hparams):
             raise SpaceError(
@@ -64,8 +65,15 @@ class SearchSpace:
         return hparams
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
-        """Return the hyperparameters of a start configuration; raises SpaceError as `hparams_of` does."""
-        return self.hparams_of(optuna.trial.FixedTrial(dict(self.start[index])))
+        """Return the hyperparameters of a start configuration.
+
+        Raises:
+            SpaceError: as `hparams_of` does, or if a value lies outside its parameter's range.
+        """
+        with warnings.catch_warnings():
+            # Optuna would only warn, and refuse the trial when its result is entered.
+            warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
+            return self.hparams_of(optuna.trial.FixedTrial(dict(self.start[index])))
 
     def check(self, known: Collection[str] | None) -> None:
         """Try the space on its start configurations and some random ones before anything is spent on it.
@@ -121,7 +129,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpaceError(f"--space {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 

@@ -16,7 +16,10 @@ from tuner.errors import StorageError, TunerError
 from tuner.paths import RunPaths
 from tuner.search.scheduler import Action
 from tuner.study.conductor import Conductor
+from tuner.study.outage import Outage
+from tuner.study.ray_session import is_lost_node
 from tuner.study.trainable import FINISHED, REASON, REPORT, STORAGE, TRIAL, WORKER
+from tuner.study.watchdog import take_report
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -68,10 +71,13 @@ class BridgeSearcher(_Unrecorded, Searcher):
 class BridgeScheduler(_Unrecorded, FIFOScheduler):
     """Ray's judge of results."""
 
-    def __init__(self, conductor: Conductor) -> None:
-        """Hand results to `conductor`."""
+    def __init__(self, conductor: Conductor, say: Callable[[str], None]) -> None:
+        """Hand results to `conductor`; tell the user with `say`."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
+        self._say = say
+        self._outages: dict[int, Outage] = {}
+        """Of running trials, by number."""
         self._queue: deque[Trial] = deque()
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
@@ -79,10 +85,18 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         self._queue.append(trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """Return the oldest pending trial. Ray's own way scans every trial there ever was, at every step."""
-        while self._queue and self._queue[0].status != Trial.PENDING:
-            self._queue.popleft()
-        return self._queue[0] if self._queue else None
+        """Return the oldest pending trial. Ray's own way scans every trial there ever was, at every step.
+
+        Ray takes up again whatever lost its worker; a trial that has thereby failed is taken from it here.
+        """
+        while self._queue:
+            trial = self._queue[0]
+            if trial.status == Trial.PENDING and self._conductor.is_unfinished(trial.config[TRIAL]):
+                return trial
+            if self._queue.popleft().status == Trial.PENDING:
+                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
+                self._outages.pop(trial.config[TRIAL], None)
+        return None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         """Hand a result over and return Ray's word for the decision.
@@ -91,14 +105,20 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         checkpoint, just as one that an earlier driver left; so Ray keeps no state that a resume would lack.
         """
         action = _guarded(self._conductor, lambda: self._hand_over(trial.config[TRIAL], result))
-        return str(TrialScheduler.CONTINUE if action is Action.CONTINUE else TrialScheduler.STOP)
+        if action is Action.CONTINUE:
+            return str(TrialScheduler.CONTINUE)
+        self._outages.pop(trial.config[TRIAL], None)
+        return str(TrialScheduler.STOP)
 
     def _hand_over(self, number: int, result: dict[str, Any]) -> Action:
+        outage = self._outages.setdefault(number, Outage(self._say))
         if REASON in result:
             if result[STORAGE]:
-                raise StorageError(result[REASON])
+                outage.wait(StorageError(result[REASON]))
+                return Action.CONTINUE  # it is asked again, and only writes again
             self._conductor.fail(number, result[REASON])
             return Action.STOP
+        outage.over()
         # Ray flattens nested results: "report/epoch".
         prefix = f"{REPORT}/"
         report = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
@@ -108,19 +128,28 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
 class BridgeCallback(_Unrecorded, Callback):
     """Ray's word that a worker died."""
 
-    def __init__(self, conductor: Conductor) -> None:
-        """Tell `conductor`."""
+    def __init__(self, conductor: Conductor, paths: RunPaths, max_failures: int) -> None:
+        """Tell `conductor`, who forgives `max_failures` deaths of a trial; its checkpoints lie below `paths`."""
         self._conductor = conductor
+        self._paths = paths
+        self._max_failures = max_failures
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that the trial will be taken up again."""
-        _guarded(self._conductor, lambda: self._conductor.retry(trial.config[TRIAL], _error_of(trial)))
+        """Note that the trial lost its worker. Ray takes it up again without end, the conductor may not."""
+        number: int = trial.config[TRIAL]
+        said = _error_of(trial)
+        hung = take_report(self._paths.trial_checkpoints(number))
+        _guarded(
+            self._conductor,
+            lambda: self._conductor.lose_worker(
+                number, hung or said, charged=not is_lost_node(said), max_failures=self._max_failures
+            ),
+        )
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that the trial has failed too often."""
+        """Note that Ray gave the trial up, which it does only where it cannot start one at all."""
         error = _error_of(trial)
-        reason = f"its worker failed {trial.num_failures} times: {_last_line(error)}"
-        _guarded(self._conductor, lambda: self._conductor.fail(trial.config[TRIAL], reason, error))
+        _guarded(self._conductor, lambda: self._conductor.fail(trial.config[TRIAL], "Ray gave it up", error))
 
 
 class BridgeStopper(_Unrecorded, Stopper):
@@ -154,11 +183,9 @@ def _guarded(conductor: Conductor, call: Callable[[], _T]) -> _T | None:
 
 
 def _error_of(trial: Trial) -> str:
-    """Return the worker's traceback, or what Ray knows of its death."""
+    """Return the worker's last traceback, or what Ray knows of its death."""
     file = trial.error_file
-    return Path(file).read_text(encoding="utf-8", errors="replace") if file else "the worker died without a word"
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"
+    text = Path(file).read_text(encoding="utf-8", errors="replace") if file else "the worker died without a word"
+    # Ray appends each failure, with a number and a date before it, to the same file.
+    _, heading, last = text.rpartition("Failure # ")
+    return last.partition("\n")[2] if heading else text

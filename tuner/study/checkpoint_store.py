@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 from pathlib import Path
 
 from tuner.errors import StorageError
@@ -17,7 +19,10 @@ class CheckpointStore:
     """A folder of checkpoints. A name holds the epoch and the content's hash, which tells a damaged file."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep checkpoints in `folder`, which is made when the first is saved."""
+        """Keep checkpoints in `folder`, which is made when the first is saved; the folder above it must be there.
+
+        A node of a cluster that lacks the shared folder must say so, not make one of its own.
+        """
         self._folder = folder
 
     def save(self, training: Training) -> None:
@@ -26,15 +31,18 @@ class CheckpointStore:
         Raises:
             StorageError: if it cannot be written.
         """
-        temporary = self._folder / "unfinished.pt"
+        # A host cut off from the cluster may go on with a training that another has taken up: no name is shared.
+        host = socket.gethostname()
+        temporary = self._folder / f"unfinished-{host}-{os.getpid()}.pt"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
             sha256 = checkpoints.save(training, temporary)
             temporary.rename(self._folder / f"epoch-{training.epoch:05d}-{sha256}.pt")
             for old in self._newest_first()[_KEPT:]:
-                old.unlink()
+                old.unlink(missing_ok=True)
         except OSError as error:
-            raise StorageError(f"no checkpoint can be written in {self._folder}: {error.strerror}.") from error
+            where = f"in {self._folder} on {host}"
+            raise StorageError(f"no checkpoint can be written {where}: {error.strerror}.") from error
 
     def load_newest(self, training: Training) -> bool:
         """Load the newest undamaged checkpoint into `training`; False if there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +27,11 @@ from tuner.study.clock import BudgetClock
 
 Record = Callable[..., None]
 """Takes events; when it returns they are on the disk."""
+
+INTERRUPTED = "interrupted"
+"""The reason when a person ends the search."""
+TIME_IS_OVER = "the time for the search is over"
+NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
 
 _TRIAL_STREAM = 1
 _HOPELESS_FAILURES = 3
@@ -67,7 +71,6 @@ class Conductor:
         """RUNNING trials of an earlier driver, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
-        self._cheapest_first_rung: float | None = None
         self._failed = 0
         self._nothing_to_give = False
         self._stop_reason: str | None = None
@@ -80,7 +83,7 @@ class Conductor:
     def is_stopping(self) -> bool:
         """Whether all trials must end now."""
         if self._stop_reason is None and self._clock.search_seconds_left <= 0:
-            self.stop("the time for the search is over")
+            self.stop(TIME_IS_OVER)
         return self._stop_reason is not None or self.fatal is not None
 
     @property
@@ -97,6 +100,15 @@ class Conductor:
     def unfinished(self) -> tuple[int, ...]:
         """The trials that have not ended, RUNNING or PAUSED."""
         return tuple(self._trials)
+
+    @property
+    def orphans(self) -> tuple[int, ...]:
+        """The RUNNING trials of an earlier driver that have not been given out again."""
+        return tuple(self._orphans)
+
+    def is_unfinished(self, trial: int) -> bool:
+        """Whether the trial has not ended."""
+        return trial in self._trials
 
     def stop(self, reason: str) -> None:
         """End the search: unfinished trials end PRUNED with this reason, none begins."""
@@ -137,8 +149,7 @@ class Conductor:
         if trial in self._trials and finished:
             self._end(_completion(known), *consequences)
         elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
-            reason = "its retraining would not fit into the time left"
-            self._end(TrialEnded(trial, TrialState.PRUNED, reason), *consequences)
+            self._end(TrialEnded(trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN), *consequences)
         else:
             self._write(consequences)
         if consequences:
@@ -155,9 +166,22 @@ class Conductor:
         self._count_failure(reason)
         self._give_up_hopeless()
 
-    def retry(self, trial: int, error: str) -> None:
-        """Take the death of a trial's worker; Ray takes the trial up again."""
-        self._record(TrialRetried(trial, error))
+    def lose_worker(self, trial: int, error: str, *, charged: bool, max_failures: int) -> bool:
+        """Take the death of a trial's worker; return whether the trial is taken up again, else it has failed.
+
+        `charged` says whether it is the trial's own doing; `max_failures` times that is forgiven, by whichever driver.
+        """
+        known = self._trials.get(trial)
+        if known is None:
+            return False
+        failures = sum(retry.charged for retry in known.retries)
+        if charged and failures >= max_failures:
+            self.fail(trial, f"its worker failed {failures + 1} times: {_last_line(error)}", error)
+            return False
+        event = TrialRetried(trial, error, charged)
+        self._record(event)
+        known.retries.append(event)
+        return True
 
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
@@ -182,6 +206,8 @@ class Conductor:
                     self._search.resume(event.trial)
                 case RungDecided() as event:
                     _cross_off(unwritten, event)
+                case TrialRetried() as event if event.trial in self._trials:
+                    self._trials[event.trial].retries.append(event)
                 case TrialEnded() as event:
                     _cross_off(unwritten, event)
                     self._restore_end(event)
@@ -223,16 +249,9 @@ class Conductor:
     def _give_up_hopeless(self) -> None:
         """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
         # One given up at a low rung can no longer help those above to more places.
-        while hopeless := self._search.hopeless(self._trials_to_come()):
+        while hopeless := self._search.hopeless():
             for trial in hopeless:
                 self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung"))
-
-    def _trials_to_come(self) -> int | None:
-        """Return how many trials can at most reach the first rung in the time left; None without a budget."""
-        left = self._clock.search_seconds_left
-        if math.isinf(left) or self._cheapest_first_rung is None:
-            return None
-        return math.ceil(max(0.0, left) / self._cheapest_first_rung * self._workers)
 
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
@@ -261,9 +280,7 @@ class Conductor:
 
     def _note_cost(self, event: EpochReported) -> None:
         if event.epoch == self._search.levels[0]:
-            seconds = event.seconds * event.epoch
-            self._first_rung_seconds = seconds
-            self._cheapest_first_rung = min(seconds, self._cheapest_first_rung or seconds)
+            self._first_rung_seconds = event.seconds * event.epoch
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy
             self._clock.incumbent_changed(event.seconds)
@@ -274,6 +291,11 @@ def _completion(trial: TrialHistory) -> TrialEnded:
     best = trial.best
     assert best is not None, trial.number
     return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
 
 
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:

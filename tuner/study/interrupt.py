@@ -9,27 +9,56 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class Interrupts:
+    """Signals that quit, and what they must not cut in two."""
+
+    def __init__(self) -> None:
+        """Begin without a signal."""
+        self._deferring = False
+        self._pending = False
+
+    def quit(self) -> None:
+        """Raise KeyboardInterrupt, if need be after the block that defers it."""
+        if self._deferring:
+            self._pending = True
+        else:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let the block finish before a signal quits."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+            if self._pending:
+                self._pending = False
+                raise KeyboardInterrupt
+
+
 @contextmanager
-def interruptible(end_search: Callable[[], bool]) -> Iterator[None]:
+def interruptible(end_search: Callable[[], bool]) -> Iterator[Interrupts]:
     """Call `end_search` at the first SIGINT; raise KeyboardInterrupt at the second, or if it returns False.
 
     Outside the main thread, where Python handles no signals, this does nothing.
     """
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, on_terminate)
         if not end_search():
-            raise KeyboardInterrupt
+            interrupts.quit()
 
     def on_terminate(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        interrupts.quit()
 
     before = signal.signal(signal.SIGINT, on_interrupt), signal.signal(signal.SIGTERM, on_terminate)
     try:
-        yield
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])

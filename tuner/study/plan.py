@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as a JSON-ready dictionary."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Plan:
+        """Return the plan of `to_dict`, perhaps after a journey through JSON."""
+        return Plan(**{**values, "rungs": tuple(values["rungs"])})
 
 
 def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, started: float) -> Plan:

@@ -14,6 +14,7 @@ import ray
 
 from tuner.config import ResourceConfig
 from tuner.errors import ResourceError
+from tuner.study import autoscaler
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -29,6 +30,8 @@ _QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
 """Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
+
+_SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "preempt")
 
 
 @contextmanager
@@ -51,13 +54,14 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
 
 
 def workers_available(resources: ResourceConfig) -> int:
-    """Return how many trials can train at the same time.
+    """Return how many trials can train at the same time, once a cluster that grows has grown.
 
     Raises:
         ResourceError: if not even one can, or fewer than `--workers`; with the numbers.
     """
-    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in known if node["Alive"]]
+    if resources.workers is not None and autoscaler.grows_unseen():
+        return resources.workers
+    nodes = _largest_nodes(resources)
     # A trial runs on one node, so nodes are counted one by one.
     fitting = sum(_fitting(node, resources) for node in nodes)
     cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
@@ -73,6 +77,28 @@ def workers_available(resources: ResourceConfig) -> int:
             f"{resources.gpus_per_trial:g} GPUs per trial only {fitting} fit at the same time."
         )
     return resources.workers or fitting
+
+
+def is_lost_node(error: str) -> bool:
+    """Return whether Ray says of a worker's death that its whole node was lost, as by pre-emption."""
+    return any(sign in error for sign in _SIGNS_OF_A_LOST_NODE)
+
+
+def workers_of_one_node(resources: ResourceConfig) -> int:
+    """Return how many trials share a machine where most do, at least 1."""
+    return max([1, *(_fitting(node, resources) for node in _largest_nodes(resources))])
+
+
+def _largest_nodes(resources: ResourceConfig) -> list[dict[str, float]]:
+    """Return the resources of the nodes there are, or of those there may be if they hold more trials."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in known if node["Alive"]]
+    if resources.address is None:
+        return alive
+    heads = [node for node in alive if "node:__internal_head__" in node]
+    return max(
+        alive, heads + autoscaler.largest_workers(), key=lambda nodes: sum(_fitting(n, resources) for n in nodes)
+    )
 
 
 def _fitting(node: dict[str, float], resources: ResourceConfig) -> int:
@@ -111,7 +137,8 @@ def _init(address: str | None) -> None:
             logging_level=logging.ERROR,
             **(local if address is None else {}),
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    # A machine too busy to start Ray in time makes it raise a bare Exception.
+    except Exception as error:
         reason = " ".join(str(error).split())
         where = "this machine" if address is None else f"--address {address!r}"
         raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error

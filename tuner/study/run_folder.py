@@ -22,25 +22,27 @@ def create_run(config: StudyConfig) -> RunPaths:
         StorageError: if it exists, cannot be made, or there is too little space.
     """
     name = config.name or f"{datetime.now():%Y-%m-%d-%H%M%S}-{Path(config.space).stem}"
-    root = (config.runs_dir / name).absolute()
+    root = (Path(config.storage) / name).absolute()
     try:
-        config.runs_dir.mkdir(parents=True, exist_ok=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(
-            f"--runs-dir is {str(config.runs_dir)!r}, which cannot be made: {error.strerror}."
-        ) from error
+        raise StorageError(f"--storage is {config.storage!r}, which cannot be made: {error.strerror}.") from error
     try:
         root.mkdir()
     except FileExistsError:
-        raise StorageError(f"{config.runs_dir / name} exists: give another --name, or go on with --resume.") from None
+        raise StorageError(
+            f"{Path(config.storage) / name} exists: give another --name, or go on with --resume."
+        ) from None
     except OSError as error:
-        raise StorageError(f"{config.runs_dir / name} cannot be made: {error.strerror}.") from error
+        raise StorageError(f"{Path(config.storage) / name} cannot be made: {error.strerror}.") from error
     try:
         check_space(root)
     except StorageError:
         root.rmdir()
         raise
-    return RunPaths(root)
+    paths = RunPaths(root)
+    paths.checkpoints.mkdir()
+    return paths
 
 
 def open_run(run: Path) -> RunPaths:
@@ -50,7 +52,9 @@ def open_run(run: Path) -> RunPaths:
     if not os.access(run, os.W_OK):
         raise StorageError(f"--resume is {str(run)!r}, but it cannot be written.")
     check_space(run)
-    return RunPaths(run.absolute())
+    paths = RunPaths(run.absolute())
+    paths.checkpoints.mkdir(exist_ok=True)
+    return paths
 
 
 def check_space(folder: Path) -> None:

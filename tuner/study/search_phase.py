@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
 from tuner.config import ResourceConfig
+from tuner.errors import StorageError
 from tuner.paths import RunPaths
 from tuner.study.bridge import BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from tuner.study.conductor import Conductor
@@ -16,19 +23,25 @@ from tuner.study.trainable import TRIAL, TrialTrainable
 from tuner.study.worker import Job
 
 
-def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: ResourceConfig, paths: RunPaths) -> None:
-    """Give Ray the conductor's trials until the search is over.
+def run_search(
+    conductor: Conductor,
+    job: ray.ObjectRef[Job],
+    resources: ResourceConfig,
+    paths: RunPaths,
+    say: Callable[[str], None],
+) -> None:
+    """Give Ray the conductor's trials until the search is over; what cannot wait is told with `say`.
 
     Raises:
         TunerError: what made going on impossible; the run can then be resumed.
     """
     trainable = tune.with_parameters(TrialTrainable, job=job)
-    with tempfile.TemporaryDirectory(prefix="tuner-ray-", ignore_cleanup_errors=True) as scratch:
+    with _scratch(paths) as scratch:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
                 search_alg=BridgeSearcher(conductor, paths),
-                scheduler=BridgeScheduler(conductor),
+                scheduler=BridgeScheduler(conductor, say),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_name,
@@ -36,12 +49,12 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
             ),
             run_config=tune.RunConfig(
                 # Ray's own files (its pickles among them) are scratch; the journal is the record.
-                storage_path=scratch,
+                storage_path=str(scratch),
                 name="search",
                 stop=BridgeStopper(conductor),
-                callbacks=[BridgeCallback(conductor)],
+                callbacks=[BridgeCallback(conductor, paths, resources.max_failures)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                failure_config=tune.FailureConfig(max_failures=-1),  # the conductor counts, over all drivers
                 verbose=0,
             ),
         )
@@ -54,3 +67,22 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
 def _name(trial: Trial) -> str:
     """Return a name that is unique although a promoted trial runs as several of Ray's."""
     return f"trial-{trial.config[TRIAL]}-{trial.trial_id}"
+
+
+@contextmanager
+def _scratch(paths: RunPaths) -> Iterator[Path]:
+    """Make a folder for Ray on the local disk, where it does not suffer if the run's storage is away.
+
+    It is named after the run, so that a resume removes what a driver killed on this machine has left.
+    """
+    run = hashlib.sha256(str(paths.root.resolve()).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"tuner-ray-{os.getuid()}-{run}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from tuner.config import ResourceConfig
 from tuner.data.splits import SearchSplits, Split
@@ -19,39 +19,46 @@ from tuner.study.worker import Assignment, Job, Worker
 _SAMPLE_IMAGES = 1280
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
+_UNTRAINABLE = "the space's first start configuration cannot be trained"
 _HARMLESS_LEARNING_RATE = 1e-6
 """The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
 
 
 def seconds_per_epoch(
-    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig
+    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig, scratch: Path
 ) -> float:
     """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side.
+
+    Their checkpoints lie below `scratch`, on the storage that the study will use, until each is done.
 
     Raises:
         SpaceError: if the configuration cannot be trained at all.
     """
-    measure = ray.remote(_measure).options(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)
-    measured = [measure.remote(job, dict(hparams)) for _ in range(min(workers, _MOST_MEASURED))]
-    try:
-        seconds: list[float] = ray.get(measured)
-    except RayTaskError as error:
-        cause = error.cause
-        reason = str(cause) if isinstance(cause, TunerError) else f"{type(cause).__name__}: {cause}"
-        raise SpaceError(
-            f"the space's first start configuration cannot be trained: {' '.join(reason.split())}"
-        ) from error
-    return sum(seconds) / len(seconds)
+    # Ray would repeat without end what runs out of memory.
+    options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": 0}
+    measure = ray.remote(_measure).options(**options)
+    for attempt in range(1 + resources.max_failures):
+        measured = [measure.remote(job, dict(hparams), scratch) for _ in range(min(workers, _MOST_MEASURED))]
+        try:
+            seconds: list[float] = ray.get(measured)
+            return sum(seconds) / len(seconds)
+        except RayTaskError as error:
+            cause = error.cause
+            reason = str(cause) if isinstance(cause, TunerError) else f"{type(cause).__name__}: {cause}"
+            raise SpaceError(f"{_UNTRAINABLE}: {' '.join(reason.split())}") from error
+        except RayError as error:
+            reason = f"its worker died {attempt + 1} times: {str(error).strip().splitlines()[0]}"
+    raise SpaceError(f"{_UNTRAINABLE}: {reason}")
 
 
-def _measure(job: Job, hparams: dict[str, Any]) -> float:
+def _measure(job: Job, hparams: dict[str, Any], scratch: Path) -> float:
     """Return the seconds of a full epoch, from a warm epoch on a sample."""
     hparams = hparams | {"learning_rate": _HARMLESS_LEARNING_RATE}
     share = min(1.0, _SAMPLE_IMAGES / len(job.splits.train))
-    sample = dataclasses.replace(job, splits=_sample(job.splits, share))
-    with tempfile.TemporaryDirectory() as folder:
+    sample = dataclasses.replace(job, splits=_sample(job.splits, share), splits_sha256=None)
+    with tempfile.TemporaryDirectory(prefix="measured-", dir=scratch) as folder:
         worker = Worker(sample)
-        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=Path(folder)))
+        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=Path(folder) / "epochs"))
         worker.next_report()
         return worker.next_report().seconds / share
 

@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from tuner.data.splits import SearchSplits
+from tuner.errors import DataError
 from tuner.models import ModelSpec
 from tuner.study.checkpoint_store import CheckpointStore
+from tuner.study.watchdog import watched
 from tuner.training.fit import EpochReport, Training
 from tuner.training.initialise import build_seeded
 from tuner.training.precision import resolve
@@ -30,6 +32,10 @@ class Job:
     precision: str
     threads: int
     """torch threads of one training."""
+    trial_timeout: float | None = None
+    """Seconds that an epoch may take before its process counts as hanging and is ended; None: any time."""
+    splits_sha256: str | None = None
+    """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,13 @@ class Worker:
     """Trains what it is assigned; a process may do many trainings, so it imports torch and maps the data once."""
 
     def __init__(self, job: Job) -> None:
-        """Take the job's shared part."""
+        """Take the job's shared part.
+
+        Raises:
+            DataError: if the images on this node are not those the driver sent.
+        """
+        if job.splits_sha256 is not None and job.splits.sha256() != job.splits_sha256:
+            raise DataError(f"the images on node {socket.gethostname()} are damaged: their sha256 is another.")
         torch.set_num_threads(job.threads)
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -60,15 +72,18 @@ class Worker:
         """Host and process, for the tables."""
 
     def begin(self, assignment: Assignment) -> None:
-        """Set up a training, from its newest good checkpoint if it has one.
+        """Set up a training, from its newest good checkpoint if it has one; raises StorageError if it cannot be read.
 
         Of the epochs in the checkpoint, the last that the driver knows and those after it are reported again: it may
         have died before it acted on that report. Whoever listens ignores what it has heard.
         """
+        self._assignment = assignment
         self._store = CheckpointStore(assignment.checkpoints)
-        self.training = self._new_training(assignment)
-        if not self._store.load_newest(self.training):
-            self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        with watched(self.job.trial_timeout, assignment.checkpoints):
+            self.training = self._new_training(assignment)
+            if not self._store.load_newest(self.training):
+                self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        self._saved = self.training.epoch
         first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
         self._reported = first
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
@@ -78,12 +93,16 @@ class Worker:
 
         Raises:
             NonFiniteLossError: if the training diverged.
-            StorageError: if the checkpoint cannot be written.
+            StorageError: if the checkpoint cannot be written; the next call tries again, and does not train again.
         """
         report = next(self._known, None)
         if report is None:
-            report = self.training.run_epoch()
-            self._store.save(self.training)
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                if self._saved == self.training.epoch:
+                    self.training.run_epoch()
+                self._store.save(self.training)
+            report = self.training.reports[-1]
+            self._saved = report.epoch
         self._reported = report.epoch
         return report
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
 from tuner.files import hash_file, write_whole
 from tuner.training.fit import Training
 
@@ -54,11 +54,18 @@ def load(training: Training, path: Path, sha256: str) -> None:
 
 
 def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str:
-    """Write the model's weights as safetensors, whole or not at all, and return the file's sha256."""
+    """Write the model's weights as safetensors, whole or not at all, and return the file's sha256.
+
+    Raises:
+        StorageError: if they cannot be written.
+    """
     # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    write_whole(path, lambda temporary: save_file(weights, temporary, dict(metadata)))
-    return hash_file(path)
+    try:
+        write_whole(path, lambda temporary: save_file(weights, temporary, dict(metadata)))
+        return hash_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{path} cannot be written: {error}.") from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

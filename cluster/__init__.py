@@ -1,0 +1,1 @@
+"""Clusters to run on: what must exist before `ray up`, and the files of the kinds other than AWS."""

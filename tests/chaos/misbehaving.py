@@ -1,0 +1,41 @@
+"""A space whose configurations hang, crash their process, raise, or behave."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from torch import Tensor, nn
+
+HOW = ["well", "hangs", "dies", "raises"]
+START = [{"how": how} for how in HOW]
+
+
+def suggest(trial: optuna.Trial) -> dict[str, Any]:
+    return {"how": trial.suggest_categorical("how", HOW), "learning_rate": 0.003}
+
+
+class Misbehaving(nn.Module):
+    """A dense layer that does something else first."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.how == "hangs":
+            time.sleep(3600)
+        if self.how == "dies":
+            os._exit(7)
+        if self.how == "raises":
+            raise ArithmeticError("seven is not a colour")
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+def MODEL(hparams: Mapping[str, Any]) -> nn.Module:  # noqa: N802 - the name that a space gives its model
+    return Misbehaving(hparams["how"])

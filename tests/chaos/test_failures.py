@@ -1,0 +1,105 @@
+"""Failures in flight with real Ray: each study is started by the command, and judged by what it leaves."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.chaos.study import ChaosStudy
+from tuner.journal.events import EpochReported, RetrainEpochReported, TrialRetried
+from tuner.replay import replay
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path short enough for Ray's sockets."""
+    path = Path(tempfile.mkdtemp(prefix="fail-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 200.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.05)
+
+
+def epochs_of(study: ChaosStudy) -> list[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
+    for entry in study.journal():
+        match entry.event:
+            case EpochReported() as event:
+                found.append((event.trial, event.epoch))
+            case RetrainEpochReported() as event:
+                found.append((event.candidate, event.seed, event.epoch))
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_trials_that_hang_die_or_raise_are_retried_and_fail_with_where_it_happened(folder: Path) -> None:
+    space = str(Path(__file__).with_name("misbehaving.py"))
+    study = ChaosStudy(folder, 4, space=space, max_epochs="3", scheduler="none", max_failures="1", trial_timeout="5s")
+    study.run_undisturbed()
+    trials = pd.read_parquet(study.paths.trials).set_index("hp_how")
+    assert dict(trials["state"]) == {"well": "COMPLETE", "hangs": "FAILED", "dies": "FAILED", "raises": "FAILED"}
+    assert dict(trials["retries"]) == {"well": 0, "hangs": 1, "dies": 1, "raises": 1}
+    assert "in forward" in trials["error"]["hangs"]
+    assert trials["reason"]["hangs"] == (
+        "its worker failed 2 times: it hung: its epoch took more than --trial-timeout allows"
+    )
+    assert "ArithmeticError: seven is not a colour" in trials["error"]["raises"]
+    assert "misbehaving.py" in trials["error"]["raises"]
+    assert trials["error"]["dies"]
+    assert not study.paths.checkpoints.exists()
+    replay(study.paths.root)
+
+
+@pytest.mark.timeout(600)
+def test_storage_that_goes_away_is_waited_for_and_a_termination_leaves_a_run_that_can_be_resumed(folder: Path) -> None:
+    study = ChaosStudy(folder, 5)
+    driver = study.start()
+    wait_for(lambda: len(epochs_of(study)) >= 2)
+    # Moved away, the folder is gone for whoever opens a file in it.
+    away = study.paths.root.with_name("away")
+    study.paths.root.rename(away)
+    wait_for(lambda: "WAITING: " in study.output.read_text())
+    away.rename(study.paths.root)
+    wait_for(lambda: "The storage is back." in study.output.read_text())
+    known = len(epochs_of(study))
+    wait_for(lambda: len(epochs_of(study)) > known)
+
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(timeout=120) == 130
+    assert "Stopped. Nothing is lost: go on with --resume" in study.output.read_text()
+    assert study.start().wait() == 0
+
+    epochs = epochs_of(study)
+    assert len(epochs) == len(set(epochs))
+    assert not any(isinstance(entry.event, TrialRetried) for entry in study.journal())
+    # An epoch that could not be saved was not trained again; the one under way at the termination was.
+    measured = 2
+    assert len(study.evidence()) <= len(epochs) + measured + 1
+    replay(study.paths.root)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("opening", [0, 1])
+def test_a_run_killed_before_or_while_its_journal_began_is_resumed_from_the_start(folder: Path, opening: int) -> None:
+    """`opening` is how many of the journal's first events were written."""
+    study = ChaosStudy(folder, 2, max_epochs="1")
+    study.run_undisturbed()
+    (segment,) = study.paths.journal.glob("*.jsonl")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join(lines[:opening]) + lines[opening][:40])
+    study.paths.trials.unlink()
+    assert study.start().wait() == 0
+    assert len(pd.read_parquet(study.paths.trials)) == 2
+    replay(study.paths.root)

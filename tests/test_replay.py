@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import config as configs
+from tuner.config import ResourceConfig, SearchConfig, StudyConfig
+from tuner.errors import ConfigError, JournalError
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    PlanMade,
+    RetrainEnded,
+    RetrainEpochReported,
+    RungDecided,
+    SearchEnded,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+    WinnerSelected,
+)
+from tuner.journal.history import read_history
+from tuner.journal.store import Entry, JournalWriter, read_journal
+from tuner.paths import RunPaths
+from tuner.replay import replay, run
+from tuner.results.selection import TUNED, select
+from tuner.search.rungs import rung_levels
+from tuner.search.scheduler import Action
+from tuner.search.space import load_space
+from tuner.search.trial import TrialState
+from tuner.study.brains import conductor_of
+from tuner.study.conductor import INTERRUPTED, NO_TIME_TO_RETRAIN, TIME_IS_OVER, Conductor
+from tuner.study.plan import Plan
+from tuner.study.replay import DivergenceError, Replay
+
+SPACE = """
+def suggest(trial):
+    return {"x": trial.suggest_float("x", 0.0, 1.0), "y": trial.suggest_int("y", 1, 9)}
+
+START = [{"x": 0.5, "y": 3}]
+
+def MODEL(hparams):
+    raise AssertionError("a replay builds no model")
+"""
+MAX_EPOCHS, PATIENCE, WORKERS = 9, 3, 2
+
+
+class DeathError(Exception):
+    """The driver is no more."""
+
+
+class Drivers:
+    """Drivers of a run whose workers are a formula: they work, die where they are told to, and are followed."""
+
+    def __init__(self, root: Path, **config: Any) -> None:
+        space = root.parent / "space.py"
+        space.write_text(SPACE)
+        search = SearchConfig(trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE)
+        self.config = StudyConfig(space=str(space), search=search, resources=ResourceConfig(workers=WORKERS))
+        self.config = replace(self.config, **config)
+        self.space = load_space(str(space))
+        self.paths = RunPaths(root)
+        self.elapsed = 0.0
+
+    def drive(self, *, dies_after: int | None = None, meddle: Callable[[Conductor], None] | None = None) -> None:
+        """Work as one driver, to the end or until `dies_after` events are written; `meddle` comes between epochs."""
+        with JournalWriter(self.paths.journal) as journal:
+            written = 0
+
+            def record(*events: Event) -> None:
+                nonlocal written
+                for event in events:
+                    if written == dies_after:
+                        raise DeathError
+                    journal.append(event)
+                    written += 1
+
+            with contextlib.suppress(DeathError):
+                self._work(journal, record, meddle)
+
+    def _work(
+        self, journal: JournalWriter, record: Callable[..., None], meddle: Callable[[Conductor], None] | None
+    ) -> None:
+        plan = Plan(WORKERS, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
+        if not journal.entries:
+            record(StudyStarted(configs.to_dict(self.config), {"space_sha256": self.space.sha256}))
+        record(DriverStarted("here", None, WORKERS))
+        if not journal.entries:
+            record(PlanMade(plan.to_dict()))
+        clock = iter(_clock(self.elapsed))
+
+        def elapsed() -> float:
+            self.elapsed = next(clock)
+            return self.elapsed
+
+        conductor = conductor_of(
+            self.config, self.space, plan, record, workers=WORKERS, elapsed=elapsed, discard=lambda _: None
+        )
+        conductor.restore(journal.entries)
+        if not any(isinstance(entry.event, SearchEnded) for entry in journal.entries):
+            self._search(conductor, meddle)
+        self._retrain(record)
+
+    def _search(self, conductor: Conductor, meddle: Callable[[Conductor], None] | None) -> None:
+        rng = random.Random(3)
+        live: dict[int, Iterator[tuple[dict[str, Any], bool]]] = {}
+        while not conductor.is_stopping:
+            trial = conductor.next_trial() if len(live) < WORKERS else None
+            if trial is not None:
+                live[trial.number] = _reports(trial.proposed)
+            elif live:
+                number = rng.choice(sorted(live))
+                report, finished = next(live[number])
+                if conductor.report(number, report, "here:1", finished) is not Action.CONTINUE:
+                    live.pop(number, None)
+                if meddle is not None:
+                    meddle(conductor)
+                live = {one: reports for one, reports in live.items() if conductor.is_unfinished(one)}
+            elif conductor.is_exhausted:
+                break
+        conductor.finish()
+
+    def _retrain(self, record: Callable[..., None]) -> None:
+        history = read_history(self.paths.journal)
+        winner = history.winner or select(history)
+        assert winner is not None
+        if history.winner is None:
+            record(winner)
+        accuracies = [0.5, 0.7, 0.7]
+        for epoch, accuracy in enumerate(accuracies, 1):
+            record(RetrainEpochReported(TUNED, 1, epoch, 1.0, 0.5, 1.0, accuracy, 0.01, 1.0))
+        evaluations = {split: {"accuracy": 0.7, "loss": 1.0, "n": 10.0} for split in ("train", "dev", "test")}
+        record(RetrainEnded(TUNED, 1, winner.hparams, 2, evaluations, "w", "00"), StudyEnded())
+
+
+def _clock(start: float) -> Iterator[float]:
+    """Yield a time that moves a little at each look."""
+    while True:
+        start += 0.01
+        yield start
+
+
+def _reports(trial: TrialProposed) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield what a worker reports from the first epoch on, some epochs perhaps known already."""
+    x, y = trial.hparams["x"], trial.hparams["y"]
+    best, since = -1.0, 0
+    for epoch in range(1, MAX_EPOCHS + 1):
+        accuracy = round(0.9 - (x - 0.3) ** 2 - 0.5 / (epoch + y), 4) if y < 7 or epoch < 3 else 0.2
+        since = 0 if accuracy > best else since + 1
+        best = max(best, accuracy)
+        losses = {"train_loss": 1.0, "train_accuracy": 0.5, "dev_loss": 1 - accuracy, "dev_accuracy": accuracy}
+        yield {"epoch": epoch, **losses, "lr": 0.01, "seconds": 0.4}, epoch == MAX_EPOCHS or since >= PATIENCE
+
+
+@pytest.fixture
+def drivers(tmp_path: Path) -> Drivers:
+    return Drivers(tmp_path / "run")
+
+
+def kinds(paths: RunPaths) -> list[str]:
+    return [type(entry.event).__name__ for entry in read_journal(paths.journal)]
+
+
+def test_an_undisturbed_run_is_derived_again_as_recorded(drivers: Drivers) -> None:
+    drivers.drive()
+    counts = replay(drivers.paths.root)
+    assert counts["TrialProposed"] == 14
+    assert counts["TrialEnded"] == 14
+    assert counts["RungDecided"] > 14
+    assert counts["WinnerSelected"] == 1
+
+
+@pytest.mark.parametrize("moment", range(3, 60, 3))
+def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(drivers: Drivers, moment: int) -> None:
+    drivers.drive(dies_after=moment)
+    drivers.drive(dies_after=7)
+    drivers.drive()
+    assert kinds(drivers.paths)[-1] == "StudyEnded"
+    assert replay(drivers.paths.root)["DriverStarted"] == 3
+
+
+def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) -> None:
+    calls = iter(range(1000))
+
+    def meddle(conductor: Conductor) -> None:
+        call = next(calls)
+        if call == 3:
+            conductor.lose_worker(conductor.unfinished[0], "its worker died", charged=True, max_failures=2)
+        if call == 6:
+            conductor.fail(conductor.unfinished[0], "diverged", "Traceback ...")
+        if call == 20:
+            conductor.stop(INTERRUPTED)
+
+    drivers.drive(meddle=meddle)
+    ends = [event for event in events(drivers) if isinstance(event, TrialEnded)]
+    assert [end.state for end in ends].count(TrialState.FAILED) == 1
+    assert any(end.reason == INTERRUPTED for end in ends)
+    assert replay(drivers.paths.root)["TrialRetried"] == 1
+
+
+def events(drivers: Drivers) -> list[Event]:
+    return [entry.event for entry in read_journal(drivers.paths.journal)]
+
+
+def set_times(entries: list[Entry], seconds: float) -> list[Entry]:
+    """Return the entries with times that rise evenly to `seconds`."""
+    return [replace(entry, elapsed=seconds * index / len(entries)) for index, entry in enumerate(entries)]
+
+
+def test_an_end_for_want_of_time_holds_only_if_the_time_was_over(drivers: Drivers) -> None:
+    calls = iter(range(1000))
+    drivers.config = replace(drivers.config, budget="100s")
+    drivers.drive(meddle=lambda conductor: conductor.stop(TIME_IS_OVER) if next(calls) == 15 else None)
+    entries = read_journal(drivers.paths.journal)
+    over = next(entry.seq for entry in entries if getattr(entry.event, "reason", None) == TIME_IS_OVER)
+    late = [replace(entry, elapsed=0.0 if entry.seq < over else 99.0) for entry in entries]
+    Replay(drivers.config, drivers.space, late).run()
+    with pytest.raises(DivergenceError, match=rf"event {over}: the journal has \w+ \(.*{TIME_IS_OVER}"):
+        Replay(drivers.config, drivers.space, set_times(entries, 10.0)).run()
+
+
+def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_so(drivers: Drivers) -> None:
+    drivers.config = replace(drivers.config, budget="100s")
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    place, report = next(
+        (entry.seq, entry.event) for entry in entries if isinstance(entry.event, EpochReported) and entry.seq > 6
+    )
+    end = TrialEnded(report.trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
+    # Cut behind a report without a decision, where the driver asks the clock alone.
+    prefix = [replace(entry, elapsed=0.0) for entry in entries[: place + 1]]
+    if isinstance(entries[place + 1].event, RungDecided):
+        prefix.append(replace(entries[place + 1], elapsed=0.0))
+    for seconds, fits in ((0.0, True), (99.0, False)):
+        cut = [*prefix, Entry(len(prefix), 0.0, seconds, end)]
+        if fits:
+            with pytest.raises(DivergenceError, match="nothing follows"):
+                Replay(drivers.config, drivers.space, cut).run()
+        else:
+            Replay(drivers.config, drivers.space, cut).run()
+
+
+def changes(event: Event) -> list[Event]:
+    """Return what a decision might wrongly have been."""
+    match event:
+        case TrialProposed():
+            params = {**event.params, "x": math.nextafter(event.params["x"], 2)}
+            return [replace(event, params=params), replace(event, seed=event.seed + 1), replace(event, trial=77)]
+        case RungDecided():
+            return [replace(event, action="STOP" if event.action != "STOP" else "CONTINUE"), replace(event, reason="")]
+        case TrialEnded():
+            other = TrialState.COMPLETE if event.state is TrialState.PRUNED else TrialState.PRUNED
+            return [replace(event, state=other), replace(event, reason="it was tired")]
+        case SearchEnded():
+            return [replace(event, reason="enough")]
+        case WinnerSelected():
+            return [replace(event, trial=event.trial + 1), replace(event, epoch=event.epoch + 1)]
+        case RetrainEnded():
+            return [replace(event, best_epoch=3)]
+    return []
+
+
+def test_the_first_decision_that_differs_is_found_whichever_it_is(drivers: Drivers) -> None:
+    drivers.drive(dies_after=31)
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    tried = 0
+    for place, entry in enumerate(entries):
+        for changed in changes(entry.event):
+            forged = [*entries[:place], replace(entry, event=changed), *entries[place + 1 :]]
+            with pytest.raises(DivergenceError, match=f"event {place}[ :]"):
+                Replay(drivers.config, drivers.space, forged).run()
+            tried += 1
+    assert tried > 80
+
+
+def test_an_epoch_recorded_twice_is_found(drivers: Drivers) -> None:
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    place = next(entry.seq for entry in entries if isinstance(entry.event, EpochReported))
+    doubled = [*entries[: place + 1], *entries[place:]]
+    with pytest.raises(DivergenceError, match=f"event {place + 1}"):
+        Replay(drivers.config, drivers.space, doubled).run()
+
+
+def test_a_decision_that_was_left_out_is_found(drivers: Drivers) -> None:
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    for place in [entry.seq for entry in entries if isinstance(entry.event, RungDecided)]:
+        with pytest.raises(DivergenceError, match=f"event {place}"):
+            Replay(drivers.config, drivers.space, [*entries[:place], *entries[place + 1 :]]).run()
+
+
+def test_the_command_says_in_one_line_that_all_is_as_recorded(
+    drivers: Drivers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drivers.drive()
+    assert run([str(drivers.paths.root)]) == 0
+    printed = capsys.readouterr()
+    assert "all as recorded: 14 proposals" in printed.out
+    assert len(printed.out.splitlines()) == 1
+
+
+def test_the_command_ends_with_code_1_and_one_line_where_a_decision_differs(
+    drivers: Drivers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    forged = RunPaths(drivers.paths.root.with_name("forged"))
+    with JournalWriter(forged.journal) as journal:
+        for entry in entries:
+            journal.append(replace(entry.event, trial=9) if isinstance(entry.event, WinnerSelected) else entry.event)
+    assert run([str(forged.root)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert "WinnerSelected (trial 9" in printed.err
+
+
+def test_a_changed_space_is_refused(drivers: Drivers) -> None:
+    drivers.drive()
+    Path(drivers.config.space).write_text(SPACE.replace("0.5", "0.6"))
+    with pytest.raises(ConfigError, match="search space has changed since it began"):
+        replay(drivers.paths.root)
+
+
+def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="holds no journal"):
+        replay(tmp_path)

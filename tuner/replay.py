@@ -1,0 +1,74 @@
+"""The command `python -m tuner.replay RUN`: derive every decision of a run again from its journal."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from tuner import config as configs
+from tuner.cli import main, parse
+from tuner.errors import JournalError
+from tuner.journal.events import StudyStarted
+from tuner.journal.store import read_journal
+from tuner.paths import RunPaths
+from tuner.search.space import load_space
+from tuner.study.replay import DivergenceError, Replay
+from tuner.study.unchanged import check_unchanged
+
+_DECISIONS = {
+    "TrialProposed": "proposals",
+    "RungDecided": "decisions at rungs",
+    "TrialEnded": "ends of trials",
+    "WinnerSelected": "winner",
+    "RetrainEnded": "retrainings",
+}
+EXIT_DIFFERENT = 1
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Which run to check."""
+
+    run: Positional[Path]
+    """The run's folder."""
+
+
+def replay(run: Path) -> Counter[str]:
+    """Return how many events of each kind were checked.
+
+    Raises:
+        DivergenceError: at the first decision that differs.
+        TunerError: if there is no such run, its journal is damaged, or its search space has changed.
+    """
+    folder = RunPaths(run).journal
+    entries = read_journal(folder)
+    if not entries:
+        raise JournalError(f"the journal in {folder} is empty: the run was stopped before it began.")
+    opening = entries[0].event
+    assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
+    config = configs.from_dict(opening.config, str(folder))
+    space = load_space(config.space)
+    check_unchanged(opening.environment, {"space_sha256": space.sha256})
+    return Replay(config, space, entries).run()
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Replay, print one line, and return the exit code."""
+    config = parse(ReplayConfig, args, prog="python -m tuner.replay", description=__doc__)
+    try:
+        counts = replay(config.run)
+    except DivergenceError as error:
+        print(f"{config.run} differs: {error}", file=sys.stderr)
+        return EXIT_DIFFERENT
+    decisions = ", ".join(f"{counts[kind]} {name}" for kind, name in _DECISIONS.items())
+    print(f"{config.run}: {counts.total()} events replayed, all as recorded: {decisions}.")
+    return 0
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,52 @@
+"""The search that a configuration and a plan describe: the same for a run, its resumption and its replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tuner.config import StudyConfig
+from tuner.search.registry import build_search
+from tuner.search.search import Search
+from tuner.search.space import SearchSpace
+from tuner.study.clock import BudgetClock
+from tuner.study.conductor import Conductor, Record
+from tuner.study.plan import Plan, retrain_load
+
+_TRIALS_FORESEEN = 4
+"""Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
+
+
+def search_of(
+    config: StudyConfig, space: SearchSpace, max_epochs: int, max_trials: int | None, foreseen_trials: int | None
+) -> Search:
+    """Return a new search; raises ConfigError for an unknown name or impossible rungs."""
+    search = config.search
+    return build_search(
+        space,
+        searcher=search.searcher,
+        scheduler=search.scheduler,
+        min_epochs=search.min_epochs,
+        max_epochs=max_epochs,
+        reduction_factor=search.reduction_factor,
+        startup_trials=search.startup_trials,
+        max_trials=max_trials,
+        foreseen_trials=foreseen_trials,
+        seed=config.seed,
+    )
+
+
+def conductor_of(
+    config: StudyConfig,
+    space: SearchSpace,
+    plan: Plan,
+    record: Record,
+    *,
+    workers: int,
+    elapsed: Callable[[], float],
+    discard: Callable[[int], None],
+) -> Conductor:
+    """Return a new conductor; `elapsed` counts the seconds worked on the run, the others are as in `Conductor`."""
+    load = retrain_load(config, plan.max_epochs, workers)
+    clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
+    search = search_of(config, space, plan.max_epochs, plan.max_trials, _TRIALS_FORESEEN * plan.expected_trials)
+    return Conductor(search, record, clock, workers=workers, seed=config.seed, discard=discard)
