@@ -33,6 +33,7 @@ from tuner.study.clock import BudgetClock
 from tuner.study.conductor import Conductor
 from tuner.study.environment import describe_environment, source_commit
 from tuner.study.interrupt import interruptible
+from tuner.study.mirror import Mirror
 from tuner.study.plan import Plan, make_plan, retrain_load
 from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
@@ -72,7 +73,7 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     return paths
 
 
-def resume(run: Path, console: Console) -> RunPaths:
+def resume(run: str | Path, console: Console) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
     Raises:
@@ -132,6 +133,7 @@ class _Job:
         self._paths = paths
         self._console = console
         self._conductor: Conductor | None = None
+        self._mirror = None if paths.remote is None else Mirror(paths)
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
@@ -145,10 +147,12 @@ class _Job:
                 with ray_session(self._config.resources, self._paths.log), interruptible(self._end_search):
                     self._work()
         export(read_history(self._paths.journal), self._paths)
+        if self._mirror is not None:
+            self._mirror.push()
 
     def _work(self) -> None:
         workers = workers_available(self._config.resources)
-        check_storage(self._paths.root, self._config.storage)
+        check_storage(self._paths.location(self._paths.root), self._config.storage)
         dataset = self._ingredients.dataset
         job = ray.put(self._job(dataset))
         plan = self._open(job, workers)
@@ -170,6 +174,8 @@ class _Job:
             keep_best(self._history(), self._paths, self._description())
         self._record(StudyEnded())
         shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+        if self._mirror is not None:
+            self._mirror.delete_checkpoints()
 
     def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
@@ -208,7 +214,7 @@ class _Job:
         self._conductor.stop("interrupted")
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
-            f"then go on with --resume {_shown(self._paths.root)}."
+            f"then go on with --resume {self._paths.remote or _shown(self._paths.root)}."
         )
         return True
 
@@ -263,6 +269,8 @@ class _Job:
 
     def _record(self, *events: Event) -> None:
         self._journal.append(*events)
+        if self._mirror is not None:
+            self._mirror.publish_journal()
         for event in events:
             self._progress.on_event(event)
 

@@ -49,7 +49,7 @@ class BridgeSearcher(_Unrecorded, Searcher):
                 "seed": trial.seed,
                 "hparams": dict(trial.hparams),
                 "max_epochs": self._conductor.max_epochs,
-                "checkpoints": str(self._paths.trial_checkpoints(trial.trial)),
+                "checkpoints": self._paths.location(self._paths.trial_checkpoints(trial.trial)),
             }
         finished: str = Searcher.FINISHED
         return finished if self._conductor.is_exhausted or self._conductor.is_stopping else None
@@ -88,7 +88,7 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         """Hand a result over and return Ray's word for the decision."""
         goes_on = _guarded(self._conductor, lambda: self._hand_over(trial.config[TRIAL], result))
         if not goes_on:
-            CheckpointStore(self._paths.trial_checkpoints(trial.config[TRIAL])).delete()
+            CheckpointStore(trial.config["checkpoints"]).delete()
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _hand_over(self, number: int, result: dict[str, Any]) -> bool:

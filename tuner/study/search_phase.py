@@ -51,4 +51,4 @@ def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: Resourc
     unfinished = conductor.running
     conductor.finish()
     for trial in unfinished:
-        CheckpointStore(paths.trial_checkpoints(trial)).delete()
+        CheckpointStore(paths.location(paths.trial_checkpoints(trial))).delete()

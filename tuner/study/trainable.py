@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -49,6 +48,4 @@ class TrialTrainable(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial: int = config["trial"]
         # Set up in the first step, whose errors reach the study as results.
-        self._assignment = Assignment(
-            config["hparams"], config["seed"], config["max_epochs"], Path(config["checkpoints"])
-        )
+        self._assignment = Assignment(config["hparams"], config["seed"], config["max_epochs"], config["checkpoints"])
