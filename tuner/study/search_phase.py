@@ -16,16 +16,22 @@ from tuner.study.trainable import TrialTrainable
 from tuner.study.worker import Job
 
 
-def run_search(conductor: Conductor, job: ray.ObjectRef[Job], resources: ResourceConfig, paths: RunPaths) -> None:
-    """Give Ray the conductor's trials until the search is over.
+def run_search(
+    conductor: Conductor,
+    job: ray.ObjectRef[Job],
+    resources: ResourceConfig,
+    paths: RunPaths,
+    trainable: type[tune.Trainable] = TrialTrainable,
+) -> None:
+    """Give Ray the conductor's trials until the search is over; `trainable` trains them.
 
     Raises:
         TunerError: what made going on impossible; the run can then be resumed.
     """
-    trainable = tune.with_parameters(TrialTrainable, job=job)
+    prepared = tune.with_parameters(trainable, job=job)
     with tempfile.TemporaryDirectory(prefix="tuner-ray-", ignore_cleanup_errors=True) as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+            tune.with_resources(prepared, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
                 search_alg=BridgeSearcher(conductor, paths),
                 scheduler=BridgeScheduler(conductor, paths),
