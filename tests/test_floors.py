@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 FLOORS = [
     {"tuner.errors", "tuner.files", "tuner.paths", "tuner.registry"},
-    {"search_spaces"},
+    {"search_spaces", "tuner.storage"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
     {"tuner.journal", "tuner.training"},
     {"tuner.results"},
@@ -42,7 +42,7 @@ LIBRARIES = {
     "optuna": {"tuner.search", "search_spaces"},
     "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.study", "tuner.retrain", "tuner.predict"},
     "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
-    "pyarrow": {"tuner.results"},
+    "pyarrow": {"tuner.results", "tuner.storage"},
 }
 
 

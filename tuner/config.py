@@ -14,6 +14,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tuner.errors import ConfigError, unknown_name
+from tuner.storage import check_location
 
 _STRICT = ConfigDict(extra="forbid")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -105,7 +106,7 @@ class StudyConfig:
     name: str | None = None
     """The run's name; by default the date, the time and the space."""
     storage: str = "runs"
-    """Where the runs are kept: a folder; on a cluster one that all nodes share."""
+    """Where the runs are kept: a folder, which on a cluster all nodes must share, or `s3://bucket/prefix`."""
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     resources: ResourceConfig = field(default_factory=ResourceConfig)
@@ -236,6 +237,7 @@ def check(config: StudyConfig) -> None:
         raise ConfigError(f"--budget is {config.budget!r}, but must be more than 0.")
     if config.trial_timeout_seconds is not None and config.trial_timeout_seconds <= 0:
         raise ConfigError(f"--trial-timeout is {resources.trial_timeout!r}, but must be more than 0.")
+    check_location("--storage", config.storage)
     if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")
 

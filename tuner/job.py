@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ray import cloudpickle
 from rich.console import Console
 
 from tuner import config as configs
+from tuner import storage
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
 from tuner.data.splits import Dataset
@@ -33,14 +34,15 @@ from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.conductor import INTERRUPTED, Conductor
 from tuner.study.environment import describe_environment, source_commit
 from tuner.study.interrupt import Interrupts, interruptible
+from tuner.study.mirror import Mirror
 from tuner.study.outage import Outage
 from tuner.study.plan import Plan, make_plan
 from tuner.study.preflight import check_storage
 from tuner.study.progress import Progress
 from tuner.study.ray_session import ray_session, workers_available, workers_of_one_node
-from tuner.study.run_folder import create_run, open_run
+from tuner.study.run_folder import create_run, delete_run, open_run
 from tuner.study.search_phase import run_search
-from tuner.study.throughput import seconds_per_epoch
+from tuner.study.throughput import MEASURED, seconds_per_epoch
 from tuner.study.unchanged import changes_to_tell, check_unchanged
 from tuner.study.worker import Job
 from tuner.training.hparams import TrainingHparams
@@ -66,17 +68,15 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     ingredients = _gather(config)
     paths = create_run(config)
     try:
-        # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
-        write_json(paths.config, configs.to_dict(config))
         _Job(ingredients, paths, console).run()
     except TunerError:
         if not any(paths.journal.glob("*.jsonl")):
-            shutil.rmtree(paths.root)
+            delete_run(paths)
         raise
     return paths
 
 
-def resume(run: Path, console: Console) -> RunPaths:
+def resume(run: str | Path, console: Console) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
     Raises:
@@ -122,16 +122,20 @@ class _Job:
         self._paths = paths
         self._console = console
         self._conductor: Conductor | None = None
+        self._mirror = None if paths.remote is None else Mirror(paths)
         self._interrupts = Interrupts()
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
+        if not self._paths.config.exists():
+            # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
+            self._write_down(self._paths.config, configs.to_dict(self._config))
         with JournalWriter(self._paths.journal) as journal:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
             self._progress.restore(entry.event for entry in journal.entries)
             self._outage = Outage(self._progress.say)
-            self._clear_away()
+            self._outage.outlast(self._clear_away)
             for notice in self._notices():
                 self._progress.say(notice)
             if not journal.entries or not self._history().ended:
@@ -143,18 +147,25 @@ class _Job:
                     self._work()
             # Also if an earlier driver was killed between its last event and this.
             shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+            if self._mirror is not None:
+                self._mirror.delete_checkpoints()
             self._outage.outlast(lambda: export(self._history(), self._paths))
+            if self._mirror is not None:
+                self._outage.outlast(self._mirror.push)
 
     def _clear_away(self) -> None:
         """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
         remove_unfinished(self._paths.root)
         remove_unfinished(self._paths.best)
-        for left in self._paths.checkpoints.glob("measured-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        checkpoints = self._paths.location(self._paths.checkpoints)
+        left = {name.partition("/")[0] for name in storage.place(checkpoints).names()}
+        for measured in left:
+            if measured.startswith(MEASURED):
+                CheckpointStore(f"{checkpoints}/{measured}").delete()
         if self._journal.entries:
-            ended = (trial for trial in self._history().trials.values() if trial.state.is_finished)
-            for trial in ended:
-                shutil.rmtree(self._paths.trial_checkpoints(trial.number), ignore_errors=True)
+            for trial in self._history().trials.values():
+                if trial.state.is_finished and self._paths.trial_checkpoints(trial.number).name in left:
+                    self._delete_checkpoints(trial.number)
 
     def _notices(self) -> Iterator[str]:
         if self._ingredients.dataset.notice:
@@ -166,7 +177,7 @@ class _Job:
 
     def _work(self) -> None:
         workers = workers_available(self._config.resources)
-        check_storage(self._paths.root, self._config.storage)
+        check_storage(self._paths.location(self._paths.root), self._config.storage)
         dataset = self._ingredients.dataset
         job = ray.put(self._job(dataset))
         plan = self._open(job, workers)
@@ -187,6 +198,10 @@ class _Job:
                 say=self._progress.say,
             )
             self._outage.outlast(lambda: keep_best(self._history(), self._paths, self._description()))
+            if self._mirror is not None:
+                # Before the end is written down: who then goes on fetches the best from there.
+                mirror, best = self._mirror, (self._paths.best_model, self._paths.best_hparams)
+                self._outage.outlast(lambda: mirror.publish(*best))
         self._record(StudyEnded())
 
     def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
@@ -201,8 +216,8 @@ class _Job:
             self._record(PlanMade(plan.to_dict()))
             return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
-        write_json(self._paths.config, config)
-        write_json(self._paths.environment, environment)
+        self._write_down(self._paths.config, config)
+        self._write_down(self._paths.environment, environment)
         opening = StudyStarted(config, environment)
         self._record(opening, DriverStarted(socket.gethostname(), source_commit(), workers), PlanMade(plan.to_dict()))
         return plan
@@ -211,7 +226,8 @@ class _Job:
         reference = self._ingredients.space.hparams_of_start(0)
         # A cluster that grows need not have grown before the plan is made.
         side_by_side = min(workers, workers_of_one_node(self._config.resources))
-        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, self._paths.checkpoints)
+        checkpoints = self._paths.location(self._paths.checkpoints)
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, checkpoints)
         return make_plan(self._config, workers, seconds, self._journal.elapsed)
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
@@ -230,7 +246,7 @@ class _Job:
         run_search(conductor, job, self._config.resources, self._paths, self._progress.say)
 
     def _delete_checkpoints(self, trial: int) -> None:
-        CheckpointStore(self._paths.trial_checkpoints(trial)).delete()
+        CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end."""
@@ -239,7 +255,7 @@ class _Job:
         self._conductor.stop(INTERRUPTED)
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
-            f"then go on with --resume {_shown(self._paths.root)}."
+            f"then go on with --resume {self._paths.remote or _shown(self._paths.root)}."
         )
         return True
 
@@ -295,8 +311,15 @@ class _Job:
 
     def _record(self, *events: Event) -> None:
         self._outage.outlast(lambda: self._append(*events))
+        if self._mirror is not None:
+            self._outage.outlast(self._mirror.publish_journal)
         for event in events:
             self._progress.on_event(event)
+
+    def _write_down(self, path: Path, values: Mapping[str, Any]) -> None:
+        write_json(path, values)
+        if self._mirror is not None:
+            self._mirror.publish(path)
 
     def _append(self, *events: Event) -> None:
         with self._interrupts.deferred():

@@ -11,6 +11,12 @@ class RunPaths:
     """Every path below one run's folder."""
 
     root: Path
+    remote: str | None = None
+    """The `s3://` address of the run, of which `root` is then this machine's copy; else the run is `root` itself."""
+
+    def location(self, path: Path) -> str:
+        """Return where other machines find what here is `path`."""
+        return str(path) if self.remote is None else f"{self.remote}/{path.relative_to(self.root)}".removesuffix("/.")
 
     @property
     def config(self) -> Path:

@@ -5,6 +5,7 @@ The dev set chooses the epoch of each retraining and the seed whose weights are 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from tuner import storage
 from tuner.config import ResourceConfig
 from tuner.data.splits import Split
 from tuner.errors import StorageError, TunerError
@@ -64,17 +66,29 @@ class RetrainWorker(Worker):
         """Return the next epoch's report and whether it was the last."""
         return self.next_report(), self.finished
 
-    def conclude(self, test: Split, weights: Path) -> tuple[dict[str, dict[str, float]], str]:
-        """Write the best-dev weights; return the evaluation by split and the file's sha256.
+    def conclude(self, test: Split, checkpoints: str | Path, name: str) -> tuple[dict[str, dict[str, float]], str]:
+        """Write the best-dev weights beside the checkpoints; return the evaluation by split and the file's sha256.
 
         Raises:
             StorageError: if the weights cannot be written; it can be called again.
         """
         self.training.restore_best()
         # Written first: the test set is read once, when nothing can go wrong any more.
-        sha256 = save_model(self.training.model, weights, {"format": "pt"})
+        sha256 = self._write_weights(checkpoints, name)
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": test}
-        return {name: self._evaluate(split) for name, split in splits.items()}, sha256
+        return {split: self._evaluate(images) for split, images in splits.items()}, sha256
+
+    def _write_weights(self, checkpoints: str | Path, name: str) -> str:
+        place = storage.place(checkpoints)
+        try:
+            with place.scratch() as folder:
+                # A host cut off from the cluster may go on with a training that another has taken up.
+                made = folder / f"unfinished-{socket.gethostname()}-{name}"
+                sha256 = save_model(self.training.model, made, {"format": "pt"})
+                place.put(made, name)
+        except OSError as error:
+            raise StorageError(f"no weights can be written in {checkpoints}: {storage.explain(error)}.") from error
+        return sha256
 
     def _evaluate(self, split: Split) -> dict[str, float]:
         batches = Batches(split, self.job.splits.mean, self.job.splits.std, self.device)
@@ -148,7 +162,7 @@ class _Run:
     def start(self) -> ray.ObjectRef[Any]:
         """Start the actor, from the newest checkpoint if there is one, and ask for the first epoch."""
         retraining = self._retraining
-        checkpoints = self._paths.retrain_checkpoints(retraining.candidate, retraining.seed)
+        checkpoints = self._paths.location(self._paths.retrain_checkpoints(*retraining.key))
         options = {"num_cpus": self._resources.cpus_per_trial, "num_gpus": self._resources.gpus_per_trial}
         self._actor = ray.remote(RetrainWorker).options(**options).remote(self._job)
         self._concluding = False
@@ -175,9 +189,12 @@ class _Run:
         if self._best is None or report.dev_accuracy > self._best.dev_accuracy:
             self._best = report
         self._concluding = last
+        return self._ask_to_conclude() if last else self._ask(lambda: self._actor.next.remote())
+
+    def _ask_to_conclude(self) -> ray.ObjectRef[Any]:
         weights = self._paths.retrain_weights(*self._retraining.key)
         return self._ask(
-            (lambda: self._actor.conclude.remote(self._test, weights)) if last else lambda: self._actor.next.remote()
+            lambda: self._actor.conclude.remote(self._test, self._paths.location(weights.parent), weights.name)
         )
 
     def _ask(self, question: Callable[[], ray.ObjectRef[Any]]) -> ray.ObjectRef[Any]:
@@ -200,7 +217,7 @@ class _Run:
             self._outage.wait(cause)
             return self._ask(self._question)
         self._stop()
-        hung = take_report(self._paths.retrain_checkpoints(*self._retraining.key))
+        hung = take_report(self._paths.location(self._paths.retrain_checkpoints(*self._retraining.key)))
         self._failures += not is_lost_node(str(cause))
         if isinstance(cause, TunerError) or self._failures > self._resources.max_failures:
             self._record(RetrainFailed(*self._retraining.key, " ".join((hung or str(cause)).split())))
@@ -226,6 +243,8 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
         failed = [known.failed.reason for known in history.retrains.values() if known.failed]
         raise TunerError(f"no retraining of the winner succeeded: {failed[0] if failed else 'none was run'}")
     source = paths.root / chosen.weights
+    if paths.remote is not None and not source.exists():
+        storage.fetch(storage.place(paths.remote), chosen.weights, source)
     if not paths.best_model.exists() or hash_file(paths.best_model) != chosen.weights_sha256:
         if not source.is_file() or hash_file(source) != chosen.weights_sha256:
             raise TunerError(f"{source} is missing or damaged: its sha256 must be {chosen.weights_sha256}.")

@@ -34,8 +34,8 @@ class Arguments:
     preset: Annotated[str, tyro.conf.arg(help=_PRESET_HELP)] = "default"
     config: Path | None = None
     """A .json, .toml or .yaml file with some of the values; the `config.json` of an earlier run is one."""
-    resume: Path | None = None
-    """Go on with the run in this folder, as it was configured; takes no other argument."""
+    resume: str | None = None
+    """Go on with the run in this folder, or at this `s3://` address, as it was configured; takes no other argument."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -84,8 +84,9 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _show_results(paths: RunPaths, console: Console) -> None:
     shown = paths.root.relative_to(Path.cwd()) if paths.root.is_relative_to(Path.cwd()) else paths.root
+    where = shown if paths.remote is None else paths.remote
     report = paths.report_text.read_text(encoding="utf-8")
-    for text in (report, f"Everything is in {shown}: open report.html, or read trials.parquet."):
+    for text in (report, f"Everything is in {where}: open report.html, or read trials.parquet."):
         console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 

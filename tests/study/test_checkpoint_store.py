@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_one_that_was_not_finished_is_not_loaded_and_not_in_the_way(
     store = CheckpointStore(tmp_path)
     training = trained(make_training, store, epochs=1)
     complete = files(tmp_path)
-    (tmp_path / "unfinished.pt").write_bytes(complete[0].read_bytes()[:1000])
+    (tmp_path / f"unfinished-{socket.gethostname()}-1.pt").write_bytes(complete[0].read_bytes()[:1000])
     loaded = make_training()
     assert store.load_newest(loaded)
     assert loaded.epoch == 1
@@ -124,7 +125,7 @@ def test_a_full_disk_is_a_storage_error_and_the_checkpoints_before_stay(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, make_training: MakeTraining) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"no checkpoint can be written in .*file/trial: Not a directory\."):
+    with pytest.raises(StorageError, match=r"no checkpoint can be written in .*file/trial on .+: Not a directory\."):
         CheckpointStore(tmp_path / "file" / "trial").save(make_training())
 
 

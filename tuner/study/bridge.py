@@ -52,7 +52,7 @@ class BridgeSearcher(_Unrecorded, Searcher):
                 "seed": trial.proposed.seed,
                 "hparams": dict(trial.proposed.hparams),
                 "max_epochs": self._conductor.max_epochs,
-                "checkpoints": str(self._paths.trial_checkpoints(trial.number)),
+                "checkpoints": self._paths.location(self._paths.trial_checkpoints(trial.number)),
                 "known_epochs": len(trial.epochs),
             }
         finished: str = Searcher.FINISHED
@@ -138,7 +138,7 @@ class BridgeCallback(_Unrecorded, Callback):
         """Note that the trial lost its worker. Ray takes it up again without end, the conductor may not."""
         number: int = trial.config[TRIAL]
         said = _error_of(trial)
-        hung = take_report(self._paths.trial_checkpoints(number))
+        hung = take_report(self._paths.location(self._paths.trial_checkpoints(number)))
         _guarded(
             self._conductor,
             lambda: self._conductor.lose_worker(

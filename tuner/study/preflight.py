@@ -1,65 +1,78 @@
-"""Before the first trial: every node of the cluster must share the folder in which the run is kept."""
+"""Before the first trial: every node of the cluster must reach the place in which the run is kept."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tuner import storage
 from tuner.errors import StorageError
 
 _SECONDS_TO_ANSWER = 60.0
 """A node that takes longer to start a process and write a few bytes would take no trial either."""
 
 
-def check_storage(root: Path, location: str) -> None:
-    """Let every living node write a probe into the run's folder, read it back and delete it.
+def check_storage(location: str, given: str) -> None:
+    """Let every living node write a probe where the run is kept, read it back and delete it.
 
-    `location` is what the user gave as `--storage`, for the error.
+    `given` is what the user gave as `--storage`, for the error.
 
     Raises:
         StorageError: naming the nodes that cannot, each with its reason.
     """
     name = f".probe-{uuid.uuid4().hex}"
-    ours = root / name
-    ours.write_text(name, encoding="utf-8")
+    place = storage.place(location)
     try:
-        reasons = _ask_every_node(root, name)
+        _write(place, name, name)
+    except OSError as error:
+        raise StorageError(f"--storage is {given!r}, but cannot be written: {storage.explain(error)}.") from error
+    try:
+        reasons = _ask_every_node(location, name)
     finally:
-        ours.unlink(missing_ok=True)
+        place.delete(name)
     if reasons:
-        raise StorageError(
-            f"--storage is {location!r}, but {'; '.join(reasons)}: "
-            "on a cluster it must be a folder that all nodes share, at the same path."
-        )
+        law = "must be a folder that all nodes share, at the same path, or s3://bucket/prefix"
+        raise StorageError(f"--storage is {given!r}, but {'; '.join(reasons)}: on a cluster it {law}.")
 
 
-def probe(root: Path, name: str, suffix: str) -> str | None:
-    """Return why this machine cannot use the folder in which the driver wrote the file `name`; None if it can."""
-    theirs, ours = root / name, root / f"{name}-{suffix}"
+def probe(location: str, name: str, suffix: str) -> str | None:
+    """Return why this machine cannot use the place in which the driver wrote the file `name`; None if it can."""
+    place, ours = storage.place(location), f"{name}-{suffix}"
     try:
-        if theirs.read_text(encoding="utf-8") != name:
+        if _read(place, name) != name:
             return "reads something else than the driver wrote there"
-        with ours.open("w", encoding="utf-8") as handle:
-            handle.write(suffix)
-            handle.flush()
-            os.fsync(handle.fileno())
-        if ours.read_text(encoding="utf-8") != suffix:
+        _write(place, ours, suffix)
+        if _read(place, ours) != suffix:
             return "reads something else than it wrote there"
-        ours.unlink()
+        place.delete(ours)
     except FileNotFoundError:
         return "does not see what the driver wrote there"
     except OSError as error:
-        return f"cannot use it ({error.strerror})"
+        return f"cannot use it ({storage.explain(error)})"
     return None
 
 
-def _ask_every_node(root: Path, name: str) -> list[str]:
+def _read(place: storage.Place, name: str) -> str:
+    with place.local(name) as path:
+        return path.read_text(encoding="utf-8")
+
+
+def _write(place: storage.Place, name: str, text: str) -> None:
+    with place.scratch() as folder:
+        made = folder / f"{name}.made"
+        with made.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        place.put(made, name)
+
+
+def _ask_every_node(location: str, name: str) -> list[str]:
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     answers = {}
     for node in known:
@@ -67,7 +80,7 @@ def _ask_every_node(root: Path, name: str) -> list[str]:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ask = ray.remote(probe).options(num_cpus=0, scheduling_strategy=here)
             title = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-            answers[title] = ask.remote(root, name, node["NodeID"][:8])
+            answers[title] = ask.remote(location, name, node["NodeID"][:8])
     reasons = []
     for title, answer in answers.items():
         try:

@@ -33,12 +33,15 @@ _QUIET = {
 
 _SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "preempt")
 
+_TOKEN = secrets.token_hex(32)
+"""Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
+
 
 @contextmanager
 def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at `address`, and leave it at the end.
 
-    A local Ray listens on the loopback interface and wants a token, made anew for every session and never written down.
+    A local Ray listens on the loopback interface and wants a token, made anew in every process and never written down.
     What Ray logs goes to the file `log`.
 
     Raises:
@@ -113,7 +116,7 @@ def _connected(address: str | None) -> Iterator[None]:
     # Ray turns token authentication on for a local cluster of its own accord, unless $RAY_AUTH_MODE says otherwise. It
     # reads that variable when it is imported, so here it is too late to set; what we add is a token that is never
     # written to the user's home.
-    token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)} if address is None and not _token_is_given() else {}
+    token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
     os.environ.update(token)
     try:
         _init(address)

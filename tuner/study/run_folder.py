@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from datetime import datetime
 from pathlib import Path
 
+import platformdirs
+
+from tuner import storage
 from tuner.config import StudyConfig
 from tuner.errors import StorageError
 from tuner.paths import RunPaths
+from tuner.study.mirror import Mirror
 
 _LEAST_FREE_BYTES = 1 << 30
 """Checkpoints of a few trainings and the log; below this a study is likely to end for want of space."""
@@ -22,6 +27,8 @@ def create_run(config: StudyConfig) -> RunPaths:
         StorageError: if it exists, cannot be made, or there is too little space.
     """
     name = config.name or f"{datetime.now():%Y-%m-%d-%H%M%S}-{Path(config.space).stem}"
+    if storage.is_bucket(config.storage):
+        return _create_in_bucket(f"{config.storage.rstrip('/')}/{name}")
     root = (Path(config.storage) / name).absolute()
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +52,11 @@ def create_run(config: StudyConfig) -> RunPaths:
     return paths
 
 
-def open_run(run: Path) -> RunPaths:
+def open_run(run: str | Path) -> RunPaths:
     """Return the paths of an earlier run; raises StorageError if there is none or it cannot be written."""
+    if storage.is_bucket(run):
+        return _open_in_bucket(str(run).rstrip("/"))
+    run = Path(run)
     if not run.is_dir():
         raise StorageError(f"--resume is {str(run)!r}, but there is no such folder.")
     if not os.access(run, os.W_OK):
@@ -55,6 +65,39 @@ def open_run(run: Path) -> RunPaths:
     paths = RunPaths(run.absolute())
     paths.checkpoints.mkdir(exist_ok=True)
     return paths
+
+
+def delete_run(paths: RunPaths) -> None:
+    """Delete a run that never began."""
+    shutil.rmtree(paths.root)
+    if paths.remote is not None:
+        storage.place(paths.remote).delete_all()
+
+
+def _create_in_bucket(remote: str) -> RunPaths:
+    paths = _copy_of(remote)
+    if Mirror(paths).exists():
+        raise StorageError(f"{remote} exists: give another --name, or go on with --resume.")
+    shutil.rmtree(paths.root, ignore_errors=True)
+    paths.root.mkdir(parents=True)
+    check_space(paths.root)
+    return paths
+
+
+def _open_in_bucket(remote: str) -> RunPaths:
+    paths = _copy_of(remote)
+    if not Mirror(paths).exists():
+        raise StorageError(f"--resume is {remote!r}, but there is no run.")
+    Mirror(paths).pull()
+    check_space(paths.root)
+    return paths
+
+
+def _copy_of(remote: str) -> RunPaths:
+    """Return the paths of a run in a bucket, whose copy on this machine is in the user's cache."""
+    folder = hashlib.sha256(remote.encode()).hexdigest()[:12]
+    root = platformdirs.user_cache_path("tuner") / "runs" / folder / remote.rsplit("/", 1)[1]
+    return RunPaths(root, remote)
 
 
 def check_space(folder: Path) -> None:

@@ -29,16 +29,19 @@ def run_search(
     resources: ResourceConfig,
     paths: RunPaths,
     say: Callable[[str], None],
+    trainable: type[tune.Trainable] = TrialTrainable,
 ) -> None:
-    """Give Ray the conductor's trials until the search is over; what cannot wait is told with `say`.
+    """Give Ray the conductor's trials until the search is over; `trainable` trains them.
+
+    What cannot wait is told with `say`.
 
     Raises:
         TunerError: what made going on impossible; the run can then be resumed.
     """
-    trainable = tune.with_parameters(TrialTrainable, job=job)
+    prepared = tune.with_parameters(trainable, job=job)
     with _scratch(paths) as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+            tune.with_resources(prepared, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
             tune_config=tune.TuneConfig(
                 search_alg=BridgeSearcher(conductor, paths),
                 scheduler=BridgeScheduler(conductor, say),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from ray.exceptions import RayError, RayTaskError
 from tuner.config import ResourceConfig
 from tuner.data.splits import SearchSplits, Split
 from tuner.errors import SpaceError, TunerError
+from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.worker import Assignment, Job, Worker
+
+MEASURED = "measured-"
 
 _SAMPLE_IMAGES = 1280
 _MOST_MEASURED = 8
@@ -25,11 +28,12 @@ _HARMLESS_LEARNING_RATE = 1e-6
 
 
 def seconds_per_epoch(
-    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig, scratch: Path
+    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig, scratch: str | Path
 ) -> float:
     """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side.
 
-    Their checkpoints lie below `scratch`, on the storage that the study will use, until each is done.
+    Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one whose
+    process is killed leaves some under a name that begins with `MEASURED`.
 
     Raises:
         SpaceError: if the configuration cannot be trained at all.
@@ -51,16 +55,19 @@ def seconds_per_epoch(
     raise SpaceError(f"{_UNTRAINABLE}: {reason}")
 
 
-def _measure(job: Job, hparams: dict[str, Any], scratch: Path) -> float:
+def _measure(job: Job, hparams: dict[str, Any], scratch: str | Path) -> float:
     """Return the seconds of a full epoch, from a warm epoch on a sample."""
     hparams = hparams | {"learning_rate": _HARMLESS_LEARNING_RATE}
     share = min(1.0, _SAMPLE_IMAGES / len(job.splits.train))
     sample = dataclasses.replace(job, splits=_sample(job.splits, share), splits_sha256=None)
-    with tempfile.TemporaryDirectory(prefix="measured-", dir=scratch) as folder:
+    checkpoints = f"{scratch}/{MEASURED}{uuid.uuid4().hex}"
+    try:
         worker = Worker(sample)
-        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=Path(folder) / "epochs"))
+        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=checkpoints))
         worker.next_report()
         return worker.next_report().seconds / share
+    finally:
+        CheckpointStore(checkpoints).delete()
 
 
 def _sample(splits: SearchSplits, share: float) -> SearchSplits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -53,6 +52,6 @@ class TrialTrainable(tune.Trainable):
             config["hparams"],
             config["seed"],
             config["max_epochs"],
-            Path(config["checkpoints"]),
+            config["checkpoints"],
             known_epochs=config["known_epochs"],
         )

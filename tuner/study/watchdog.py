@@ -7,18 +7,24 @@ would not listen to an exception.
 from __future__ import annotations
 
 import faulthandler
+import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tuner import storage
 from tuner.errors import StorageError
 
 
 @contextmanager
-def watched(seconds: float | None, checkpoints: Path) -> Iterator[None]:
+def watched(seconds: float | None, checkpoints: str | Path) -> Iterator[None]:
     """End the process if the block takes more than `seconds` (None: never).
 
-    Where it hung is left beside the training's folder of `checkpoints`; raises StorageError if that cannot be written.
+    Where it hung is left beside the training's place for `checkpoints`; raises StorageError if that cannot be written.
+    What hangs cannot write to a bucket: for such a place it is left on this machine, and read only if the driver's is
+    the same.
     """
     if seconds is None:
         yield
@@ -37,7 +43,7 @@ def watched(seconds: float | None, checkpoints: Path) -> Iterator[None]:
     file.unlink(missing_ok=True)
 
 
-def take_report(checkpoints: Path) -> str | None:
+def take_report(checkpoints: str | Path) -> str | None:
     """Return and delete what a process that was ended for hanging has left; None if it was ended by something else."""
     file = _report_file(checkpoints)
     try:
@@ -48,5 +54,8 @@ def take_report(checkpoints: Path) -> str | None:
     return f"{report}\nit hung: its epoch took more than --trial-timeout allows" if report else None
 
 
-def _report_file(checkpoints: Path) -> Path:
-    return checkpoints.with_suffix(".hanging")
+def _report_file(checkpoints: str | Path) -> Path:
+    if storage.is_bucket(checkpoints):
+        name = hashlib.sha256(str(checkpoints).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tuner-{os.getuid()}-{name}.hanging"
+    return Path(checkpoints).with_suffix(".hanging")

@@ -45,8 +45,8 @@ class Assignment:
     hparams: Mapping[str, Any]
     seed: int
     max_epochs: int
-    checkpoints: Path
-    """The training's own folder; what it holds already is where the training goes on from."""
+    checkpoints: str | Path
+    """The training's own place; what it holds already is where the training goes on from."""
     keep_best: bool = False
     """Whether the weights of the best dev epoch are wanted."""
     known_epochs: int = 0

@@ -1,0 +1,192 @@
+"""Where files are kept that several machines write: a shared folder, or a prefix of an S3 bucket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from tuner.errors import ConfigError, DataError, StorageError
+
+_SCHEME = "s3://"
+_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 10, 60
+
+
+class Place(Protocol):
+    """Files under flat names; each is there whole or not at all."""
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Yield a folder in which to make a file for `put`."""
+
+    def put(self, made: Path, name: str) -> None:
+        """Take a file made in `scratch`, under a name; a file of that name is replaced. Raises OSError."""
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """Yield the path of a copy on this machine, for reading. Raises OSError."""
+
+    def names(self) -> list[str]:
+        """Return all names, in order; none if there is no such place. Raises OSError."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there. Raises OSError."""
+
+    def delete_all(self) -> None:
+        """Delete everything, and make no complaint."""
+
+
+def is_bucket(location: str | Path) -> bool:
+    """Return whether the location is in an object store and not a folder."""
+    return str(location).startswith(_SCHEME)
+
+
+def place(location: str | Path) -> Place:
+    """Return the place at `location`: a folder's path, or `s3://bucket/prefix`."""
+    return BucketPlace(str(location)) if is_bucket(location) else FolderPlace(Path(location))
+
+
+def check_location(argument: str, location: str) -> None:
+    """Raise ConfigError if a location is an address that is not `s3://bucket` or `s3://bucket/prefix`."""
+    if "://" in location and not (is_bucket(location) and urlsplit(location).netloc):
+        raise ConfigError(f"{argument} is {location!r}, but must be a folder or s3://bucket/prefix.")
+    if is_bucket(location) and "@" in location:
+        raise ConfigError(f"{argument} holds credentials, but they must come from the environment alone.")
+
+
+class FolderPlace:
+    """A folder. It is made when it is first written to; the folder above it must be there.
+
+    A machine that lacks a shared folder must say so, not make one of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Keep files in `folder`."""
+        self._folder = folder
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield the folder itself: within one file system, a file is moved whole."""
+        self._folder.mkdir(exist_ok=True)
+        yield self._folder
+
+    def put(self, made: Path, name: str) -> None:
+        """Give the file its name."""
+        made.replace(self._folder / name)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Yield the file itself."""
+        yield self._folder / name
+
+    def names(self) -> list[str]:
+        """Return the names of the files."""
+        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+
+    def delete(self, name: str) -> None:
+        """Delete the file."""
+        (self._folder / name).unlink(missing_ok=True)
+
+    def delete_all(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class BucketPlace:
+    """A prefix of an S3 bucket, through pyarrow; an object appears when its upload is complete.
+
+    Credentials, region and, for stores other than Amazon's, the endpoint come from the environment
+    (`AWS_ACCESS_KEY_ID`, ..., `AWS_REGION`, `AWS_ENDPOINT_URL`) or from the machine's role, never from an address.
+    """
+
+    def __init__(self, location: str) -> None:
+        """Keep objects below `location`, an `s3://` address; nothing is asked of the store yet."""
+        self._prefix = location.removeprefix(_SCHEME).rstrip("/")
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield a temporary folder."""
+        with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+            yield Path(folder)
+
+    def put(self, made: Path, name: str) -> None:
+        """Upload the file."""
+        with made.open("rb") as source, self._files.open_output_stream(f"{self._prefix}/{name}") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Yield a downloaded copy."""
+        with self.scratch() as folder:
+            copy = folder / Path(name).name
+            with self._files.open_input_stream(f"{self._prefix}/{name}") as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            yield copy
+
+    def names(self) -> list[str]:
+        """Return the names of the objects, those below further prefixes with their path."""
+        from pyarrow.fs import FileSelector, FileType
+
+        selector = FileSelector(self._prefix, recursive=True, allow_not_found=True)
+        found = [info for info in self._files.get_file_info(selector) if info.type == FileType.File]
+        return sorted(info.path.removeprefix(f"{self._prefix}/") for info in found)
+
+    def delete(self, name: str) -> None:
+        """Delete the object."""
+        try:
+            self._files.delete_file(f"{self._prefix}/{name}")
+        except FileNotFoundError:
+            return
+
+    def delete_all(self) -> None:
+        """Delete every object below the prefix."""
+        try:
+            for name in self.names():
+                self.delete(name)
+        except OSError:
+            return
+
+    @cached_property
+    def _files(self) -> Any:
+        from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
+
+        endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        options: dict[str, Any] = {}
+        if endpoint.netloc:
+            options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+        elif region is None:
+            region = resolve_s3_region(self._prefix.partition("/")[0])
+        return S3FileSystem(
+            region=region,
+            connect_timeout=_SECONDS_TO_CONNECT,
+            request_timeout=_SECONDS_TO_ANSWER,
+            retry_strategy=AwsStandardS3RetryStrategy(max_attempts=5),
+            **options,
+        )
+
+
+def explain(error: OSError) -> str:
+    """Return an error's reason in one line; pyarrow's have no `strerror`."""
+    return error.strerror or " ".join(str(error).split())
+
+
+def fetch(source: Place, name: str, target: Path) -> None:
+    """Copy a file to `target` on this machine.
+
+    Raises:
+        DataError: if it is not there.
+        StorageError: if the place cannot be asked, or this machine's disk cannot be written.
+    """
+    try:
+        with source.local(name) as copy:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(copy, target)
+    except FileNotFoundError as error:
+        raise DataError(f"{name} is missing: {explain(error)}.") from error
+    except OSError as error:
+        raise StorageError(f"{name} cannot be fetched: {explain(error)}.") from error
