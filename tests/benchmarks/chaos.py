@@ -25,6 +25,7 @@ from tests.chaos.nodes import Nodes
 from tests.chaos.study import ChaosStudy, chaos_environment
 from tests.chaos.torment import DRIVER, KINDS, torment
 from tuner.files import write_json
+from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.study.environment import source_commit
 
 _MOST_STUDIES = 5
@@ -57,8 +58,11 @@ def _run(arguments: argparse.Namespace, folder: Path, nodes: Nodes | None) -> di
     address = nodes.address if nodes else None
     undisturbed = ChaosStudy(folder / "u", arguments.trials, address)
     undisturbed_seconds = undisturbed.run_undisturbed()
-    worked = undisturbed.journal()
-    work_seconds = worked[-1].elapsed - worked[0].elapsed
+    work_seconds = sum(
+        entry.event.seconds
+        for entry in undisturbed.journal()
+        if isinstance(entry.event, EpochReported | RetrainEpochReported)
+    )
     kinds = _kinds(arguments, rng)
     studies: list[dict[str, Any]] = []
     while kinds and len(studies) < _MOST_STUDIES:

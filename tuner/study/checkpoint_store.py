@@ -45,7 +45,13 @@ class CheckpointStore:
             raise StorageError(f"no checkpoint can be written {where}: {error.strerror}.") from error
 
     def load_newest(self, training: Training) -> bool:
-        """Load the newest undamaged checkpoint into `training`; False if there is none."""
+        """Load the newest undamaged checkpoint into `training`; False if there is none.
+
+        Raises:
+            StorageError: if the storage is away: that there are no checkpoints could then not be told.
+        """
+        if not self._folder.parent.is_dir():
+            raise StorageError(f"{self._folder.parent} on {socket.gethostname()} is gone.")
         for path in self._newest_first():
             try:
                 checkpoints.load(training, path, path.stem.rsplit("-", 1)[1])
