@@ -61,12 +61,12 @@ class DeathError(Exception):
 class Drivers:
     """Drivers of a run whose workers are a formula: they work, die where they are told to, and are followed."""
 
-    def __init__(self, root: Path, **config: Any) -> None:
+    def __init__(self, root: Path, workers: int = WORKERS) -> None:
         space = root.parent / "space.py"
         space.write_text(SPACE)
         search = SearchConfig(trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE)
-        self.config = StudyConfig(space=str(space), search=search, resources=ResourceConfig(workers=WORKERS))
-        self.config = replace(self.config, **config)
+        self.workers = workers
+        self.config = StudyConfig(space=str(space), search=search, resources=ResourceConfig(workers=workers))
         self.space = load_space(str(space))
         self.paths = RunPaths(root)
         self.elapsed = 0.0
@@ -90,10 +90,10 @@ class Drivers:
     def _work(
         self, journal: JournalWriter, record: Callable[..., None], meddle: Callable[[Conductor], None] | None
     ) -> None:
-        plan = Plan(WORKERS, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
+        plan = Plan(self.workers, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
         if not journal.entries:
             record(StudyStarted(configs.to_dict(self.config), {"space_sha256": self.space.sha256}))
-        record(DriverStarted("here", None, WORKERS))
+        record(DriverStarted("here", None, self.workers))
         if not journal.entries:
             record(PlanMade(plan.to_dict()))
         clock = iter(_clock(self.elapsed))
@@ -103,7 +103,7 @@ class Drivers:
             return self.elapsed
 
         conductor = conductor_of(
-            self.config, self.space, plan, record, workers=WORKERS, elapsed=elapsed, discard=lambda _: None
+            self.config, self.space, plan, record, workers=self.workers, elapsed=elapsed, discard=lambda _: None
         )
         conductor.restore(journal.entries)
         if not any(isinstance(entry.event, SearchEnded) for entry in journal.entries):
@@ -114,7 +114,7 @@ class Drivers:
         rng = random.Random(3)
         live: dict[int, Iterator[tuple[dict[str, Any], bool]]] = {}
         while not conductor.is_stopping:
-            trial = conductor.next_trial() if len(live) < WORKERS else None
+            trial = conductor.next_trial() if len(live) < self.workers else None
             if trial is not None:
                 live[trial.number] = _reports(trial.proposed)
             elif live:
@@ -186,6 +186,24 @@ def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(drive
     drivers.drive()
     assert kinds(drivers.paths)[-1] == "StudyEnded"
     assert replay(drivers.paths.root)["DriverStarted"] == 3
+
+
+def search_of(drivers: Drivers) -> list[Event]:
+    """Return the search and its winner, without the drivers' comings; the formula's retraining knows no resume."""
+    others = (DriverStarted, RetrainEpochReported, RetrainEnded, StudyEnded)
+    return [event for event in events(drivers) if not isinstance(event, others)]
+
+
+def test_with_one_worker_a_run_whose_driver_died_equals_an_undisturbed_one_wherever_it_died(tmp_path: Path) -> None:
+    undisturbed = Drivers(tmp_path / "undisturbed", workers=1)
+    undisturbed.drive()
+    expected = search_of(undisturbed)
+    for moment in range(3, len(expected), 5):
+        killed = Drivers(tmp_path / f"killed-{moment}", workers=1)
+        killed.drive(dies_after=moment)
+        killed.drive(dies_after=4)
+        killed.drive()
+        assert search_of(killed) == expected, moment
 
 
 def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -31,7 +32,7 @@ class Place(Protocol):
         """Yield the path of a copy on this machine, for reading. Raises OSError."""
 
     def names(self) -> list[str]:
-        """Return all names, in order; none if there is no such place. Raises OSError."""
+        """Return all names, in order; none if nothing was ever put. Raises OSError, also if that cannot be told."""
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there. Raises OSError."""
@@ -85,7 +86,11 @@ class FolderPlace:
 
     def names(self) -> list[str]:
         """Return the names of the files."""
-        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+        if self._folder.is_dir():
+            return sorted(path.name for path in self._folder.iterdir())
+        if not self._folder.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"{self._folder.parent} is gone")
+        return []
 
     def delete(self, name: str) -> None:
         """Delete the file."""

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.chaos --kind driver --kills 20 --seed 0 --json chaos.json
 
 Prints one JSON document; exit code 1 if anything was lost, done twice, left behind or decided otherwise than in the
-same study undisturbed. `--kind all` kills each kind `--kills` times, in one study on one cluster.
+same study undisturbed. `--kind all` kills each kind `--kills` times. Ray is a cluster of processes on this machine;
+with `--local`, for drivers alone, each driver starts a Ray of its own, which dies with it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.chaos.nodes import Nodes
 from tests.chaos.study import ChaosStudy, chaos_environment
 from tests.chaos.torment import DRIVER, KINDS, torment
 from tuner.files import write_json
+from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.study.environment import source_commit
 
 _MOST_STUDIES = 5
@@ -37,7 +39,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     nodes: Nodes | None = None
     try:
-        if arguments.kind != DRIVER:
+        if not arguments.local:
             os.environ.update(chaos_environment(folder))
             nodes = Nodes()
         result = _run(arguments, folder, nodes)
@@ -57,8 +59,11 @@ def _run(arguments: argparse.Namespace, folder: Path, nodes: Nodes | None) -> di
     address = nodes.address if nodes else None
     undisturbed = ChaosStudy(folder / "u", arguments.trials, address)
     undisturbed_seconds = undisturbed.run_undisturbed()
-    worked = undisturbed.journal()
-    work_seconds = worked[-1].elapsed - worked[0].elapsed
+    work_seconds = sum(
+        entry.event.seconds
+        for entry in undisturbed.journal()
+        if isinstance(entry.event, EpochReported | RetrainEpochReported)
+    )
     kinds = _kinds(arguments, rng)
     studies: list[dict[str, Any]] = []
     while kinds and len(studies) < _MOST_STUDIES:
@@ -72,7 +77,7 @@ def _run(arguments: argparse.Namespace, folder: Path, nodes: Nodes | None) -> di
         studies.append(figures | asdict(verdict) | {"moments": toll.kills})
     return {
         "command": f"python -m tests.benchmarks.chaos --kind {arguments.kind} --kills {arguments.kills} "
-        f"--seed {arguments.seed} --trials {arguments.trials}",
+        f"--seed {arguments.seed} --trials {arguments.trials}{' --local' * arguments.local}",
         "commit": source_commit(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "undisturbed_seconds": round(undisturbed_seconds, 1),
@@ -96,9 +101,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--local", action="store_true", help="each driver starts its own Ray; only with --kind driver")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", action="store_true", help="keep the studies' folder in /tmp")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.local and arguments.kind != DRIVER:
+        parser.error("--local is for --kind driver: the other kinds need a cluster.")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.chaos.nodes import Nodes
@@ -18,7 +17,7 @@ KINDS = (DRIVER, WORKER, NODE)
 
 _WORKER_TITLES = ("ray::ResourceTrainable", "ray::TrialTrainable", "ray::RetrainWorker", "ray::_measure")
 _EARLY_SHARE = 0.25
-"""Of the drivers killed: those killed while they start, before they have worked."""
+"""Of the kills: those whose victim is still starting, and has not worked since the last kill."""
 _EARLY_SECONDS = 8.0
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -50,7 +49,7 @@ def torment(
 ) -> Toll:
     """Run the study to its end, killing in the order of `kinds`, one after another; a driver that dies is resumed.
 
-    `work_seconds` is how long the undisturbed study works between start-up and end: kills are spread over it.
+    `work_seconds` is how long the undisturbed study trains: kills are spread over it.
     """
     toll = Toll()
     started = time.monotonic()
@@ -84,20 +83,18 @@ def _await_moment(
     study: ChaosStudy, driver: subprocess.Popen[bytes], kind: str, rng: random.Random, gap: float, toll: Toll
 ) -> Process | None:
     """Wait for a random moment and return the process to kill; None if the driver ends before."""
-    if kind == DRIVER and rng.random() < _EARLY_SHARE:
-        if not _pause(driver, rng.uniform(0.0, _EARLY_SECONDS)):
-            return None
-        return Process(driver.pid, 0)
-    size = study.journal_bytes()
-    # The moment is counted from when there is work to lose: a driver that writes, a worker that trains.
-    ready: Callable[[], bool] = (
-        (lambda: study.journal_bytes() > size) if kind == DRIVER else (lambda: bool(_workers(descendants(os.getpid()))))
-    )
-    while not ready():
+    early, size = rng.random() < _EARLY_SHARE, study.journal_bytes()
+
+    def is_ready() -> bool:
+        if not early:
+            return study.journal_bytes() > size  # there is work to lose
+        return kind == DRIVER or bool(_workers(descendants(os.getpid())))
+
+    while not is_ready():
         toll.seen |= descendants(os.getpid())
         if not _pause(driver, _POLL_SECONDS):
             return None
-    if not _pause(driver, rng.uniform(0.0, gap)):
+    if not _pause(driver, rng.uniform(0.0, _EARLY_SECONDS if early else gap)):
         return None
     if kind != WORKER:
         return Process(driver.pid, 0)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tuner.errors import StorageError
 from tuner.study.worker import Assignment, Job, Worker
 from tuner.training.fit import EpochReport
 
@@ -69,3 +70,43 @@ def test_one_damaged_checkpoint_costs_one_epoch(
     worker.begin(assign("broken"))
     assert worker.training.epoch == 2
     assert [replace(worker.next_report(), seconds=0.0) for _ in range(4)] == expected
+
+
+def test_a_training_does_not_begin_again_because_its_storage_is_away(
+    job: Job, assign: Assign, trained: tuple[Path, list[EpochReport]], tmp_path: Path
+) -> None:
+    assignment = replace(assign(), checkpoints=tmp_path / "storage" / "trial")
+    with pytest.raises(StorageError, match=r"storage/trial on .+ cannot be read: .*/storage is gone"):
+        Worker(job).begin(assignment)
+    folder, _ = trained
+    shutil.copytree(folder, assignment.checkpoints)
+    worker = Worker(job)
+    worker.begin(assignment)
+    assert worker.training.epoch == 3
+
+
+def test_an_epoch_that_could_not_be_saved_is_saved_later_and_not_trained_again(
+    job: Job, assign: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train(job, assign("whole"), 3)
+    worker = Worker(job)
+    worker.begin(assign("broken"))
+    reports = [worker.next_report()]
+    trained: list[EpochReport] = []
+    real = worker.training.run_epoch
+
+    def run_epoch() -> EpochReport:
+        trained.append(real())
+        return trained[-1]
+
+    monkeypatch.setattr(worker.training, "run_epoch", run_epoch)
+    (tmp_path / "broken").rename(tmp_path / "away")
+    (tmp_path / "broken").touch()
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            worker.next_report()
+    (tmp_path / "broken").unlink()
+    (tmp_path / "away").rename(tmp_path / "broken")
+    reports += [worker.next_report(), worker.next_report()]
+    assert len(trained) == 2
+    assert [replace(report, seconds=0.0) for report in reports] == expected

@@ -47,7 +47,7 @@ class CheckpointStore:
         """Load the newest undamaged checkpoint into `training`; False if there is none.
 
         Raises:
-            StorageError: if the place cannot be asked.
+            StorageError: if the storage is away: that there are no checkpoints could then not be told.
         """
         try:
             for name in self._newest_first():
@@ -55,7 +55,8 @@ class CheckpointStore:
                     if _loaded(training, path, name):
                         return True
         except OSError as error:
-            raise StorageError(f"{self._location} cannot be read: {storage.explain(error)}.") from error
+            where = f"{self._location} on {socket.gethostname()}"
+            raise StorageError(f"{where} cannot be read: {storage.explain(error)}.") from error
         return False
 
     def delete(self) -> None:

@@ -31,7 +31,7 @@ _QUIET = {
 }
 """Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
 
-_SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "preempt")
+_SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "died by preemption")
 
 _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
