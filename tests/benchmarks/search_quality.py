@@ -212,9 +212,12 @@ def main(arguments: Arguments) -> dict[str, Any]:
     methods = arguments.methods.split(",")
     run = partial(search, surrogate=arguments.surrogate, workers=arguments.workers, trainings=arguments.trainings)
     jobs = [(method, task, seed) for task in tasks for method in methods for seed in seeds]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
-        results = [future.result() for future in futures]
+    if arguments.jobs == 1:
+        results = [run(method, task=task, seed=seed) for method, task, seed in jobs]
+    else:
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
+            results = [future.result() for future in futures]
     return {
         "arguments": {
             name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")
