@@ -22,11 +22,17 @@ _NO_CONTROLLER: Any = None
 """What ASHA is handed and never looks at."""
 
 
+class _NeverPauses:
+    def give_up(self) -> list[int]:
+        """Return nothing: no trial is paused."""
+        return []
+
+
 def _proposal(number: int, hparams: dict[str, Any]) -> Proposal:
     return Proposal(number, hparams, {}, hparams, Origin.MODEL)
 
 
-class RayDefault:
+class RayDefault(_NeverPauses):
     """Ray's `OptunaSearch` with its `ASHAScheduler`, as Ray documents them: every argument is the default.
 
     Calls come in the order of Ray 2.60's `TuneController`: the scheduler first, then the searcher is told a result, or
@@ -64,7 +70,7 @@ class RayDefault:
         return Decision(Action.STOP)
 
 
-class OptunaStudy:
+class OptunaStudy(_NeverPauses):
     """An Optuna study in ask-and-tell form with one of Optuna's pruners, as Optuna documents it."""
 
     def __init__(self, suggest: Suggest, max_epochs: int, sampler: BaseSampler, pruner: BasePruner) -> None:

@@ -117,7 +117,11 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "random-promote": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha-promote"),
     "tpe-asha": lambda problem, seed: ours(problem, seed, scheduler="asha"),
     "tpe-hyperband": lambda problem, seed: ours(problem, seed, scheduler="hyperband"),
-    "gp-promote": lambda problem, seed: ours(problem, seed, searcher="gp"),
+    "startup-10": lambda problem, seed: ours(problem, seed, startup_trials=10),
+    "startup-40": lambda problem, seed: ours(problem, seed, startup_trials=40),
+    "first-rung-1": lambda problem, seed: ours(problem, seed, min_epochs=1),
+    "factor-4": lambda problem, seed: ours(problem, seed, reduction_factor=4),
+    "gp": lambda problem, seed: ours(problem, seed, searcher="gp"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
     "tpe-full": lambda problem, seed: OptunaStudy(
         problem.suggest, problem.epochs, optuna.samplers.TPESampler(seed=seed), optuna.pruners.NopPruner()
@@ -208,9 +212,12 @@ def main(arguments: Arguments) -> dict[str, Any]:
     methods = arguments.methods.split(",")
     run = partial(search, surrogate=arguments.surrogate, workers=arguments.workers, trainings=arguments.trainings)
     jobs = [(method, task, seed) for task in tasks for method in methods for seed in seeds]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
-        results = [future.result() for future in futures]
+    if arguments.jobs == 1:
+        results = [run(method, task=task, seed=seed) for method, task, seed in jobs]
+    else:
+        with ProcessPoolExecutor(arguments.jobs) as pool:
+            futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
+            results = [future.result() for future in futures]
     return {
         "arguments": {
             name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")

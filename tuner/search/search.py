@@ -103,6 +103,16 @@ class Search:
             return []
         return self._scheduler.hopeless(max(0, self._foreseen_trials - self._proposed))
 
+    def give_up(self) -> list[int]:
+        """End the PAUSED trials that can no longer be promoted, and return them."""
+        given_up = []
+        # One given up at a low rung can no longer help those above to more places.
+        while hopeless := self.hopeless():
+            for number in hopeless:
+                self.end(number, TrialState.PRUNED)
+            given_up += hopeless
+        return given_up
+
     def end(self, number: int, state: TrialState) -> None:
         """End an unfinished trial for a reason other than the scheduler's decision."""
         self._scheduler.end(number)

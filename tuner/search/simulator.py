@@ -26,13 +26,16 @@ class Curve:
 
 
 class Simulated(Protocol):
-    """What can be simulated: `Search`, or another tuner behind the same two calls."""
+    """What can be simulated: `Search`, or another tuner behind the same calls."""
 
     def next_trial(self) -> Proposal | None:
         """Return the trial that a free worker should train next, new or paused; None if there is none now."""
 
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """Take a trial's value after an epoch and decide what it does next."""
+
+    def give_up(self) -> list[int]:
+        """End the paused trials that can no longer be promoted, and return them."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def simulate(
         trained[number] += 1
         value = curve.values[trained[number] - 1]
         decision = search.report(number, trained[number], value)
+        search.give_up()
         yield Observation(number, trained[number], value, decision, now), proposal
         if decision.goes_on:
             begin_epoch(number)
