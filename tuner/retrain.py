@@ -15,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from tuner.config import ResourceConfig
 from tuner.data.splits import Split
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
 from tuner.files import hash_file, write_json, write_whole
 from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFailed
 from tuner.journal.history import History, RetrainHistory
@@ -84,6 +84,9 @@ def retrain(
     """Run those retrainings that `history` does not show as done, `workers` at a time, each from its last checkpoint.
 
     A retraining whose worker dies is taken up again up to `max_failures` times; one that diverges has failed.
+
+    Raises:
+        StorageError: if a checkpoint cannot be written; the retraining can then be resumed.
     """
     done = {key for key, known in history.retrains.items() if known.ended or known.failed}
     waiting = [retraining for retraining in retrainings if retraining.key not in done]
@@ -175,6 +178,8 @@ class _Run:
     def _recover(self, error: RayError) -> ray.ObjectRef[Any] | None:
         self._stop()
         cause = error.cause if isinstance(error, RayTaskError) else error
+        if isinstance(cause, StorageError):
+            raise StorageError(str(cause)) from error
         self._failures += 1
         if isinstance(cause, TunerError) or self._failures > self._resources.max_failures:
             self._record(RetrainFailed(*self._retraining.key, " ".join(str(cause).split())))
