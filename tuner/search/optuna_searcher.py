@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
 from tuner.search.rung_study import RungStudy
 from tuner.search.seeds import derive_seed
 from tuner.search.space import SearchSpace
+from tuner.search.tpe import tpe_sampler
 from tuner.search.trial import Origin, Proposal, TrialState
 
 MIN_RESULTS = 6
@@ -23,13 +23,6 @@ _ATTEMPTS = 100
 
 SamplerFactory = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
-
-
-def tpe_sampler(seed: int) -> BaseSampler:
-    """Return the tree-structured Parzen estimator, over all parameters jointly (Falkner et al., BOHB, 2018)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True, constant_liar=True)
 
 
 def gp_sampler(seed: int) -> BaseSampler:
