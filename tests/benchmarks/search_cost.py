@@ -82,7 +82,7 @@ class Clocked:
     def _decide(self, number: int, epoch: int, value: float) -> Decision:
         decision = self.search.report(number, epoch, value)
         if decision.reason:
-            self.search.hopeless(None)
+            self.search.hopeless()
         return decision
 
 
