@@ -26,7 +26,7 @@ from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.clock import BudgetClock, RetrainLoad
 from tuner.study.conductor import Conductor
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "train_loss": 1.0,
     "train_accuracy": 0.5,
     "dev_loss": 1.0,
