@@ -58,6 +58,11 @@ class Host:
         return self.network.folder / self.name / "home"
 
     @property
+    def is_running(self) -> bool:
+        """Whether the host was booted."""
+        return self._init is not None
+
+    @property
     def _namespace(self) -> str:
         return f"{self.network.prefix}-{self.name}"
 
@@ -144,6 +149,10 @@ class Host:
     def cut_off(self) -> None:
         """Take the host's link down: it runs on and hears nobody."""
         _ip("link", "set", self._link, "down")
+
+    def reconnect(self) -> None:
+        """Take the host's link up again."""
+        _ip("link", "set", self._link, "up")
 
     def shut_down(self) -> None:
         """End everything on the host and remove its network."""
