@@ -54,7 +54,7 @@ class Conductor:
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING trials."""
         self._orphans: list[int] = []
-        """RUNNING trials of an earlier driver, to be given out again."""
+        """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
         self._failed = 0
@@ -76,6 +76,11 @@ class Conductor:
     def is_exhausted(self) -> bool:
         """Whether no further trial will be given out."""
         return self._exhausted and not self._orphans
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether trials wait to be given out again."""
+        return bool(self._orphans)
 
     @property
     def max_epochs(self) -> int:
@@ -147,6 +152,11 @@ class Conductor:
         self._record(event)
         known.retries.append(event)
         return True
+
+    def give_out_again(self, trial: int) -> None:
+        """Take back a RUNNING trial that Ray has given up; `next_trial` will return it."""
+        if trial in self._trials and trial not in self._orphans:
+            self._orphans.append(trial)
 
     def finish(self) -> None:
         """End the search: whatever still runs is PRUNED."""

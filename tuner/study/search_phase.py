@@ -35,6 +35,26 @@ def run_search(
     Raises:
         TunerError: what made going on impossible; the run can then be resumed.
     """
+    while True:
+        _fit(conductor, job, resources, paths, say)
+        if conductor.fatal is not None:
+            raise conductor.fatal
+        # Ray asks for no more trials once it was told that there are none, also if it then gives one up.
+        if conductor.is_stopping or not conductor.has_orphans:
+            break
+    unfinished = conductor.running
+    conductor.finish()
+    for trial in unfinished:
+        CheckpointStore(paths.trial_checkpoints(trial)).delete()
+
+
+def _fit(
+    conductor: Conductor,
+    job: ray.ObjectRef[Job],
+    resources: ResourceConfig,
+    paths: RunPaths,
+    say: Callable[[str], None],
+) -> None:
     trainable = tune.with_parameters(TrialTrainable, job=job)
     with _scratch(paths) as scratch:
         tuner = tune.Tuner(
@@ -59,12 +79,6 @@ def run_search(
             ),
         )
         tuner.fit()
-    if conductor.fatal is not None:
-        raise conductor.fatal
-    unfinished = conductor.running
-    conductor.finish()
-    for trial in unfinished:
-        CheckpointStore(paths.trial_checkpoints(trial)).delete()
 
 
 @contextmanager
