@@ -72,7 +72,7 @@ class Conductor:
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
-        """RUNNING trials of an earlier driver, to be given out again."""
+        """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
         self._failed = 0
@@ -107,7 +107,7 @@ class Conductor:
 
     @property
     def orphans(self) -> tuple[int, ...]:
-        """The RUNNING trials of an earlier driver that have not been given out again."""
+        """The RUNNING trials that an earlier driver left or Ray gave up, and that have not been given out again."""
         return tuple(self._orphans)
 
     def is_unfinished(self, trial: int) -> bool:
@@ -205,6 +205,11 @@ class Conductor:
         self._record(event)
         known.retries.append(event)
         return True
+
+    def give_out_again(self, trial: int) -> None:
+        """Take back a RUNNING trial that Ray has given up; `next_trial` will return it."""
+        if trial in self._trials and trial not in self._orphans:
+            self._orphans.append(trial)
 
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
