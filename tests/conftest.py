@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:  # most tests need none of this, and it takes long to import
+    import numpy as np
+    from torch import nn
+
+    from tuner.data.splits import Split
+    from tuner.study.worker import Job
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -45,7 +54,6 @@ def fashion_mnist_dir() -> Path:
 @pytest.fixture(scope="session")
 def ray_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Ray as a study starts it, once for all tests, for it takes seconds; a study under test joins it."""
-    # Not at the top: most tests need no Ray.
     from tuner.config import ResourceConfig
     from tuner.study.ray_session import ray_session
 
@@ -95,3 +103,67 @@ def bucket(aws: str) -> str:
         Bucket="some-bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
     )
     return "s3://some-bucket"
+
+
+@pytest.fixture
+def job() -> Job:
+    """A study's job so small that an epoch takes milliseconds.
+
+    A linear model on 150 and 60 noisy images; the label is where the bright bar is.
+    """
+    import numpy as np
+    from ray import cloudpickle
+
+    from tuner.data.splits import SearchSplits, pixel_moments
+    from tuner.models import get_model
+    from tuner.study.worker import Job
+
+    # Workers cannot import a test's model.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+    rng = np.random.default_rng(7)
+    train, dev = bars(rng, 150), bars(rng, 60)
+    splits = SearchSplits(train, dev, *pixel_moments(train.images))
+    return Job(splits, get_model(linear), patience=10, precision="float32", threads=1)
+
+
+def linear(hparams: Mapping[str, Any]) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(784, 10))
+
+
+def bars(rng: np.random.Generator, n: int) -> Split:
+    import numpy as np
+
+    from tuner.data.splits import Split
+
+    labels = rng.integers(0, 10, n)
+    images = rng.integers(0, 60, (n, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 + 2 * label : 6 + 2 * label] += 150
+    return Split(images, labels)
+
+
+SPACE = """
+MODEL = "cnn"
+START = [{"learning_rate": 0.01, "batch_size": 32}]
+
+
+def suggest(trial):
+    blocks = ("stem1", "stem2", "block1", "block2", "block3", "block4", "head", "dense1", "dense2")
+    dropouts = ("block1", "block2", "block3", "head", "dense1", "dense2")
+    return {
+        **{f"{name}_width": 8 for name in blocks},
+        **{f"{name}_dropout": 0.0 for name in dropouts},
+        "learning_rate": trial.suggest_float("learning_rate", 1e-3, 3e-2, log=True),
+        "batch_size": trial.suggest_categorical("batch_size", [32, 64]),
+    }
+"""
+
+
+@pytest.fixture(scope="session")
+def space_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's space file over a CNN so narrow that an epoch of the digits takes a second."""
+    path = tmp_path_factory.mktemp("space") / "narrow.py"
+    path.write_text(SPACE)
+    return path

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +27,14 @@ from tuner.journal.events import (
     StudyStarted,
     TrialEnded,
     TrialProposed,
+    WarmStarted,
     WinnerSelected,
 )
 from tuner.journal.history import read_history
 from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.replay import replay, run
+from tuner.results.earlier import read_earlier
 from tuner.results.selection import TUNED, select
 from tuner.search.rungs import rung_levels
 from tuner.search.scheduler import Action
@@ -52,6 +55,7 @@ def MODEL(hparams):
     raise AssertionError("a replay builds no model")
 """
 MAX_EPOCHS, PATIENCE, WORKERS = 9, 3, 2
+SETTING = {"data_hashes": {"train": "1"}, "model": "a formula"}
 
 
 class DeathError(Exception):
@@ -61,15 +65,17 @@ class DeathError(Exception):
 class Drivers:
     """Drivers of a run whose workers are a formula: they work, die where they are told to, and are followed."""
 
-    def __init__(self, root: Path, workers: int = WORKERS) -> None:
+    def __init__(self, root: Path, workers: int = WORKERS, seed: int = 0) -> None:
         space = root.parent / "space.py"
         space.write_text(SPACE)
         search = SearchConfig(trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE)
         self.workers = workers
-        self.config = StudyConfig(space=str(space), search=search, resources=ResourceConfig(workers=workers))
+        resources = ResourceConfig(workers=workers)
+        self.config = StudyConfig(space=str(space), seed=seed, search=search, resources=resources)
         self.space = load_space(str(space))
         self.paths = RunPaths(root)
         self.elapsed = 0.0
+        self.warm_started: WarmStarted | None = None
 
     def drive(self, *, dies_after: int | None = None, meddle: Callable[[Conductor], None] | None = None) -> None:
         """Work as one driver, to the end or until `dies_after` events are written; `meddle` comes between epochs."""
@@ -92,9 +98,10 @@ class Drivers:
     ) -> None:
         plan = Plan(self.workers, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
         if not journal.entries:
-            record(StudyStarted(configs.to_dict(self.config), {"space_sha256": self.space.sha256}))
+            record(StudyStarted(configs.to_dict(self.config), {"space_sha256": self.space.sha256, **SETTING}))
         record(DriverStarted("here", None, self.workers))
         if not journal.entries:
+            record(*([self.warm_started] if self.warm_started else []))
             record(PlanMade(plan.to_dict()))
         clock = iter(_clock(self.elapsed))
 
@@ -103,7 +110,14 @@ class Drivers:
             return self.elapsed
 
         conductor = conductor_of(
-            self.config, self.space, plan, record, workers=self.workers, elapsed=elapsed, discard=lambda _: None
+            self.config,
+            self.space,
+            plan,
+            record,
+            workers=self.workers,
+            elapsed=elapsed,
+            discard=lambda _: None,
+            warm_start=self.warm_started.warm_start() if self.warm_started else None,
         )
         conductor.restore(journal.entries)
         if not any(isinstance(entry.event, SearchEnded) for entry in journal.entries):
@@ -204,6 +218,29 @@ def test_with_one_worker_a_run_whose_driver_died_equals_an_undisturbed_one_where
         killed.drive(dies_after=4)
         killed.drive()
         assert search_of(killed) == expected, moment
+
+
+@pytest.fixture
+def warm_drivers(drivers: Drivers, tmp_path: Path) -> Drivers:
+    """Drivers of a run that starts with the trials of another."""
+    earlier = Drivers(tmp_path / "earlier", seed=5)
+    earlier.drive()
+    drivers.warm_started = read_earlier(earlier.paths.root, SETTING, PATIENCE, {})
+    return drivers
+
+
+@pytest.mark.parametrize("moment", [None, *range(4, 40, 3)])
+def test_a_warm_run_is_derived_again_from_its_own_journal_alone(warm_drivers: Drivers, moment: int | None) -> None:
+    if moment is not None:
+        warm_drivers.drive(dies_after=moment)
+        warm_drivers.drive(dies_after=5)
+    warm_drivers.drive()
+    shutil.rmtree(warm_drivers.paths.root.with_name("earlier"))
+    replay(warm_drivers.paths.root)
+    reused = [event for event in events(warm_drivers) if isinstance(event, EpochReported) and event.reused]
+    # The reference and the best of the earlier run; a configuration of the space is hardly ever met by chance.
+    assert {event.trial for event in reused} == {0, 1}
+    assert sum(1 for event in events(warm_drivers) if isinstance(event, TrialEnded)) == 14
 
 
 def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) -> None:

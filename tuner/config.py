@@ -55,6 +55,9 @@ class SearchConfig:
     """Trials started before the searcher models the results."""
     patience: int = 10
     """A training ends after this many epochs without a better dev accuracy."""
+    warm_start: Path | None = None
+    """Folder of an earlier run on the same data, or its `trials.parquet`: its trials inform the search, its best is
+    tried early, and a configuration that it trained is not trained again. The space may have changed since."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,20 @@ from tuner import storage
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
 from tuner.data.splits import Dataset
-from tuner.errors import TunerError
+from tuner.errors import ConfigError, TunerError
 from tuner.files import remove_unfinished, write_json
-from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted
+from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.models import ModelSpec, get_model
 from tuner.paths import RunPaths
+from tuner.results.earlier import read_earlier
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
 from tuner.retrain import Retraining, keep_best, retrain
+from tuner.search.earlier import WarmStart
 from tuner.search.space import SearchSpace, load_space
+from tuner.search.warm_start import fit_to_space
 from tuner.study.brains import conductor_of, search_of
 from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.conductor import INTERRUPTED, Conductor
@@ -66,6 +69,7 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     ingredients = _gather(config)
+    _read_warm_start(ingredients)
     paths = create_run(config)
     try:
         _Job(ingredients, paths, console).run()
@@ -110,7 +114,24 @@ def _gather(config: StudyConfig) -> _Ingredients:
     search_of(config, space, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = load_dataset(config.data.dataset, config.data.data_dir)
     environment = describe_environment(dataset, space.sha256, config.resources.precision)
+    # A user's own model is known by the file that brings it.
+    environment["model"] = model.name if model.defaults is not None else f"{model.name} of {space.sha256}"
     return _Ingredients(config, space, model, dataset, environment)
+
+
+def _read_warm_start(ingredients: _Ingredients) -> WarmStarted | None:
+    """Return what the run begins with, None if it starts cold; raises TunerError if that cannot be used."""
+    search, space, model = ingredients.config.search, ingredients.space, ingredients.model
+    if search.warm_start is None:
+        return None
+    defaults = {} if model.defaults is None else {**model.defaults, **asdict(TrainingHparams())}
+    found = read_earlier(search.warm_start, ingredients.environment, search.patience, defaults)
+    if not fit_to_space(space, found.warm_start()):
+        raise ConfigError(
+            f"--warm-start is {str(search.warm_start)!r}, but none of its {len(found.trials)} trials fits the space "
+            f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
+        )
+    return found
 
 
 class _Job:
@@ -213,13 +234,17 @@ class _Job:
                 return Plan.from_dict(planned)
         plan = self._make_plan(job, workers)
         if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
-            self._record(PlanMade(plan.to_dict()))
+            missing = None if self._history().warm_start else _read_warm_start(self._ingredients)
+            self._record(*([missing] if missing else []), PlanMade(plan.to_dict()))
             return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         self._write_down(self._paths.config, config)
         self._write_down(self._paths.environment, environment)
-        opening = StudyStarted(config, environment)
-        self._record(opening, DriverStarted(socket.gethostname(), source_commit(), workers), PlanMade(plan.to_dict()))
+        driver = DriverStarted(socket.gethostname(), source_commit(), workers)
+        # Before the plan: with which the journal's beginning is whole.
+        warm_start = _read_warm_start(self._ingredients)
+        beginning: list[Event] = [StudyStarted(config, environment), driver, *([warm_start] if warm_start else [])]
+        self._record(*beginning, PlanMade(plan.to_dict()))
         return plan
 
     def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
@@ -236,6 +261,7 @@ class _Job:
             self._ingredients.space,
             plan,
             self._record,
+            warm_start=self._warm_start(),
             workers=workers,
             elapsed=lambda: self._journal.elapsed,
             discard=self._delete_checkpoints,
@@ -244,6 +270,10 @@ class _Job:
 
         self._conductor = conductor
         run_search(conductor, job, self._config.resources, self._paths, self._progress.say)
+
+    def _warm_start(self) -> WarmStart | None:
+        recorded = self._history().warm_start
+        return recorded.warm_start() if recorded else None
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()

@@ -14,6 +14,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from cluster.prepare_aws import HEAD, WORKER, Arguments, prepare
+from tuner.study.autoscaler import largest_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).with_name("ray")
@@ -152,6 +153,10 @@ def test_ray_up_and_down_ask_aws_for_what_the_file_says(
     assert (worker["InstanceType"], worker["InstanceLifecycle"]) == ("g6.xlarge", "spot")
     assert worker["IamInstanceProfile"]["Arn"].endswith(f"/{WORKER}")
     assert worker["SecurityGroups"] == head["SecurityGroups"]
+
+    # What the head will count on before a worker is there.
+    possible = largest_workers(tmp_path / "bootstrap.yaml")
+    assert [(node["CPU"], node["GPU"]) for node in possible] == [(4, 1)] * 8
 
     started = (tmp_path / "ssh.log").read_text()
     assert "--dashboard-host=127.0.0.1" in started

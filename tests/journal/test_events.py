@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from tuner.errors import JournalError
 from tuner.journal import events
 from tuner.journal.events import Event, TrialEnded, from_record, to_record
+from tuner.search.earlier import EarlierTrial, WarmStart
 from tuner.search.trial import Origin, TrialState
 
 EXAMPLES: list[Event] = [
     events.StudyStarted({"a": [1, 2]}, {"host": "h"}),
     events.DriverStarted("h", None),
+    events.WarmStarted("runs/first", [{"number": 0, "params": {"x": 1}}], {"decay": 0.1}, True),
     events.PlanMade({"rungs": [1, 3]}),
     events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
     events.EpochReported(0, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, "h:1"),
@@ -41,13 +44,29 @@ def test_an_event_survives_json(event: Event) -> None:
 
 
 def test_states_come_back_as_enumerations() -> None:
-    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[8]))))
+    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[9]))))
     assert isinstance(back, TrialEnded)
     assert back.state is TrialState.FAILED
 
 
 def test_a_field_of_a_newer_version_is_ignored() -> None:
     assert from_record(to_record(events.SearchEnded("done")) | {"mood": "good"}) == events.SearchEnded("done")
+
+
+def test_the_trials_of_a_warm_start_come_back_as_the_search_wants_them() -> None:
+    trial = EarlierTrial(3, {"x": 1}, {"x": 1}, 7, TrialState.PRUNED, [{"epoch": 1, "dev_accuracy": 0.5}], False)
+    event = events.WarmStarted("runs/first", [asdict(trial)], {}, reusable=True)
+    back = from_record(json.loads(json.dumps(to_record(event))))
+    assert isinstance(back, events.WarmStarted)
+    assert back.warm_start() == WarmStart([trial], {}, reusable=True)
+    assert type(back.warm_start().trials[0].state) is TrialState
+
+
+@pytest.mark.parametrize("changes", [{"state": "MAYBE"}, {"number": None, "mood": "good"}])
+def test_a_trial_of_a_warm_start_that_is_none_is_refused(changes: dict[str, Any]) -> None:
+    trial = asdict(EarlierTrial(3, {}, {}, 7, TrialState.PRUNED, [], False)) | changes
+    with pytest.raises(JournalError, match="a trial of the warm start from runs/first cannot be read"):
+        events.WarmStarted("runs/first", [trial], {}, reusable=True).warm_start()
 
 
 @pytest.mark.parametrize(

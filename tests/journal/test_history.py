@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tuner.errors import JournalError
-from tuner.journal.events import Event, TrialPromoted
+from tuner.journal.events import EpochReported, Event, TrialPromoted
 from tuner.journal.history import read_history
 from tuner.journal.store import JournalWriter
 from tuner.search.trial import TrialState
@@ -25,6 +26,19 @@ def test_a_history_is_what_the_events_amount_to(tmp_path: Path, history_events: 
     assert history.trials[0].seconds == 6.0
     assert history.search_ended is not None
     assert not history.ended
+
+
+def test_epochs_taken_over_from_an_earlier_run_were_not_trained_here(
+    tmp_path: Path, history_events: list[Event]
+) -> None:
+    taken_over = [
+        replace(event, reused=True) if isinstance(event, EpochReported) else event for event in history_events
+    ]
+    with JournalWriter(tmp_path) as journal:
+        journal.append(*taken_over)
+    history = read_history(tmp_path)
+    assert history.epochs_trained == 0
+    assert history.trials[0].best is not None
 
 
 def test_a_trial_is_paused_from_its_rungs_decision_until_it_is_promoted(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from tuner.journal.events import Event
+from tuner.journal.events import Event, WarmStarted
 from tuner.journal.store import Entry
 from tuner.results.story import tell
 
 
 def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) -> None:
+    warm_start = WarmStarted("runs/first", [{}, {}], {}, reusable=True)
     told = {type(entry.event) for entry in finished_entries}
-    assert told == set(Event.__args__)
+    assert told | {type(warm_start)} == set(Event.__args__)
+    assert tell(Entry(2, 0.0, 1.0, warm_start)).strip() == "1.0s  it starts warm, with 2 trials of runs/first"
     lines = [tell(entry) for entry in finished_entries]
     assert all(line.isprintable() for line in lines)
     assert lines[6].strip() == "6.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"

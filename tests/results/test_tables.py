@@ -85,6 +85,7 @@ def test_an_epoch_trained_twice_is_one_row(written: RunPaths) -> None:
         "lr",
         "seconds",
         "worker",
+        "reused",
     }
 
 

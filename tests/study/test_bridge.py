@@ -26,7 +26,7 @@ from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.clock import BudgetClock, RetrainLoad
 from tuner.study.conductor import Conductor
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "train_loss": 1.0,
     "train_accuracy": 0.5,
     "dev_loss": 1.0,
@@ -256,6 +256,20 @@ def test_a_trial_whose_workers_fail_too_often_has_failed_and_is_taken_from_ray(s
     (end,) = study.of(TrialEnded)
     assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: ValueError: no such layer")
     assert end.error == traceback
+
+
+def test_a_trial_that_ray_gives_up_before_it_began_is_given_out_again(study: Study) -> None:
+    trial = study.begin()
+    study.begin()
+    study.callback.on_trial_error(1, [], trial)
+    assert study.of(TrialEnded) == []
+    assert [event.trial for event in study.of(TrialRetried)] == [0]
+    assert list(study.conductor.orphans) == [0]
+    assert not study.conductor.is_exhausted  # or Ray would ask for no more
+    again = study.searcher.suggest("another-ray-id")
+    assert isinstance(again, dict)
+    assert again == trial.config
+    assert list(study.conductor.orphans) == []
 
 
 def test_the_loss_of_a_node_is_not_held_against_the_trial(study: Study, tmp_path: Path) -> None:

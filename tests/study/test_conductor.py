@@ -25,6 +25,7 @@ from tuner.journal.events import (
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
+from tuner.search.earlier import EarlierTrial, WarmStart
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
@@ -32,6 +33,7 @@ from tuner.search.space import load_space
 from tuner.search.trial import Origin, TrialState
 from tuner.study.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad
 from tuner.study.conductor import Conductor
+from tuner.study.known_results import KnownResults
 
 SPACE = """
 MODEL = "cnn"
@@ -78,6 +80,7 @@ class Driver:
     clock: BudgetClock = field(default_factory=lambda: clock(None))
     source: str = SPACE
     scheduler: type[Asha | AshaPromote] = Asha
+    known: KnownResults | None = None
 
     def __post_init__(self) -> None:
         space = self.folder / "space.py"
@@ -93,7 +96,13 @@ class Driver:
         self.refusing = False
         self.discarded: list[int] = []
         self.conductor = Conductor(
-            self.search, self.record, self.clock, workers=self.workers, seed=0, discard=self.discarded.append
+            self.search,
+            self.record,
+            self.clock,
+            workers=self.workers,
+            seed=0,
+            discard=self.discarded.append,
+            known=self.known,
         )
         self.conductor.restore(self.journal.entries)
 
@@ -564,3 +573,80 @@ def test_a_resumed_search_knows_what_its_incumbent_costs(tmp_path: Path) -> None
     assert not later.conductor.is_stopping
     now[0] = 100.0 + 9.3
     assert later.conductor.is_stopping
+
+
+# Results of an earlier run.
+
+
+def known_reference(epochs: int, *, stalled: bool = False) -> KnownResults:
+    """What an earlier run knows of the first start configuration."""
+    hparams = {"x": 0.5, "kind": "a"}
+    proposed = TrialProposed(4, hparams, {}, hparams, Origin.START, 12345)
+    reports = [report_of(proposed, epoch) | {"worker": "there:9"} for epoch in range(1, epochs + 1)]
+    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, reports, stalled)
+    return KnownResults(WarmStart([trial], {}, reusable=True), LEVELS[-1])
+
+
+def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in_the_journal(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(9))
+    assert driver.begin().trial == 1
+    reference = driver.of(TrialProposed)[0]
+    assert reference.seed == 12345
+    assert driver.of(TrialProposed)[1].seed != 12345
+    reports = driver.of(EpochReported)
+    assert [report.epoch for report in reports] == list(range(1, 10))
+    assert all(report.reused and report.worker == "there:9" for report in reports)
+    assert driver.of(TrialEnded) == [TrialEnded(0, TrialState.COMPLETE, "0.7984 after all 9 epochs")]
+    assert driver.searcher.studies[9].states()[0] is OptunaState.COMPLETE
+    assert driver.discarded == [0]
+
+
+def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(2))
+    trial = driver.begin()
+    assert trial.trial == 0
+    assert [report.epoch for report in driver.of(EpochReported)] == [1, 2]
+    # It is trained from its first epoch; what is known already is not taken twice.
+    for epoch in (1, 2, 3):
+        assert driver.report(trial, epoch, dev_accuracy=0.6)
+    assert [(report.epoch, report.reused) for report in driver.of(EpochReported)] == [(1, True), (2, True), (3, False)]
+
+
+def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promoted(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(9), scheduler=AshaPromote, workers=3)
+    others = [driver.begin() for _ in range(2)]
+    assert [trial.trial for trial in others] == [1, 2]
+    assert [report.epoch for report in driver.of(EpochReported)] == [1]
+    for trial in others:
+        driver.report(trial, 1, dev_accuracy=0.1)
+    driver.begin()
+    assert driver.of(TrialPromoted) == [TrialPromoted(0)]
+    assert [report.epoch for report in driver.of(EpochReported) if report.trial == 0] == [1, 2, 3]
+    assert driver.conductor.unfinished[0] == 0  # paused again, at the next rung
+
+
+def test_a_known_trial_that_stalled_is_complete(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(2, stalled=True))
+    assert driver.begin().trial == 1
+    (end,) = driver.of(TrialEnded)
+    assert (end.trial, end.state) == (0, TrialState.COMPLETE)
+
+
+def test_a_driver_that_died_while_it_took_over_is_followed_by_one_that_goes_on(tmp_path: Path) -> None:
+    first = Driver(tmp_path / "whole", known=known_reference(9))
+    first.begin()
+    events = first.events
+    for length in range(1, len(events)):
+        folder = tmp_path / str(length)
+        with JournalWriter(folder / "journal") as journal:
+            journal.append(OPENING, *events[:length])
+        later = Driver(folder, known=known_reference(9))
+        assert later.begin().trial == 1
+        assert later.events == events
+
+
+def test_the_earlier_machine_does_not_tell_how_long_a_rung_takes_here(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, known=known_reference(9), clock=clock(RETRAIN_SECONDS + 1.0, lambda: now[0]))
+    # A reused first rung of 2 seconds is no reason to begin nothing in the second that is left.
+    assert driver.begin().trial == 1

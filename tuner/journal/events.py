@@ -6,13 +6,14 @@ be added without a new version; `SCHEMA_VERSION` changes when the meaning of an 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from tuner.errors import JournalError
+from tuner.search.earlier import EarlierTrial, WarmStart
 from tuner.search.trial import Origin, Proposal, TrialState
 
 SCHEMA_VERSION = 1
@@ -38,6 +39,27 @@ class DriverStarted:
     """The version-control commit of the code that runs, if there is one."""
     workers: int | None = None
     """Trials that this driver trains at the same time."""
+
+
+@dataclass(frozen=True)
+class WarmStarted:
+    """The run begins with the trials of an earlier one; they stand here whole, for that one's folder may go."""
+
+    source: str
+    """The earlier run, as the user named it."""
+    trials: Sequence[Mapping[str, Any]]
+    """Each with the fields of `EarlierTrial`."""
+    defaults: Mapping[str, Any]
+    reusable: bool
+    """These two as in `WarmStart`."""
+
+    def warm_start(self) -> WarmStart:
+        """Return it as the search wants it; raises JournalError if a trial is not what it must be."""
+        try:
+            trials = [EarlierTrial(**{**trial, "state": TrialState(trial["state"])}) for trial in self.trials]
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(f"a trial of the warm start from {self.source} cannot be read: {error}") from error
+        return WarmStart(trials, self.defaults, self.reusable)
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,8 @@ class EpochReported:
     """Host and process that trained it."""
     finished: bool = False
     """Whether the training has no further epoch: it had all, or made no progress for long."""
+    reused: bool = False
+    """Whether it was taken over from an equal trial of an earlier run, seconds and worker with it, and not trained."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +212,7 @@ class StudyEnded:
 Event = (
     StudyStarted
     | DriverStarted
+    | WarmStarted
     | PlanMade
     | TrialProposed
     | EpochReported

@@ -23,6 +23,7 @@ from tuner.journal.events import (
     TrialPromoted,
     TrialProposed,
     TrialRetried,
+    WarmStarted,
     WinnerSelected,
 )
 from tuner.journal.store import Entry, read_journal
@@ -92,6 +93,7 @@ class History:
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     retrains: dict[tuple[str, int], RetrainHistory] = field(default_factory=dict)
     """By candidate and seed."""
+    warm_start: WarmStarted | None = None
     plan: Mapping[str, Any] | None = None
     drivers: list[DriverStarted] = field(default_factory=list)
     search_ended: SearchEnded | None = None
@@ -104,8 +106,8 @@ class History:
 
     @property
     def epochs_trained(self) -> int:
-        """Epochs of all trials together."""
-        return sum(len(trial.epochs) for trial in self.trials.values())
+        """Epochs of all trials together, without those taken over from an earlier run."""
+        return sum(not report.reused for trial in self.trials.values() for report in trial.epochs.values())
 
 
 def read_history(folder: Path) -> History:
@@ -166,6 +168,8 @@ def _apply_milestone(history: History, entry: Entry) -> None:
     match entry.event:
         case DriverStarted() as event:
             history.drivers.append(event)
+        case WarmStarted() as event:
+            history.warm_start = event
         case PlanMade() as event:
             history.plan = event.plan
         case WinnerSelected() as event:

@@ -10,6 +10,8 @@ SCHEMA_VERSION = 1
 """Changes when a column's meaning or type does; a new column alone does not change it."""
 
 HPARAM_PREFIX = "hp_"
+CONDITIONS = "conditions"
+"""Key in the metadata of the trials: under what they were trained, as JSON (`tables.conditions`)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ TRIALS = (
     Column("state", pa.string(), "RUNNING, PAUSED, COMPLETE, PRUNED or FAILED."),
     Column("origin", pa.string(), "Who proposed the configuration: start, random or model."),
     _SEED,
-    Column("epochs", pa.int64(), "Epochs trained.", "epochs"),
+    Column("epochs", pa.int64(), "Epochs trained, those taken over from an earlier run included.", "epochs"),
+    Column("reused_epochs", pa.int64(), "Epochs taken over from an equal trial of an earlier run.", "epochs"),
     Column("best_dev_accuracy", pa.float64(), "Highest dev accuracy of any epoch.", _FRACTION, nullable=True),
     Column("best_epoch", pa.int64(), "The epoch that reached it, the earliest of equals.", "epochs", nullable=True),
     Column("seconds", pa.float64(), "Time of training and evaluation, all epochs together.", "seconds"),
@@ -57,12 +60,15 @@ TRIALS = (
     Column("retries", pa.int64(), "Times the trial was taken up again after its worker died."),
     Column("reason", pa.string(), "Why the trial ended.", nullable=True),
     Column("error", pa.string(), "The worker's traceback, for a failed trial.", nullable=True),
+    Column("params", pa.string(), "What the search space asked for, as a JSON object."),
+    Column("hparams", pa.string(), "What it made of that, the hyperparameters, as a JSON object; see also hp_."),
 )
 EPOCHS = (
     _TRIAL,
     _EPOCH,
     *_CURVES,
     Column("worker", pa.string(), "Host and process that trained the epoch."),
+    Column("reused", pa.bool_(), "Whether it was taken over from an equal trial of an earlier run."),
 )
 FINAL = (
     _CANDIDATE,

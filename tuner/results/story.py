@@ -18,6 +18,7 @@ from tuner.journal.events import (
     TrialPromoted,
     TrialProposed,
     TrialRetried,
+    WarmStarted,
     WinnerSelected,
 )
 from tuner.journal.store import Entry
@@ -38,6 +39,8 @@ def _tell(event: Event) -> str:
             return f"the study began: space {event.config.get('space')}, data set {event.environment.get('dataset')}"
         case DriverStarted():
             return f"a driver began on {event.host}, commit {event.commit or 'unknown'}"
+        case WarmStarted():
+            return f"it starts warm, with {len(event.trials)} trials of {event.source}"
         case PlanMade():
             return "plan: " + ", ".join(f"{name} {value}" for name, value in flatten(event.plan))
         case SearchEnded():
@@ -58,7 +61,7 @@ def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialPromot
             hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
             return f"proposed ({event.origin.value}): {hparams}"
         case EpochReported():
-            return _tell_epoch(event) + f" on {event.worker}"
+            return _tell_epoch(event) + f" on {event.worker}" + (", taken over" if event.reused else "")
         case RungDecided():
             return f"{_DECISIONS.get(event.action, event.action)} rung {event.epoch}: {event.reason}"
         case TrialPromoted():

@@ -14,7 +14,7 @@ from tuner.files import write_whole
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.paths import RunPaths
-from tuner.results.schema import EPOCHS, FINAL, HPARAM_PREFIX, RETRAIN_EPOCHS, TRIALS, schema
+from tuner.results.schema import CONDITIONS, EPOCHS, FINAL, HPARAM_PREFIX, RETRAIN_EPOCHS, TRIALS, schema
 
 SPLITS = ("train", "dev", "test")
 
@@ -27,13 +27,24 @@ def trials_table(history: History) -> pa.Table:
     trials = [history.trials[number] for number in sorted(history.trials)]
     types = _hparam_types(trial.proposed.hparams for trial in trials)
     rows = [_trial_row(trial) | _hparam_cells(trial.proposed.hparams, types) for trial in trials]
-    return pa.Table.from_pylist(rows, schema("trials", TRIALS, types))
+    table = pa.Table.from_pylist(rows, schema("trials", TRIALS, types))
+    return table.replace_schema_metadata({**table.schema.metadata, CONDITIONS: json.dumps(conditions(history))})
+
+
+def conditions(history: History) -> dict[str, Any]:
+    """Return what the trials have in common that an accuracy depends on, for a warm start; None where unknown."""
+    return {
+        "data_hashes": history.environment.get("data_hashes"),
+        "model": history.environment.get("model"),
+        "patience": (history.config.get("search") or {}).get("patience"),
+        "max_epochs": history.plan["rungs"][-1] if history.plan else None,
+    }
 
 
 def epochs_table(history: History) -> pa.Table:
     """Return one row per (trial, epoch)."""
     rows = [
-        {"trial": number, "worker": report.worker, **_curve_cells(report)}
+        {"trial": number, "worker": report.worker, "reused": report.reused, **_curve_cells(report)}
         for number, trial in sorted(history.trials.items())
         for _, report in sorted(trial.epochs.items())
     ]
@@ -76,6 +87,7 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "origin": trial.proposed.origin.value,
         "seed": trial.proposed.seed,
         "epochs": len(trial.epochs),
+        "reused_epochs": sum(report.reused for report in trial.epochs.values()),
         "best_dev_accuracy": best and best.dev_accuracy,
         "best_epoch": best and best.epoch,
         "seconds": float(trial.seconds),
@@ -83,6 +95,8 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "retries": len(trial.retries),
         "reason": ended and ended.reason,
         "error": ended and ended.error,
+        "params": json.dumps(trial.proposed.params),
+        "hparams": json.dumps(trial.proposed.hparams),
     }
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
 from tuner.search.rung_study import RungStudy
 from tuner.search.seeds import derive_seed
 from tuner.search.space import SearchSpace
-from tuner.search.trial import Origin, Proposal, TrialState
+from tuner.search.tpe import tpe_sampler
+from tuner.search.trial import Origin, Proposal, TrialState, canonical
+from tuner.search.warm_start import FittedTrial
 
 MIN_RESULTS = 6
 """Results a rung needs before proposals are made from it."""
@@ -23,13 +23,6 @@ _ATTEMPTS = 100
 
 SamplerFactory = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
-
-
-def tpe_sampler(seed: int) -> BaseSampler:
-    """Return the tree-structured Parzen estimator, over all parameters jointly (Falkner et al., BOHB, 2018)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, group=True, constant_liar=True)
 
 
 def gp_sampler(seed: int) -> BaseSampler:
@@ -61,8 +54,12 @@ class OptunaSearcher:
         *,
         seed: int,
         startup_trials: int,
+        earlier: Sequence[FittedTrial] = (),
     ) -> None:
-        """Propose from `space`; `sampler` None means random throughout; `levels` are the scheduler's."""
+        """Propose from `space`; `sampler` None means random throughout; `levels` are the scheduler's.
+
+        `earlier` are trials of another run, which inform the model and count towards the start-up.
+        """
         self._space = space
         self._sampler = sampler
         self._seed = seed
@@ -71,6 +68,9 @@ class OptunaSearcher:
         self._waiting: dict[int, list[int]] = {}
         """By trial, the levels it has not reached."""
         self._seen: set[str] = set()
+        self._earlier = len(earlier)
+        for place, fitted in enumerate(earlier, 1):
+            self._learn(-place, fitted)
 
     @property
     def studies(self) -> Mapping[int, RungStudy]:
@@ -87,7 +87,7 @@ class OptunaSearcher:
     def restore(self, proposal: Proposal) -> None:
         """See `Searcher.restore`."""
         distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
-        self._seen.add(_canonical(proposal.hparams))
+        self._seen.add(canonical(proposal.hparams))
         self._waiting[proposal.number] = list(self._studies)
         for study in self._studies.values():
             study.start(proposal.number, proposal.params, distributions)
@@ -110,6 +110,20 @@ class OptunaSearcher:
             else:
                 self._studies[level].end(number, state)
 
+    def _learn(self, number: int, fitted: FittedTrial) -> None:
+        """Enter an earlier trial, under a number that no trial of this search has.
+
+        It says nothing of a level that its own run never asked for; that it was stopped before one, it does say.
+        """
+        for level, study in self._studies.items():
+            value = fitted.trial.value_at(level)
+            if value is not None:
+                study.start(number, fitted.params, fitted.distributions)
+                study.complete(number, value)
+            elif fitted.trial.state is TrialState.PRUNED:
+                study.start(number, fitted.params, fitted.distributions)
+                study.end(number, TrialState.PRUNED)
+
     def _start_proposal(self, number: int) -> Proposal:
         trial = optuna.trial.FixedTrial(dict(self._space.start[number]), number)
         hparams = self._space.hparams_of(trial)
@@ -120,14 +134,14 @@ class OptunaSearcher:
             seed = derive_seed(self._seed, number, attempt)
             study, sampler, origin = self._source(number, seed, attempt)
             params, distributions, hparams = study.sample(sampler, self._space.hparams_of)
-            if _canonical(hparams) not in self._seen:
+            if canonical(hparams) not in self._seen:
                 return _proposal(number, params, distributions, hparams, origin)
         return None
 
     def _source(self, number: int, seed: int, attempt: int) -> tuple[RungStudy, BaseSampler, Origin]:
         informed = [study for study in self._studies.values() if study.completed >= MIN_RESULTS]
         # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
-        if self._sampler is None or number < self._startup_trials or not informed or attempt > 0:
+        if self._sampler is None or number + self._earlier < self._startup_trials or not informed or attempt > 0:
             return next(iter(self._studies.values())), RandomSampler(seed=seed), Origin.RANDOM
         return informed[-1], self._sampler(seed), Origin.MODEL
 
@@ -141,7 +155,3 @@ def _proposal(
 ) -> Proposal:
     as_json = {name: distribution_to_json(distribution) for name, distribution in distributions.items()}
     return Proposal(number, dict(params), as_json, dict(hparams), origin)
-
-
-def _canonical(hparams: Mapping[str, Any]) -> str:
-    return json.dumps(hparams, sort_keys=True, default=repr)

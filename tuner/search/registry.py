@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from tuner.errors import unknown_name
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
+from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
@@ -14,6 +15,7 @@ from tuner.search.rungs import first_rung, rung_levels
 from tuner.search.scheduler import Scheduler
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
+from tuner.search.warm_start import fit_to_space, with_best_start, without_starts
 
 SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int], Scheduler]] = {
     "asha": Asha,
@@ -35,16 +37,27 @@ def build_search(
     startup_trials: int,
     max_trials: int | None,
     foreseen_trials: int | None = None,
+    warm_start: WarmStart | None = None,
     seed: int,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs.
 
     `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
+    `warm_start` holds the trials of an earlier run to begin with.
     """
     if searcher not in SAMPLERS:
         raise unknown_name("--searcher", searcher, SAMPLERS)
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
     levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
-    proposer = OptunaSearcher(space, SAMPLERS[searcher], levels, seed=seed, startup_trials=startup_trials)
+    fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
+    space = with_best_start(space, fitted)
+    proposer = OptunaSearcher(
+        space,
+        SAMPLERS[searcher],
+        levels,
+        seed=seed,
+        startup_trials=startup_trials,
+        earlier=without_starts(space, fitted) if fitted else (),
+    )
     return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials, foreseen_trials)

@@ -70,10 +70,21 @@ class SearchSpace:
         Raises:
             SpaceError: as `hparams_of` does, or if a value lies outside its parameter's range.
         """
+        return self.answer(self.start[index])[1]
+
+    def answer(self, values: Mapping[str, Any]) -> tuple[optuna.trial.FixedTrial, dict[str, Any]]:
+        """Return a trial whose parameters have these values, and the hyperparameters that the space makes of it.
+
+        `values` may hold more than the space asks for.
+
+        Raises:
+            SpaceError: as `hparams_of` does, or if a value is missing or lies outside its parameter's range.
+        """
+        trial = optuna.trial.FixedTrial(dict(values))
         with warnings.catch_warnings():
             # Optuna would only warn, and refuse the trial when its result is entered.
             warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
-            return self.hparams_of(optuna.trial.FixedTrial(dict(self.start[index])))
+            return trial, self.hparams_of(trial)
 
     def check(self, known: Collection[str] | None) -> None:
         """Try the space on its start configurations and some random ones before anything is spent on it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,7 +31,7 @@ class Origin(StrEnum):
     """Who proposed a trial's configuration."""
 
     START = "start"
-    """Listed in the search space's `START`."""
+    """Listed in the search space's `START`, or the best of the run that a warm start takes its trials from."""
     RANDOM = "random"
     """Drawn at random, during start-up or by the random searcher."""
     MODEL = "model"
@@ -50,3 +51,8 @@ class Proposal:
     hparams: Mapping[str, Any]
     """What the space made of the parameters: the hyperparameters for model and training."""
     origin: Origin
+
+
+def canonical(hparams: Mapping[str, Any]) -> str:
+    """Return a text that is equal for equal hyperparameters, before and after a journey through JSON."""
+    return json.dumps(hparams, sort_keys=True, default=repr)

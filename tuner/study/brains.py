@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tuner.config import StudyConfig
+from tuner.search.earlier import WarmStart
 from tuner.search.registry import build_search
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
 from tuner.study.clock import BudgetClock
 from tuner.study.conductor import Conductor, Record
+from tuner.study.known_results import KnownResults
 from tuner.study.plan import Plan, retrain_load
 
 _TRIALS_FORESEEN = 4
@@ -17,7 +19,12 @@ _TRIALS_FORESEEN = 4
 
 
 def search_of(
-    config: StudyConfig, space: SearchSpace, max_epochs: int, max_trials: int | None, foreseen_trials: int | None
+    config: StudyConfig,
+    space: SearchSpace,
+    max_epochs: int,
+    max_trials: int | None,
+    foreseen_trials: int | None,
+    warm_start: WarmStart | None = None,
 ) -> Search:
     """Return a new search; raises ConfigError for an unknown name or impossible rungs."""
     search = config.search
@@ -31,6 +38,7 @@ def search_of(
         startup_trials=search.startup_trials,
         max_trials=max_trials,
         foreseen_trials=foreseen_trials,
+        warm_start=warm_start,
         seed=config.seed,
     )
 
@@ -44,9 +52,12 @@ def conductor_of(
     workers: int,
     elapsed: Callable[[], float],
     discard: Callable[[int], None],
+    warm_start: WarmStart | None = None,
 ) -> Conductor:
     """Return a new conductor; `elapsed` counts the seconds worked on the run, the others are as in `Conductor`."""
     load = retrain_load(config, plan.max_epochs, workers)
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
-    search = search_of(config, space, plan.max_epochs, plan.max_trials, _TRIALS_FORESEEN * plan.expected_trials)
-    return Conductor(search, record, clock, workers=workers, seed=config.seed, discard=discard)
+    foreseen = _TRIALS_FORESEEN * plan.expected_trials
+    search = search_of(config, space, plan.max_epochs, plan.max_trials, foreseen, warm_start)
+    known = KnownResults(warm_start, plan.max_epochs)
+    return Conductor(search, record, clock, workers=workers, seed=config.seed, discard=discard, known=known)

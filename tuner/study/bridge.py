@@ -136,20 +136,24 @@ class BridgeCallback(_Unrecorded, Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note that the trial lost its worker. Ray takes it up again without end, the conductor may not."""
+        self._lose_worker(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note that the trial lost its worker before it began, which Ray does not forgive: it gets a new one."""
+        if self._lose_worker(trial):
+            self._conductor.give_out_again(trial.config[TRIAL])
+
+    def _lose_worker(self, trial: Trial) -> bool:
         number: int = trial.config[TRIAL]
         said = _error_of(trial)
         hung = take_report(self._paths.location(self._paths.trial_checkpoints(number)))
-        _guarded(
+        goes_on = _guarded(
             self._conductor,
             lambda: self._conductor.lose_worker(
                 number, hung or said, charged=not is_lost_node(said), max_failures=self._max_failures
             ),
         )
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that Ray gave the trial up, which it does only where it cannot start one at all."""
-        error = _error_of(trial)
-        _guarded(self._conductor, lambda: self._conductor.fail(trial.config[TRIAL], "Ray gave it up", error))
+        return bool(goes_on)
 
 
 class BridgeStopper(_Unrecorded, Stopper):

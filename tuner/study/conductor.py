@@ -24,6 +24,7 @@ from tuner.search.search import Search
 from tuner.search.seeds import derive_seed
 from tuner.search.trial import Proposal, TrialState
 from tuner.study.clock import BudgetClock
+from tuner.study.known_results import KnownResults
 
 Record = Callable[..., None]
 """Takes events; when it returns they are on the disk."""
@@ -54,10 +55,12 @@ class Conductor:
         workers: int,
         seed: int,
         discard: Callable[[int], None],
+        known: KnownResults | None = None,
     ) -> None:
         """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
 
-        `discard` is told each trial that has ended, once that is written; what was kept for it may go.
+        `discard` is told each trial that has ended, once that is written; what was kept for it may go. `known` are the
+        results of an earlier run, which stand for the training of an equal configuration.
         """
         self._search = search
         self._record = record
@@ -65,10 +68,11 @@ class Conductor:
         self._workers = workers
         self._seed = seed
         self._discard = discard
+        self._known = known or KnownResults(None, search.levels[-1])
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
-        """RUNNING trials of an earlier driver, to be given out again."""
+        """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
         self._failed = 0
@@ -103,7 +107,7 @@ class Conductor:
 
     @property
     def orphans(self) -> tuple[int, ...]:
-        """The RUNNING trials of an earlier driver that have not been given out again."""
+        """The RUNNING trials that an earlier driver left or Ray gave up, and that have not been given out again."""
         return tuple(self._orphans)
 
     def is_unfinished(self, trial: int) -> bool:
@@ -118,8 +122,14 @@ class Conductor:
         """Return a trial to run, None if none is to begin now.
 
         It is one that an earlier driver left, else a paused one that is promoted, else a new one; the first two go on
-        from their checkpoint.
+        from their checkpoint. What is known of a trial from an earlier run is taken over first; it may be all.
         """
+        while (trial := self._next_trial()) is not None:
+            if self._take_over(trial):
+                return trial
+        return None
+
+    def _next_trial(self) -> TrialHistory | None:
         if self._orphans:
             return self._trials[self._orphans.pop(0)]
         if self.is_stopping or len(self._search.running) >= self._workers:
@@ -133,6 +143,19 @@ class Conductor:
             self._record(TrialPromoted(proposal.number))
             return self._trials[proposal.number]
         return self._begin(proposal)
+
+    def _take_over(self, trial: TrialHistory) -> bool:
+        """Take what an earlier run reported of an equal trial; return whether the trial then goes on to be trained.
+
+        It is trained from its first epoch, for its checkpoints are gone; what it reports again is ignored.
+        """
+        hparams = trial.proposed.hparams
+        for known in self._known.reports(hparams)[len(trial.epochs) :]:
+            report = {**known, "reused": True}
+            last = self._known.is_last(hparams, report["epoch"])
+            if self.report(trial.number, report, report.pop("worker"), last) is not Action.CONTINUE:
+                return False
+        return True
 
     # What Ray reports.
 
@@ -183,6 +206,11 @@ class Conductor:
         known.retries.append(event)
         return True
 
+    def give_out_again(self, trial: int) -> None:
+        """Take back a RUNNING trial that Ray has given up; `next_trial` will return it."""
+        if trial in self._trials and trial not in self._orphans:
+            self._orphans.append(trial)
+
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
         reason = self._stop_reason or "all trials have ended"
@@ -228,7 +256,9 @@ class Conductor:
             self._count_failure(event.reason)
 
     def _begin(self, proposal: Proposal) -> TrialHistory:
-        seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
+        seed = self._known.seed(proposal.hparams)
+        if seed is None:
+            seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
         event = TrialProposed(
             proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
         )
@@ -279,7 +309,7 @@ class Conductor:
             self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
 
     def _note_cost(self, event: EpochReported) -> None:
-        if event.epoch == self._search.levels[0]:
+        if event.epoch == self._search.levels[0] and not event.reused:  # another machine may have trained it
             self._first_rung_seconds = event.seconds * event.epoch
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy

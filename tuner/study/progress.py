@@ -23,6 +23,7 @@ from tuner.journal.events import (
     TrialPromoted,
     TrialProposed,
     TrialRetried,
+    WarmStarted,
     WinnerSelected,
 )
 from tuner.search.scheduler import Action
@@ -111,7 +112,9 @@ class Progress:
         self._unfinished[trial] = state
 
     def _is_due(self, event: Event) -> bool:
-        important = isinstance(event, SearchEnded | WinnerSelected | RetrainEnded | RetrainFailed | TrialRetried)
+        important = isinstance(
+            event, WarmStarted | SearchEnded | WinnerSelected | RetrainEnded | RetrainFailed | TrialRetried
+        )
         if important or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             return True
@@ -163,6 +166,8 @@ def clock(seconds: float) -> str:
 def _describe(event: Event) -> str | None:
     """Return the event in words; None if it is not worth a line."""
     match event:
+        case WarmStarted():
+            return f"starting warm with {len(event.trials)} trials of {event.source}"
         case EpochReported():
             return f"trial {event.trial} epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}"
         case TrialEnded():

@@ -30,12 +30,14 @@ from tuner.journal.events import (
     StudyStarted,
     TrialEnded,
     TrialRetried,
+    WarmStarted,
     WinnerSelected,
     to_record,
 )
 from tuner.journal.history import fold
 from tuner.journal.store import Entry
 from tuner.results.selection import select
+from tuner.search.earlier import WarmStart
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState
 from tuner.study.brains import conductor_of
@@ -60,6 +62,7 @@ class Replay:
         self._config = config
         self._space = space
         self._entries = entries
+        self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
         self._workers: int | None = None
         self._conductor: Conductor | None = None
@@ -85,6 +88,8 @@ class Replay:
             case DriverStarted():
                 self._workers = event.workers
                 self._restart(index)
+            case WarmStarted():
+                self._warm_start = event.warm_start()
             case PlanMade():
                 self._plan = Plan.from_dict(event.plan)
                 self._restart(index)
@@ -112,12 +117,13 @@ class Replay:
             self._space,
             self._plan,
             lambda *events: self._derived.extend(events),
+            warm_start=self._warm_start,
             workers=self._workers or self._plan.workers,
             elapsed=lambda: self._now,
             discard=lambda _: None,
         )
         self._conductor.restore(self._entries[:index])
-        for _ in self._conductor.orphans:
+        while self._conductor.orphans:
             self._conductor.next_trial()  # given out again, which is written nowhere
 
     def _check_search(self, index: int, event: Event) -> None:

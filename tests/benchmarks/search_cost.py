@@ -1,0 +1,169 @@
+"""What a decision of the search costs, at so many trials.
+
+python -m tests.benchmarks.search_cost --trials 100,1000,5000 --json FILE
+
+Milliseconds of `next_trial` (those calls that propose a new configuration) and of `report` (with the question which
+paused trials are hopeless, which the conductor asks after a comparison): median and 95th percentile, on the family
+`power-law` in the simulator. `wall` is what a worker waits; `cpu` is what to compare on a machine that has other work.
+
+The trials before were drawn at random, which is quick; where they came from makes no difference to the cost. All of
+them have ended or are PAUSED, but for as many as there are workers.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+import tyro
+
+from tests.benchmarks import power_law
+from tuner.config import SearchConfig
+from tuner.files import write_json
+from tuner.search.registry import build_search
+from tuner.search.scheduler import Decision
+from tuner.search.search import Search
+from tuner.search.simulator import simulate
+from tuner.search.space import SearchSpace
+from tuner.search.trial import Proposal
+
+T = TypeVar("T")
+
+_MAX_TRIALS = 1_000_000
+"""Never reached, but known, so that hopeless trials are looked for."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to measure."""
+
+    trials: str = "100,1000,5000"
+    """Proposed before the measuring begins, for the default search."""
+    gp_trials: str = "50,100,200"
+    """Likewise, for the Gaussian process; beyond that it is unbearable."""
+    decisions: int = 100
+    """New trials that are proposed while measuring; their results are measured too."""
+    gp_decisions: int = 10
+    workers: int = 4
+    json: Path | None = None
+
+
+@dataclass
+class Clocked:
+    """A search that notes what each call takes: wall clock and processor, in milliseconds."""
+
+    search: Search
+    next_trial_ms: list[tuple[float, float]] = field(default_factory=list)
+    """Of the calls that proposed something new."""
+    report_ms: list[tuple[float, float]] = field(default_factory=list)
+
+    def next_trial(self) -> Proposal | None:
+        """See `Search.next_trial`."""
+        proposal, ms = _timed(self.search.next_trial)
+        if proposal is not None and proposal.number == len(self.next_trial_ms):
+            self.next_trial_ms.append(ms)
+        return proposal
+
+    def report(self, number: int, epoch: int, value: float) -> Decision:
+        """See `Search.report`."""
+        decision, ms = _timed(lambda: self.search.report(number, epoch, value))
+        self.report_ms.append(ms)
+        return decision
+
+    def give_up(self) -> list[int]:
+        """See `Search.give_up`; it is part of what the result before it costs."""
+        given_up, (wall, cpu) = _timed(self.search.give_up)
+        self.report_ms[-1] = self.report_ms[-1][0] + wall, self.report_ms[-1][1] + cpu
+        return given_up
+
+
+def measure(searcher: str, trials: int, decisions: int, workers: int) -> dict[str, Any]:
+    """Return what `decisions` new trials after `trials` earlier ones cost."""
+    clocked = Clocked(_search(searcher, trials))
+    reports_before = 0
+    for _ in simulate(clocked, power_law.curve, workers):
+        if len(clocked.next_trial_ms) <= trials:
+            reports_before = len(clocked.report_ms)
+        if len(clocked.next_trial_ms) >= trials + decisions:
+            break
+    return {
+        "trials": trials,
+        "next_trial_ms": _summary(clocked.next_trial_ms[trials:]),
+        "report_ms": _summary(clocked.report_ms[reports_before:]),
+    }
+
+
+def main(arguments: Arguments) -> dict[str, Any]:
+    """Measure the default search and the Gaussian process."""
+    default = SearchConfig().searcher
+    rows = {
+        default: [
+            measure(default, trials, arguments.decisions, arguments.workers) for trials in _counts(arguments.trials)
+        ],
+        "gp": [
+            measure("gp", trials, arguments.gp_decisions, arguments.workers) for trials in _counts(arguments.gp_trials)
+        ],
+    }
+    return {
+        "arguments": {name: str(value) for name, value in asdict(arguments).items() if name != "json"},
+        "commit": _commit(),
+        "versions": {name: version(name) for name in ("optuna", "numpy")},
+        "searchers": rows,
+    }
+
+
+def _search(searcher: str, startup_trials: int) -> Search:
+    space = SearchSpace("power-law", power_law.suggest, (), "none", "", ModuleType("power_law"))
+    config = SearchConfig()
+    return build_search(
+        space,
+        searcher=searcher,
+        scheduler=config.scheduler,
+        min_epochs=config.min_epochs,
+        max_epochs=power_law.EPOCHS,
+        reduction_factor=config.reduction_factor,
+        startup_trials=startup_trials,
+        max_trials=_MAX_TRIALS,
+        seed=0,
+    )
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, tuple[float, float]]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = call()
+    return result, (1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu))
+
+
+def _summary(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {"n": len(pairs)}
+    for kind, column in zip(("wall", "cpu"), np.array(pairs).T, strict=True):
+        median, high = np.quantile(column, (0.5, 0.95))
+        summary[kind] = {"median": round(float(median), 3), "p95": round(float(high), 3)}
+    return summary
+
+
+def _counts(text: str) -> list[int]:
+    return [int(count) for count in text.split(",")]
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+if __name__ == "__main__":
+    given = tyro.cli(Arguments, description=__doc__)
+    found = main(given)
+    if given.json is not None:
+        write_json(given.json, found)
+    json.dump(found, sys.stdout, indent=2)
+    print()

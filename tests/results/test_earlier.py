@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tuner.errors import ConfigError, JournalError
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    PlanMade,
+    RungDecided,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+    WarmStarted,
+)
+from tuner.journal.history import read_history
+from tuner.paths import RunPaths
+from tuner.results.earlier import read_earlier
+from tuner.results.tables import write_tables
+from tuner.search.trial import Origin, TrialState
+
+HERE = {"data_hashes": {"train": "1", "dev": "2"}, "model": "cnn"}
+PATIENCE = 2
+DEFAULTS = {"decay": 0.1}
+
+
+def report(trial: int, epoch: int, dev_accuracy: float) -> EpochReported:
+    return EpochReported(trial, epoch, 0.6, 0.8, 0.5, dev_accuracy, 0.01, 2.0, "desk:1", finished=epoch == 3)
+
+
+def proposed(trial: int, width: float) -> TrialProposed:
+    params = {"width": width, "kind": "a"}
+    return TrialProposed(trial, params, {}, {"widths": [8, 16], "mixed": trial or "zero"}, Origin.RANDOM, 100 + trial)
+
+
+def events(environment: dict[str, Any], rungs: list[int], trials: int = 3) -> list[Event]:
+    """A trial that made no progress for two epochs, one that was pruned, one that has not begun."""
+    everything: list[Event] = [
+        proposed(0, 0.5),
+        report(0, 1, 0.9),
+        report(0, 2, 0.8),
+        report(0, 3, 0.7),
+        TrialEnded(0, TrialState.COMPLETE, "no better dev accuracy since epoch 1"),
+        proposed(1, 1.0),
+        report(1, 1, 0.6),
+        RungDecided(1, 1, "STOP", "0.6 < 0.9"),
+        TrialEnded(1, TrialState.PRUNED, "0.6 < 0.9"),
+        proposed(2, 1.5),
+    ]
+    opening = StudyStarted({"search": {"patience": PATIENCE}, "data": {"dataset": "digits"}}, environment)
+    kept = [event for event in everything if getattr(event, "trial", 0) < trials]
+    return [opening, DriverStarted("desk", None), PlanMade({"rungs": rungs}), *kept]
+
+
+@pytest.fixture
+def earlier(run_folder: Callable[[Sequence[Event]], RunPaths]) -> Callable[..., RunPaths]:
+    """Write an earlier run's journal and tables."""
+
+    def write(environment: dict[str, Any] = HERE, rungs: list[int] | None = None, trials: int = 3) -> RunPaths:
+        paths = run_folder(events(environment, rungs or [1, 9], trials))
+        write_tables(read_history(paths.journal), paths)
+        return paths
+
+    return write
+
+
+def read(path: Path, patience: int = PATIENCE, here: dict[str, Any] = HERE) -> WarmStarted:
+    return read_earlier(path, here, patience, DEFAULTS)
+
+
+def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> None:
+    found = read(earlier().root)
+    assert (found.defaults, found.reusable) == (DEFAULTS, True)
+    stalled, pruned, begun = found.warm_start().trials
+    assert stalled.params == {"width": 0.5, "kind": "a"}
+    assert stalled.hparams == {"widths": [8, 16], "mixed": "zero"}
+    assert (stalled.seed, stalled.state, stalled.stalled) == (100, TrialState.COMPLETE, True)
+    assert stalled.epochs[1] == {
+        "epoch": 2,
+        "train_loss": 0.6,
+        "train_accuracy": 0.8,
+        "dev_loss": 0.5,
+        "dev_accuracy": 0.8,
+        "lr": 0.01,
+        "seconds": 2.0,
+        "worker": "desk:1",
+    }
+    assert (pruned.number, pruned.state, pruned.stalled, len(pruned.epochs)) == (1, TrialState.PRUNED, False, 1)
+    assert (begun.state, list(begun.epochs)) == (TrialState.RUNNING, [])
+
+
+def test_the_tables_alone_tell_the_same_as_the_journal(earlier: Callable[..., RunPaths], tmp_path: Path) -> None:
+    paths = earlier()
+    for table in (paths.trials, paths.epochs):
+        shutil.copy(table, tmp_path)
+    assert read(tmp_path / "trials.parquet").trials == read(paths.root).trials
+
+
+def test_a_training_that_had_all_its_epochs_has_not_stalled(earlier: Callable[..., RunPaths]) -> None:
+    assert not read(earlier(rungs=[1, 3]).root).warm_start().trials[0].stalled
+
+
+def test_what_stalled_for_an_impatient_run_may_go_on_in_a_patient_one(earlier: Callable[..., RunPaths]) -> None:
+    root = earlier().root
+    stalled = [read(root, patience).warm_start().trials[0].stalled for patience in (1, 2, 3)]
+    assert stalled == [True, True, False]
+
+
+def test_results_of_another_model_inform_but_stand_for_no_training(earlier: Callable[..., RunPaths]) -> None:
+    assert not read(earlier().root, here=HERE | {"model": "mlp of 5ha"}).reusable
+
+
+@pytest.mark.parametrize("form", ["folder", "tables"])
+@pytest.mark.parametrize("environment", [{}, {"data_hashes": {"train": "other"}}])
+def test_a_run_on_other_data_is_refused(
+    earlier: Callable[..., RunPaths], form: str, environment: dict[str, Any]
+) -> None:
+    paths = earlier(environment)
+    with pytest.raises(ConfigError, match=r"trained on other data .*: accuracies on two data sets cannot"):
+        read(paths.root if form == "folder" else paths.trials)
+
+
+def test_a_run_without_a_result_is_refused(earlier: Callable[..., RunPaths]) -> None:
+    with pytest.raises(ConfigError, match="no trial there has finished an epoch"):
+        read(earlier(trials=0).root)
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--warm-start is '.*nowhere', but there is no such folder or file"):
+        read(tmp_path / "nowhere")
+    with pytest.raises(JournalError, match="holds no journal"):
+        read(tmp_path)
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "trials.parquet").write_text("trial,accuracy\n")
+    with pytest.raises(ConfigError, match="cannot be read as a table"):
+        read(tmp_path / "trials.parquet")
+
+
+def test_a_table_without_the_epochs_beside_it_is_refused(earlier: Callable[..., RunPaths]) -> None:
+    paths = earlier()
+    paths.epochs.unlink()
+    with pytest.raises(ConfigError, match=r"epochs\.parquet cannot be read as a table"):
+        read(paths.trials)
+
+
+def test_a_table_of_another_kind_is_refused_with_the_column_it_lacks(earlier: Callable[..., RunPaths]) -> None:
+    paths = earlier()
+    with pytest.raises(ConfigError, match=r"epochs\.parquet has no column 'params'"):
+        read(paths.epochs)
+    pq.write_table(pq.read_table(paths.trials).drop_columns(["params"]), paths.trials)
+    with pytest.raises(ConfigError, match=r"trials\.parquet has no column 'params'"):
+        read(paths.trials)
+
+
+def test_a_table_that_does_not_say_on_what_it_was_trained_is_refused(earlier: Callable[..., RunPaths]) -> None:
+    paths = earlier()
+    pq.write_table(pq.read_table(paths.trials).replace_schema_metadata({}), paths.trials)
+    with pytest.raises(ConfigError, match="does not say on what data it was trained"):
+        read(paths.trials)

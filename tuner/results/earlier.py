@@ -1,0 +1,124 @@
+"""Reading an earlier run for a warm start: from its journal, or from its tables alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tuner.errors import ConfigError
+from tuner.journal.events import EpochReported, WarmStarted
+from tuner.journal.history import History, read_history
+from tuner.paths import RunPaths
+from tuner.results.schema import CONDITIONS
+from tuner.results.tables import conditions
+from tuner.search.earlier import EarlierTrial
+from tuner.search.trial import TrialState
+
+_REPORT = ("epoch", "train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr", "seconds", "worker")
+
+
+def read_earlier(path: Path, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any]) -> WarmStarted:
+    """Return what a run with this `environment` and `patience` takes from the run that `path` names.
+
+    `path` is a run's folder, whose journal is read, or a `trials.parquet` with the `epochs.parquet` beside it.
+    `defaults` are what model and training take where a configuration is silent.
+
+    Raises:
+        ConfigError: if there is nothing to read, nothing in it, or it was trained on other data: accuracies on two data
+            sets cannot be compared.
+        JournalError: if the folder holds no journal, or a damaged one.
+    """
+    found, trials = _read(path)
+    if not found["data_hashes"] or found["data_hashes"] != environment["data_hashes"]:
+        raise ConfigError(
+            f"--warm-start is {str(path)!r}, which was trained on other data ({found['data_hashes']} there, "
+            f"{environment['data_hashes']} here): accuracies on two data sets cannot be compared."
+        )
+    if not any(trial["epochs"] for trial in trials):
+        raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there has finished an epoch.")
+    is_as_patient = found["patience"] is not None and found["patience"] >= patience
+    return WarmStarted(
+        str(path),
+        [trial | {"stalled": trial["stalled"] and is_as_patient} for trial in trials],
+        defaults,
+        reusable=found["model"] is not None and found["model"] == environment["model"],
+    )
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    """Return under what conditions the trials were trained, and the trials."""
+    if path.is_dir():
+        history = read_history(RunPaths(path).journal)
+        found = conditions(history)
+        return found, [_of_history(history, number, found["max_epochs"]) for number in sorted(history.trials)]
+    if not path.is_file():
+        raise ConfigError(f"--warm-start is {str(path)!r}, but there is no such folder or file.")
+    return _read_tables(path, path.with_name("epochs.parquet"))
+
+
+def _of_history(history: History, number: int, max_epochs: int | None) -> dict[str, Any]:
+    trial = history.trials[number]
+    reports = [_fields(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
+    proposed = trial.proposed
+    return _record(number, proposed.params, proposed.hparams, proposed.seed, trial.state, reports, max_epochs)
+
+
+def _fields(report: EpochReported) -> dict[str, Any]:
+    return {name: getattr(report, name) for name in _REPORT}
+
+
+def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    trials = _read_table(trials_path, trials_path, ("trial", "params", "hparams", "seed", "state"))
+    epochs = _read_table(trials_path, epochs_path, ("trial", *_REPORT))
+    found = (trials.schema.metadata or {}).get(CONDITIONS.encode())
+    if found is None:
+        raise ConfigError(
+            f"--warm-start is {str(trials_path)!r}, which does not say on what data it was trained: "
+            "give the run's folder, or write the table again with python -m tuner.report."
+        )
+    known = json.loads(found)
+    reports: dict[int, list[dict[str, Any]]] = {}
+    for row in epochs.to_pylist():
+        reports.setdefault(row["trial"], []).append({name: row[name] for name in _REPORT})
+    return known, [_of_row(row, reports.get(row["trial"], []), known["max_epochs"]) for row in trials.to_pylist()]
+
+
+def _of_row(row: Mapping[str, Any], reports: list[dict[str, Any]], max_epochs: int | None) -> dict[str, Any]:
+    params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
+    reports.sort(key=lambda report: int(report["epoch"]))
+    return _record(row["trial"], params, hparams, row["seed"], TrialState(row["state"]), reports, max_epochs)
+
+
+def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    # Damage makes Arrow raise almost anything.
+    except Exception as error:
+        raise ConfigError(f"--warm-start is {str(given)!r}, but {path} cannot be read as a table.") from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ConfigError(
+            f"--warm-start is {str(given)!r}, but {path} has no column {missing[0]!r}: give the folder of a run, "
+            "or its trials.parquet with epochs.parquet beside it."
+        )
+    return table
+
+
+def _record(
+    number: int,
+    params: Mapping[str, Any],
+    hparams: Mapping[str, Any],
+    seed: int,
+    state: TrialState,
+    reports: list[dict[str, Any]],
+    max_epochs: int | None,
+) -> dict[str, Any]:
+    """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
+    whole = [report for place, report in enumerate(reports, 1) if report["epoch"] == place]
+    stalled = state is TrialState.COMPLETE and max_epochs is not None and len(whole) < max_epochs
+    trial = EarlierTrial(number, dict(params), dict(hparams), seed, state, whole, stalled)
+    return vars(trial) | {"state": state.value}

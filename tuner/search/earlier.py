@@ -1,0 +1,50 @@
+"""What is known of the trials of an earlier run, as plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuner.search.trial import TrialState
+
+
+@dataclass(frozen=True)
+class EarlierTrial:
+    """A trial of an earlier run on the same data."""
+
+    number: int
+    """In that run."""
+    params: Mapping[str, Any]
+    hparams: Mapping[str, Any]
+    seed: int
+    state: TrialState
+    epochs: Sequence[Mapping[str, Any]]
+    """The report of each epoch, from the first; the search reads `dev_accuracy`."""
+    stalled: bool
+    """Whether it ended because it made no progress for as long as this run's patience, or longer."""
+
+    @property
+    def best(self) -> float:
+        """The highest value of any epoch; there must be one."""
+        return max(float(report["dev_accuracy"]) for report in self.epochs)
+
+    def value_at(self, level: int) -> float | None:
+        """Return the best value of the first `level` epochs; None if that was never known.
+
+        A trial that stalled is worth the same at every level above, for it would gain nothing there.
+        """
+        if len(self.epochs) < level and not self.stalled:
+            return None
+        return max((float(report["dev_accuracy"]) for report in self.epochs[:level]), default=None)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a new run takes from an earlier one."""
+
+    trials: Sequence[EarlierTrial]
+    defaults: Mapping[str, Any]
+    """What model and training take where a configuration is silent; empty for a user's own model."""
+    reusable: bool
+    """Whether an equal configuration would train alike: the model is the same."""

@@ -1,0 +1,77 @@
+"""Starting warm: what the trials of an earlier run, perhaps over another space, mean to a new search.
+
+An earlier trial is brought into the new space by asking the space's own `suggest`, which is answered, parameter by
+parameter, with the first of these that is known:
+
+1. the earlier trial's parameter of that name (kept, widened or narrowed parameters),
+2. the earlier trial's hyperparameter of that name (a parameter that was fixed before),
+3. what model and training take where a configuration is silent (a parameter that nobody had set),
+4. the first start configuration's value: what one would have trained untuned.
+
+So an added parameter has, wherever that is known, the very value the trial was trained with, and a joint model sees
+complete configurations. The alternative, to give the model only the shared parameters (Optuna's group decomposition),
+would split it for the whole search, and a Gaussian process would never see the added one. Dropped parameters are
+ignored: their trials differ by what the new search does not ask about. A trial is left out if a value does not fit the
+new range, if the space and the trial share no parameter, or if it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+
+from tuner.errors import SpaceError
+from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.space import SearchSpace
+from tuner.search.trial import TrialState, canonical
+
+
+@dataclass(frozen=True)
+class FittedTrial:
+    """An earlier trial as a configuration of the new space."""
+
+    trial: EarlierTrial
+    params: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    hparams: Mapping[str, Any]
+
+
+def fit_to_space(space: SearchSpace, warm_start: WarmStart) -> tuple[FittedTrial, ...]:
+    """Return the earlier trials that fit the space, brought into it by the rule above."""
+    fitted = (_fit(space, trial, warm_start.defaults) for trial in warm_start.trials)
+    return tuple(one for one in fitted if one is not None)
+
+
+def with_best_start(space: SearchSpace, fitted: Sequence[FittedTrial]) -> SearchSpace:
+    """Return the space with the best earlier configuration as its second to start from, behind the reference."""
+    if not fitted:
+        return space
+    best = max(fitted, key=lambda one: (one.trial.best, -one.trial.number))
+    if canonical(best.hparams) in _starts(space):
+        return space
+    return replace(space, start=(space.start[0], best.params, *space.start[1:]))
+
+
+def without_starts(space: SearchSpace, fitted: Sequence[FittedTrial]) -> tuple[FittedTrial, ...]:
+    """Return those that are no start configuration; the others will be trials of the new search, with these results."""
+    starts = _starts(space)
+    return tuple(one for one in fitted if canonical(one.hparams) not in starts)
+
+
+def _fit(space: SearchSpace, trial: EarlierTrial, defaults: Mapping[str, Any]) -> FittedTrial | None:
+    if trial.state is TrialState.FAILED or not trial.epochs:
+        return None
+    try:
+        answered, hparams = space.answer({**space.start[0], **defaults, **trial.hparams, **trial.params})
+    except SpaceError:
+        return None
+    if not answered.params.keys() & {*trial.params, *trial.hparams}:
+        return None
+    return FittedTrial(trial, dict(answered.params), dict(answered.distributions), hparams)
+
+
+def _starts(space: SearchSpace) -> set[str]:
+    return {canonical(space.hparams_of_start(index)) for index in range(len(space.start))}

@@ -1,0 +1,48 @@
+"""Results of an earlier run that stand for a training: those of an equal configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.trial import TrialState, canonical
+
+
+class KnownResults:
+    """The earlier trials by configuration.
+
+    A training depends on its hyperparameters, its seed, the data and the model, and not on how long it may last: one of
+    nine epochs is the beginning of one of twenty-seven. So an equal configuration takes over the earlier seed and all
+    epochs there are; what lies beyond is trained. Trials that failed are not taken over: the machine may be to blame.
+    """
+
+    def __init__(self, warm_start: WarmStart | None, max_epochs: int) -> None:
+        """Know the trials of `warm_start`, None for a run that starts cold; a training has at most `max_epochs`."""
+        self._max_epochs = max_epochs
+        self._defaults: Mapping[str, Any] = {}
+        self._trials: dict[str, EarlierTrial] = {}
+        if warm_start is None or not warm_start.reusable:
+            return
+        self._defaults = warm_start.defaults
+        for trial in sorted(warm_start.trials, key=lambda one: len(one.epochs)):  # of equals, the longest
+            if trial.state is not TrialState.FAILED and trial.epochs:
+                self._trials[self._key(trial.hparams)] = trial
+
+    def seed(self, hparams: Mapping[str, Any]) -> int | None:
+        """Return the seed of the equal trial; None if there is none."""
+        trial = self._trials.get(self._key(hparams))
+        return None if trial is None else trial.seed
+
+    def reports(self, hparams: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """Return the epochs of the equal trial, from the first; empty if there is none."""
+        trial = self._trials.get(self._key(hparams))
+        return () if trial is None else trial.epochs[: self._max_epochs]
+
+    def is_last(self, hparams: Mapping[str, Any], epoch: int) -> bool:
+        """Whether the training has no epoch after this one: it has had all, or made no progress for long."""
+        trial = self._trials[self._key(hparams)]
+        return epoch == self._max_epochs or (trial.stalled and epoch == len(trial.epochs))
+
+    def _key(self, hparams: Mapping[str, Any]) -> str:
+        return canonical({**self._defaults, **hparams})
