@@ -12,6 +12,7 @@ import pytest
 from tests.chaos.study import REPOSITORY
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_study_survives_the_death_of_its_driver_its_worker_and_its_node(tmp_path: Path) -> None:
     file = tmp_path / "chaos.json"

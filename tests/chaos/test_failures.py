@@ -46,6 +46,7 @@ def epochs_of(study: ChaosStudy) -> list[tuple[object, ...]]:
     return found
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_trials_that_hang_die_or_raise_are_retried_and_fail_with_where_it_happened(folder: Path) -> None:
     space = str(Path(__file__).with_name("misbehaving.py"))
@@ -65,6 +66,7 @@ def test_trials_that_hang_die_or_raise_are_retried_and_fail_with_where_it_happen
     replay(study.paths.root)
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_storage_that_goes_away_is_waited_for_and_a_termination_leaves_a_run_that_can_be_resumed(folder: Path) -> None:
     study = ChaosStudy(folder, 5)
@@ -93,6 +95,7 @@ def test_storage_that_goes_away_is_waited_for_and_a_termination_leaves_a_run_tha
     replay(study.paths.root)
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_run_killed_while_it_wrote_the_beginning_of_its_journal_is_resumed_from_the_start(folder: Path) -> None:
     study = ChaosStudy(folder, 2, max_epochs="1")

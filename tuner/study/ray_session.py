@@ -6,11 +6,12 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from tuner.config import ResourceConfig
 from tuner.errors import ResourceError
@@ -119,12 +120,30 @@ def _connected(address: str | None) -> Iterator[None]:
     token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
     os.environ.update(token)
     try:
-        _init(address)
-        yield
+        with _loopback_only() if address is None else nullcontext():
+            _init(address)
+            yield
     finally:
         ray.shutdown()
         for name in token:
             del os.environ[name]
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Keep a local Ray off the network: by itself it replaces 127.0.0.1 by the machine's address and listens on all.
+
+    Ray has no setting for it but the one with which it forbids clusters on other systems than Linux. This process read
+    that when Ray was imported, those that Ray starts read it from the environment.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
 
 
 def _token_is_given() -> bool:
