@@ -73,7 +73,7 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     paths = create_run(config)
     try:
         _Job(ingredients, paths, console).run()
-    except TunerError:
+    except (TunerError, KeyboardInterrupt):
         if not any(paths.journal.glob("*.jsonl")):
             delete_run(paths)
         raise
@@ -157,6 +157,8 @@ class _Job:
             self._progress.restore(entry.event for entry in journal.entries)
             self._outage = Outage(self._progress.say)
             self._outage.outlast(self._clear_away)
+            # Below it each training makes a folder of its own, but none makes this one: see `storage.FolderPlace`.
+            self._paths.checkpoints.mkdir(exist_ok=True)
             for notice in self._notices():
                 self._progress.say(notice)
             if not journal.entries or not self._history().ended:

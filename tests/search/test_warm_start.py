@@ -64,6 +64,7 @@ def test_an_earlier_trial_is_completed_with_what_it_was_trained_with_and_else_wi
     assert fitted.params == {"x": 0.25, "wide": 1.0, "added": 7, "fixed": 8, "decay": 0.1}
     assert fitted.hparams == fitted.params
     assert fitted.distributions["wide"] == FloatDistribution(0.0, 4.0)
+    assert set(fitted.searched) == {"x", "wide"}
 
 
 @pytest.mark.parametrize(

@@ -115,13 +115,14 @@ class OptunaSearcher:
 
         It says nothing of a level that its own run never asked for; that it was stopped before one, it does say.
         """
+        params = {name: fitted.params[name] for name in fitted.searched}
         for level, study in self._studies.items():
             value = fitted.trial.value_at(level)
             if value is not None:
-                study.start(number, fitted.params, fitted.distributions)
+                study.start(number, params, fitted.searched)
                 study.complete(number, value)
             elif fitted.trial.state is TrialState.PRUNED:
-                study.start(number, fitted.params, fitted.distributions)
+                study.start(number, params, fitted.searched)
                 study.end(number, TrialState.PRUNED)
 
     def _start_proposal(self, number: int) -> Proposal:

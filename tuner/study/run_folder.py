@@ -47,9 +47,7 @@ def create_run(config: StudyConfig) -> RunPaths:
     except StorageError:
         root.rmdir()
         raise
-    paths = RunPaths(root)
-    paths.checkpoints.mkdir()
-    return paths
+    return RunPaths(root)
 
 
 def open_run(run: str | Path) -> RunPaths:
@@ -62,9 +60,7 @@ def open_run(run: str | Path) -> RunPaths:
     if not os.access(run, os.W_OK):
         raise StorageError(f"--resume is {str(run)!r}, but it cannot be written.")
     check_space(run)
-    paths = RunPaths(run.absolute())
-    paths.checkpoints.mkdir(exist_ok=True)
-    return paths
+    return RunPaths(run.absolute())
 
 
 def delete_run(paths: RunPaths) -> None:
