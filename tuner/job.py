@@ -73,7 +73,7 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     paths = create_run(config)
     try:
         _Job(ingredients, paths, console).run()
-    except TunerError:
+    except (TunerError, KeyboardInterrupt):
         if not any(paths.journal.glob("*.jsonl")):
             delete_run(paths)
         raise
