@@ -57,7 +57,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     default = Arguments(study=base, preset=known.preset or "default", config=known.config)
     arguments = cli.parse(Arguments, argv, prog=_PROG, default=default, config=(tyro.conf.OmitSubcommandPrefixes,))
     study = config.without_replaced_budget(base, arguments.study)
-    if arguments.resume is not None and dataclasses.replace(arguments, resume=None) != default:
+    if arguments.resume is not None and dataclasses.replace(arguments, resume=None) != Arguments(preset("default")):
         raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
     config.check(study)
     return dataclasses.replace(arguments, study=study)
