@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.data.splits import Dataset, Split, build_dataset
-from tuner.errors import DataError
+from tuner.errors import DataError, StorageError
 from tuner.files import hash_file, write_whole
 
 CLASS_NAMES = (
@@ -111,7 +111,7 @@ def _download_missing(folder: Path) -> None:
 
             with _bounded_network():
                 _fetch(missing, FashionMNIST.mirrors[0], folder)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
+    except (OSError, RuntimeError, http.client.HTTPException, StorageError) as error:
         raise DownloadError(f"Fashion-MNIST could not be downloaded to {folder}: {_reason(error)}.") from error
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ray
 from ray._private import ray_constants
@@ -37,6 +38,9 @@ _SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "di
 _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
+_WARNINGS = "py.warnings"
+"""The logger of Python's warnings."""
+
 
 @contextmanager
 def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
@@ -49,12 +53,12 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
         ResourceError: if there is no cluster at `address`.
     """
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
-    _log_to_file(log)
-    if ray.is_initialized():  # a notebook's own session is used, and left as it is
-        yield
-        return
-    with _connected(resources.address):
-        yield
+    with _log_to_file(log):
+        if ray.is_initialized():  # a notebook's own session is used, and left as it is
+            yield
+            return
+        with _connected(resources.address):
+            yield
 
 
 def workers_available(resources: ResourceConfig) -> int:
@@ -166,11 +170,32 @@ def _init(address: str | None) -> None:
         raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
 
 
-def _log_to_file(log: Path) -> None:
+@contextmanager
+def _log_to_file(log: Path) -> Iterator[None]:
+    """Send what Ray and Python's warnings have to say to `log`; a notebook has its own again afterwards."""
     handler = logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    for name in ("ray", "py.warnings"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-    logging.captureWarnings(True)
+    loggers = [logging.getLogger(name) for name in ("ray", _WARNINGS)]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    show_before = warnings.showwarning
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    warnings.showwarning = _log_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = show_before
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+        handler.close()
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - showwarning's signature
+    line: str | None = None,
+) -> None:
+    logging.getLogger(_WARNINGS).warning(warnings.formatwarning(message, category, filename, lineno, line))
