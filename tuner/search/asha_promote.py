@@ -7,6 +7,7 @@ Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 
 from tuner.search.scheduler import Action, Decision, Scheduler
 
@@ -26,6 +27,8 @@ class AshaPromote(Scheduler):
         """By PAUSED trial, its level."""
         self._reached: dict[int, int] = {}
         """By unfinished trial, the highest level it has reached; 0 before the first."""
+        self._unfinished_at: Counter[int] = Counter()
+        """By level, how many of those there are: a scan of them at each result would grow with the study."""
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -34,7 +37,7 @@ class AshaPromote(Scheduler):
 
     def start(self, trial: int) -> None:
         """See `Scheduler.start`."""
-        self._reached[trial] = 0
+        self._move(trial, 0)
 
     def report(self, trial: int, epoch: int, value: float) -> Decision:
         """Decide for one trial; see `Scheduler.report`."""
@@ -43,7 +46,7 @@ class AshaPromote(Scheduler):
             return Decision(Action.COMPLETE, f"{value:.4f} after all {epoch} epochs")
         if epoch not in self._rungs:
             return Decision(Action.CONTINUE)
-        self._reached[trial] = epoch
+        self._move(trial, epoch)
         rung = self._rungs[epoch]
         rung.arrive(trial, value)
         place = f"{value:.4f} is number {rung.place(trial) + 1} of {len(rung)}, of which the best {rung.kept} go on"
@@ -70,16 +73,25 @@ class AshaPromote(Scheduler):
         """See `Scheduler.hopeless`."""
         given_up = []
         for level, rung in self._rungs.items():
-            still_below = sum(reached < level for reached in self._reached.values())
+            still_below = sum(count for reached, count in self._unfinished_at.items() if reached < level)
             given_up += rung.hopeless(still_below + trials_to_come)
         return given_up
 
     def end(self, trial: int) -> None:
         """See `Scheduler.end`."""
-        self._reached.pop(trial, None)
+        self._move(trial, None)
         level = self._paused_at.pop(trial, None)
         if level is not None:
             self._rungs[level].promote(trial)
+
+    def _move(self, trial: int, level: int | None) -> None:
+        """Note that a trial has reached a level, or (None) has ended; one that has ended may end again."""
+        before = self._reached.pop(trial, None)
+        if before is not None:
+            self._unfinished_at[before] -= 1
+        if level is not None:
+            self._reached[trial] = level
+            self._unfinished_at[level] += 1
 
 
 class _Rung:
