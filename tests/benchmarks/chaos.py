@@ -10,7 +10,6 @@ with `--local`, for drivers alone, each driver starts a Ray of its own, which di
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -21,11 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.output import publish
 from tests.chaos.invariants import judge
 from tests.chaos.nodes import Nodes
 from tests.chaos.study import ChaosStudy, chaos_environment
 from tests.chaos.torment import DRIVER, KINDS, torment
-from tuner.files import write_json
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.study.environment import source_commit
 
@@ -48,9 +47,7 @@ def main() -> int:
             nodes.stop()
         if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps(result, indent=2))
-    if arguments.json is not None:
-        write_json(arguments.json, result)
+    publish(result, arguments.json)
     return 1 if any(study["violations"] for study in result["studies"]) else 0
 
 

@@ -23,9 +23,8 @@ _NO_CONTROLLER: Any = None
 
 
 class _NeverPauses:
-    def give_up(self) -> list[int]:
-        """Return nothing: no trial is paused."""
-        return []
+    def give_up(self) -> None:
+        """Do nothing: no trial is paused."""
 
 
 def _proposal(number: int, hparams: dict[str, Any]) -> Proposal:

@@ -10,7 +10,6 @@ same number of workers. `--without-ray` leaves Ray out, and the sleeping: what r
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -24,8 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks.output import publish
 from tuner.config import ResourceConfig
-from tuner.files import write_json
 from tuner.journal.events import EpochReported, Event, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
@@ -192,9 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "with_ray": not arguments.without_ray,
         "runs": runs,
     }
-    print(json.dumps(result, indent=2))
-    if arguments.json is not None:
-        write_json(arguments.json, result)
+    publish(result, arguments.json)
 
 
 def _on_a_cluster(arguments: argparse.Namespace) -> list[dict[str, Any]]:

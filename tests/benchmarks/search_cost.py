@@ -12,9 +12,6 @@ them have ended or are PAUSED, but for as many as there are workers.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,14 +24,15 @@ import numpy as np
 import tyro
 
 from tests.benchmarks import power_law
+from tests.benchmarks.output import publish
 from tuner.config import SearchConfig
-from tuner.files import write_json
 from tuner.search.registry import build_search
 from tuner.search.scheduler import Decision
 from tuner.search.search import Search
 from tuner.search.simulator import simulate
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Proposal
+from tuner.study.environment import source_commit
 
 T = TypeVar("T")
 
@@ -79,11 +77,10 @@ class Clocked:
         self.report_ms.append(ms)
         return decision
 
-    def give_up(self) -> list[int]:
+    def give_up(self) -> None:
         """See `Search.give_up`; it is part of what the result before it costs."""
-        given_up, (wall, cpu) = _timed(self.search.give_up)
+        _, (wall, cpu) = _timed(self.search.give_up)
         self.report_ms[-1] = self.report_ms[-1][0] + wall, self.report_ms[-1][1] + cpu
-        return given_up
 
 
 def measure(searcher: str, trials: int, decisions: int, workers: int) -> dict[str, Any]:
@@ -115,7 +112,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     }
     return {
         "arguments": {name: str(value) for name, value in asdict(arguments).items() if name != "json"},
-        "commit": _commit(),
+        "commit": source_commit(),
         "versions": {name: version(name) for name in ("optuna", "numpy")},
         "searchers": rows,
     }
@@ -155,15 +152,6 @@ def _counts(text: str) -> list[int]:
     return [int(count) for count in text.split(",")]
 
 
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
 if __name__ == "__main__":
     given = tyro.cli(Arguments, description=__doc__)
-    found = main(given)
-    if given.json is not None:
-        write_json(given.json, found)
-    json.dump(found, sys.stdout, indent=2)
-    print()
+    publish(main(given), given.json)

@@ -12,10 +12,7 @@ data file.
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,14 +29,15 @@ import tyro
 from optuna.trial import BaseTrial
 
 from tests.benchmarks import lcbench, power_law
+from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
 from tuner.config import SearchConfig
-from tuner.files import write_json
 from tuner.search.quiet import quiet_study
 from tuner.search.registry import build_search
 from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Curve, Simulated, simulate
 from tuner.search.space import SearchSpace
+from tuner.study.environment import source_commit
 
 REFERENCE_CONFIGURATIONS = 6000
 _BOOTSTRAPS = 2000
@@ -223,21 +221,12 @@ def main(arguments: Arguments) -> dict[str, Any]:
             name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")
         },
         "family": "lcbench" if arguments.surrogate else "power-law",
-        "commit": _commit(),
+        "commit": source_commit(),
         "versions": {name: version(name) for name in ("optuna", "ray", "numpy")},
         "methods": {method: summarise([result for result in results if result.method == method]) for method in methods},
     }
 
 
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
 if __name__ == "__main__":
     given = tyro.cli(Arguments, description=__doc__)
-    found = main(given)
-    if given.json is not None:
-        write_json(given.json, found)
-    json.dump(found, sys.stdout, indent=2)
-    print()
+    publish(main(given), given.json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from tuner.search.scheduler import Action, Decision, Scheduler
@@ -97,26 +97,28 @@ class Search:
                 self._leave(number, TrialState.COMPLETE)
         return decision
 
-    def hopeless(self) -> list[int]:
-        """Return the PAUSED trials that can no longer be promoted; whoever asks ends them."""
-        if self._foreseen_trials is None:
-            return []
-        return self._scheduler.hopeless(max(0, self._foreseen_trials - self._proposed))
+    def give_up(self, end: Callable[[int], object] | None = None) -> None:
+        """End the PAUSED trials that can no longer be promoted.
 
-    def give_up(self) -> list[int]:
-        """End the PAUSED trials that can no longer be promoted, and return them."""
-        given_up = []
+        `end` ends one of them, and calls `Search.end` for it, where more than that is to be done.
+        """
         # One given up at a low rung can no longer help those above to more places.
-        while hopeless := self.hopeless():
+        while hopeless := self._hopeless():
             for number in hopeless:
-                self.end(number, TrialState.PRUNED)
-            given_up += hopeless
-        return given_up
+                if end is None:
+                    self.end(number, TrialState.PRUNED)
+                else:
+                    end(number)
 
     def end(self, number: int, state: TrialState) -> None:
         """End an unfinished trial for a reason other than the scheduler's decision."""
         self._scheduler.end(number)
         self._leave(number, state)
+
+    def _hopeless(self) -> list[int]:
+        if self._foreseen_trials is None:
+            return []
+        return self._scheduler.hopeless(max(0, self._foreseen_trials - self._proposed))
 
     def _propose(self) -> Proposal | None:
         if self._exhausted or (self._max_trials is not None and self._proposed >= self._max_trials):

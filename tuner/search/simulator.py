@@ -34,8 +34,8 @@ class Simulated(Protocol):
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """Take a trial's value after an epoch and decide what it does next."""
 
-    def give_up(self) -> list[int]:
-        """End the paused trials that can no longer be promoted, and return them."""
+    def give_up(self) -> None:
+        """End the paused trials that can no longer be promoted."""
 
 
 @dataclass(frozen=True)

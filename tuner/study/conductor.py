@@ -278,10 +278,7 @@ class Conductor:
 
     def _give_up_hopeless(self) -> None:
         """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
-        # One given up at a low rung can no longer help those above to more places.
-        while hopeless := self._search.hopeless():
-            for trial in hopeless:
-                self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung"))
+        self._search.give_up(lambda trial: self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung")))
 
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
