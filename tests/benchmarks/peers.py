@@ -76,7 +76,8 @@ class OptunaStudy(_NeverPauses):
         """Search the space of `suggest`, with trainings of `max_epochs`."""
         self._suggest = suggest
         self._max_epochs = max_epochs
-        self._study = quiet_study(sampler)
+        # HyperbandPruner draws brackets by the study's name: with a random one no result could be had again.
+        self._study = quiet_study(sampler, "benchmark")
         self._study.pruner = pruner
         self._trials: list[optuna.Trial] = []
 
