@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import warnings
@@ -38,7 +39,9 @@ with ray_session(ResourceConfig(), Path(sys.argv[1])):
         print("said by a worker")
         logging.getLogger("ray").error("said by a worker")
 
-    ray.get(chatter.remote())
+        return sys.executable, os.getcwd()
+
+    found["worker_is_at_home"] = ray.get(chatter.remote()) == (sys.executable, os.getcwd())
     found["token"] = os.environ.get("RAY_AUTH_TOKEN")
     found["workers"] = workers_available(ResourceConfig())
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
@@ -79,8 +82,16 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     # As on a machine where nothing about authentication was decided.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
     arguments = [sys.executable, "-c", SCRIPT, str(folder / "run.log"), str(folder / "found.json")]
+    # As below `uv run`, by which Ray would have its workers run somewhere else.
+    (folder / "run").write_text(f"{shlex.join(arguments)}\nexit $?\n")
     finished = subprocess.run(
-        arguments, env={**environment, "HOME": str(home)}, capture_output=True, text=True, check=False
+        ["uv", "run"],
+        executable="/bin/sh",
+        cwd=folder,
+        env={**environment, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert finished.returncode == 0, finished.stderr
     found = json.loads((folder / "found.json").read_text())
@@ -100,6 +111,10 @@ def test_the_token_is_made_for_the_session_and_written_nowhere(session: Session)
     assert len(session.found["token"]) == 64
     assert session.found["token_after"] is None
     assert not (session.home / ".ray").exists()
+
+
+def test_workers_run_in_the_environment_of_their_node(session: Session) -> None:
+    assert session.found["worker_is_at_home"]
 
 
 def test_ray_is_left_at_the_end(session: Session) -> None:

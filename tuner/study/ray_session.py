@@ -124,13 +124,28 @@ def _connected(address: str | None) -> Iterator[None]:
     token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
     os.environ.update(token)
     try:
-        with _loopback_only() if address is None else nullcontext():
+        with _this_environment(), _loopback_only() if address is None else nullcontext():
             _init(address)
             yield
     finally:
         ray.shutdown()
         for name in token:
             del os.environ[name]
+
+
+@contextmanager
+def _this_environment() -> Iterator[None]:
+    """Let workers run in the Python environment of their node, which has the project installed.
+
+    Below `uv run`, Ray would else upload the working directory and install an environment in the copy, anew for each
+    session. It read its setting when it was imported.
+    """
+    before = ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
+    ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
+    try:
+        yield
+    finally:
+        ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = before
 
 
 @contextmanager
