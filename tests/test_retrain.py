@@ -53,6 +53,12 @@ def mortal(hparams: Mapping[str, Any]) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
+def signing(hparams: Mapping[str, Any]) -> nn.Module:
+    """A linear model that leaves the number of the process that built it."""
+    (Path(hparams["signatures"]) / str(os.getpid())).touch()
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
 def without_seconds(event: Event) -> Event:
     return replace(event, seconds=0.0) if isinstance(event, RetrainEpochReported) else event
 
@@ -142,6 +148,19 @@ def test_the_weights_are_those_of_the_best_dev_epoch_and_are_what_was_measured(b
         found = (logits.argmax(1) == torch.from_numpy(books.test.labels)).float().mean().item()
         assert ended.evaluations["test"]["accuracy"] == pytest.approx(found)
     assert any(best < EPOCHS for best in bests)  # else it could have been the last
+
+
+def test_one_process_does_retraining_after_retraining_and_none_changes_the_next(tmp_path: Path, job: Job) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+    job = replace(job, model=get_model(signing))
+    (tmp_path / "signatures").mkdir()
+    seeds = [retraining(seed, signatures=str(tmp_path / "signatures")) for seed in (1, 2)]
+    together = Books(tmp_path / "together", job)
+    together.retrain(*seeds, workers=1)
+    assert len(list((tmp_path / "signatures").iterdir())) == 1
+    alone = Books(tmp_path / "alone", job)
+    alone.retrain(seeds[1])
+    assert list(map(without_seconds, together.events[-EPOCHS - 1 :])) == list(map(without_seconds, alone.events))
 
 
 def test_a_retraining_that_is_done_or_has_failed_is_not_done_again(books: Books) -> None:

@@ -51,7 +51,7 @@ class Retraining:
 
 
 class RetrainWorker(Worker):
-    """A worker that, at the end, restores the best-dev weights and measures them on every split."""
+    """A worker that, at the end of a training, restores the best-dev weights and measures them on every split."""
 
     _begun: Assignment | None = None
 
@@ -119,17 +119,21 @@ def retrain(
     done = {key for key, known in history.retrains.items() if known.ended or known.failed}
     waiting = [retraining for retraining in retrainings if retraining.key not in done]
     running: dict[ray.ObjectRef[Any], _Run] = {}
+    idle: list[Any] = []
+    """Actors that have done a retraining: another costs them no start, which takes several seconds."""
     while waiting or running:
         while waiting and len(running) < workers:
             retraining = waiting.pop(0)
             known = history.retrains.get(retraining.key, RetrainHistory(*retraining.key))
             run = _Run(retraining, set(known.epochs), job, test, resources, record, paths, say)
-            running[run.start()] = run
+            running[run.start(idle.pop() if idle else None)] = run
         (ready,), _ = ray.wait(list(running), num_returns=1)
         run = running.pop(ready)
         following = run.advance(ready)
         if following is not None:
             running[following] = run
+        elif run.actor is not None:
+            idle.append(run.actor)
 
 
 class _Run:
@@ -157,18 +161,19 @@ class _Run:
         self._failures = 0
         self._best: EpochReport | None = None
         self._concluding = False
-        self._actor: Any = None
+        self.actor: Any = None
+        """Who trains; None after a failure."""
 
-    def start(self) -> ray.ObjectRef[Any]:
-        """Start the actor, from the newest checkpoint if there is one, and ask for the first epoch."""
+    def start(self, idle: Any = None) -> ray.ObjectRef[Any]:
+        """Start from the newest checkpoint, if any, with the actor `idle` or a new one: ask for the first epoch."""
         retraining = self._retraining
         checkpoints = self._paths.location(self._paths.retrain_checkpoints(*retraining.key))
         options = {"num_cpus": self._resources.cpus_per_trial, "num_gpus": self._resources.gpus_per_trial}
-        self._actor = ray.remote(RetrainWorker).options(**options).remote(self._job)
+        self.actor = idle or ray.remote(RetrainWorker).options(**options).remote(self._job)
         self._concluding = False
         self._best = None
         assignment = Assignment(retraining.hparams, retraining.seed, retraining.max_epochs, checkpoints, keep_best=True)
-        return self._ask(lambda: self._actor.first.remote(assignment))
+        return self._ask(lambda: self.actor.first.remote(assignment))
 
     def advance(self, ready: ray.ObjectRef[Any]) -> ray.ObjectRef[Any] | None:
         """Take an answer and ask the next question; None if the retraining is over."""
@@ -189,12 +194,12 @@ class _Run:
         if self._best is None or report.dev_accuracy > self._best.dev_accuracy:
             self._best = report
         self._concluding = last
-        return self._ask_to_conclude() if last else self._ask(lambda: self._actor.next.remote())
+        return self._ask_to_conclude() if last else self._ask(lambda: self.actor.next.remote())
 
     def _ask_to_conclude(self) -> ray.ObjectRef[Any]:
         weights = self._paths.retrain_weights(*self._retraining.key)
         return self._ask(
-            lambda: self._actor.conclude.remote(self._test, self._paths.location(weights.parent), weights.name)
+            lambda: self.actor.conclude.remote(self._test, self._paths.location(weights.parent), weights.name)
         )
 
     def _ask(self, question: Callable[[], ray.ObjectRef[Any]]) -> ray.ObjectRef[Any]:
@@ -209,7 +214,6 @@ class _Run:
                 *self._retraining.key, self._retraining.hparams, self._best.epoch, evaluations, str(weights), sha256
             )
         )
-        self._stop()
 
     def _recover(self, error: RayError) -> ray.ObjectRef[Any] | None:
         cause = error.cause if isinstance(error, RayTaskError) else error
@@ -225,9 +229,9 @@ class _Run:
         return self.start()
 
     def _stop(self) -> None:
-        if self._actor is not None:
-            ray.kill(self._actor)
-            self._actor = None
+        if self.actor is not None:
+            ray.kill(self.actor)
+            self.actor = None
 
 
 def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any]) -> None:
