@@ -33,6 +33,8 @@ class RungStudy:
         """Begin without trials."""
         self._study = quiet_study()
         self._optuna_number: dict[int, int] = {}
+        self._distributions: dict[tuple[tuple[str, BaseDistribution], ...], dict[str, BaseDistribution]] = {}
+        """The branches of the space that were met, each once."""
         self.completed = 0
         """How many trials have a value at this level."""
 
@@ -55,13 +57,18 @@ class RungStudy:
             return dict(trial.params), dict(trial.distributions), hparams
         finally:
             self._study.tell(trial, state=OptunaState.FAIL)
+            left = self._study.get_trials(deepcopy=False)[trial.number]
+            left.params, left.distributions, left.system_attrs = {}, {}, {}
 
     def start(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Enter a trial as RUNNING."""
-        self._optuna_number[number] = len(self._study.get_trials(deepcopy=False))
         self._study.add_trial(
             create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=dict(distributions))
         )
+        entered = self._study.get_trials(deepcopy=False)[-1]
+        # Optuna copies them for each trial and study, which is half of what a search keeps in memory.
+        entered.distributions = self._distributions.setdefault(tuple(distributions.items()), dict(distributions))
+        self._optuna_number[number] = entered.number
 
     def complete(self, number: int, value: float) -> None:
         """Give a RUNNING trial its value at this level."""
