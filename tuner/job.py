@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,21 @@ class _Ingredients:
     dataset: Dataset
     environment: dict[str, Any]
 
+    @cached_property
+    def warm_start(self) -> WarmStarted | None:
+        """What a run begins with, None if it starts cold; raises TunerError if that cannot be used."""
+        path, space = self.config.search.warm_start, self.space
+        if path is None:
+            return None
+        defaults = {} if self.model.defaults is None else {**self.model.defaults, **asdict(TrainingHparams())}
+        found = read_earlier(path, self.environment, self.config.search.patience, defaults)
+        if not fit_to_space(space, found.warm_start()):
+            raise ConfigError(
+                f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
+                f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
+            )
+        return found
+
 
 def run_new(config: StudyConfig, console: Console) -> RunPaths:
     """Run a new study to its end and return its paths.
@@ -69,7 +85,7 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     ingredients = _gather(config)
-    _read_warm_start(ingredients)
+    _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
     try:
         _Job(ingredients, paths, console).run()
@@ -117,21 +133,6 @@ def _gather(config: StudyConfig) -> _Ingredients:
     # A user's own model is known by the file that brings it.
     environment["model"] = model.name if model.defaults is not None else f"{model.name} of {space.sha256}"
     return _Ingredients(config, space, model, dataset, environment)
-
-
-def _read_warm_start(ingredients: _Ingredients) -> WarmStarted | None:
-    """Return what the run begins with, None if it starts cold; raises TunerError if that cannot be used."""
-    search, space, model = ingredients.config.search, ingredients.space, ingredients.model
-    if search.warm_start is None:
-        return None
-    defaults = {} if model.defaults is None else {**model.defaults, **asdict(TrainingHparams())}
-    found = read_earlier(search.warm_start, ingredients.environment, search.patience, defaults)
-    if not fit_to_space(space, found.warm_start()):
-        raise ConfigError(
-            f"--warm-start is {str(search.warm_start)!r}, but none of its {len(found.trials)} trials fits the space "
-            f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
-        )
-    return found
 
 
 class _Job:
@@ -236,7 +237,7 @@ class _Job:
                 return Plan.from_dict(planned)
         plan = self._make_plan(job, workers)
         if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
-            missing = None if self._history().warm_start else _read_warm_start(self._ingredients)
+            missing = None if self._history().warm_start else self._ingredients.warm_start
             self._record(*([missing] if missing else []), PlanMade(plan.to_dict()))
             return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
@@ -244,7 +245,7 @@ class _Job:
         self._write_down(self._paths.environment, environment)
         driver = DriverStarted(socket.gethostname(), source_commit(), workers)
         # Before the plan: with which the journal's beginning is whole.
-        warm_start = _read_warm_start(self._ingredients)
+        warm_start = self._ingredients.warm_start
         beginning: list[Event] = [StudyStarted(config, environment), driver, *([warm_start] if warm_start else [])]
         self._record(*beginning, PlanMade(plan.to_dict()))
         return plan

@@ -68,6 +68,8 @@ def test_a_space_that_cannot_be_loaded_says_why(make_space: MakeSpace, source: s
         ("return {1: 2}", "must return a dictionary of hyperparameters by name"),
         ("return {'widht': 3}", "returns hyperparameter 'widht', which neither .* known are: .*x"),
         ("return {'x': trial.suggest_float('z', 0, 1)}", "raised ValueError: .*'z'"),
+        ("return {'x': {1, 2}}", r"returns hyperparameter 'x' = \{1, 2\}, which cannot be written as JSON: .*set"),
+        ("x = []; x.append(x); return {'x': x}", "which cannot be written as JSON: Circular reference"),
     ],
 )
 def test_a_space_that_misbehaves_is_found_out_before_the_study(make_space: MakeSpace, body: str, message: str) -> None:

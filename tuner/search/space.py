@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import pkgutil
 import sys
 import warnings
@@ -51,7 +52,8 @@ class SearchSpace:
         """Return what the space makes of a trial.
 
         Raises:
-            SpaceError: if `suggest` raises or returns something other than a dictionary with string keys.
+            SpaceError: if `suggest` raises or returns something other than a dictionary with string keys, of values
+                that JSON knows.
         """
         try:
             hparams = self.suggest(trial)
@@ -62,6 +64,8 @@ class SearchSpace:
                 f"suggest() of space {self.name!r} returned {hparams!r}, "
                 f"but must return a dictionary of hyperparameters by name."
             )
+        for name, value in hparams.items():
+            self._check_json(name, value)
         return hparams
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
@@ -100,6 +104,15 @@ class SearchSpace:
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         for _ in range(_CHECKED_SAMPLES):
             self._check_known(self.hparams_of(study.ask()), known)
+
+    def _check_json(self, name: str, value: Any) -> None:
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise SpaceError(
+                f"space {self.name!r} returns hyperparameter {name!r} = {value!r}, which cannot be written as JSON: "
+                f"{error}. Use numbers, strings, booleans, lists and dictionaries of these."
+            ) from error
 
     def _check_known(self, hparams: Mapping[str, Any], known: Collection[str] | None) -> None:
         unknown = sorted(set(hparams) - set(known)) if known is not None else []

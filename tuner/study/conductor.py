@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tuner.errors import SpaceError, TunerError
+from tuner.errors import TunerError
 from tuner.journal.events import (
     EpochReported,
     Event,
@@ -75,6 +74,7 @@ class Conductor:
         """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
         self._best = -1.0
         self._first_rung_seconds = 0.0
+        """The least that a trial needed to the first rung: from a dear one nothing follows for the next."""
         self._failed = 0
         self._nothing_to_give = False
         self._stop_reason: str | None = None
@@ -262,7 +262,6 @@ class Conductor:
         event = TrialProposed(
             proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
         )
-        _check_json(event)
         self._record(event)
         self._trials[event.trial] = TrialHistory(event)
         return self._trials[event.trial]
@@ -307,7 +306,8 @@ class Conductor:
 
     def _note_cost(self, event: EpochReported) -> None:
         if event.epoch == self._search.levels[0] and not event.reused:  # another machine may have trained it
-            self._first_rung_seconds = event.seconds * event.epoch
+            seconds = event.seconds * event.epoch
+            self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
         if event.dev_accuracy > self._best:
             self._best = event.dev_accuracy
             self._clock.incumbent_changed(event.seconds)
@@ -328,12 +328,3 @@ def _last_line(text: str) -> str:
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:
     expected = unwritten.get(written.trial, [])
     unwritten[written.trial] = [event for event in expected if type(event) is not type(written)]
-
-
-def _check_json(event: TrialProposed) -> None:
-    try:
-        json.dumps(event.hparams)
-    except TypeError as error:
-        raise SpaceError(
-            f"a hyperparameter cannot be written as JSON: {error}; use numbers, strings, booleans and lists."
-        ) from error
