@@ -14,11 +14,13 @@ from rich.console import Console
 
 from tuner import job
 from tuner.config import DataConfig, ResourceConfig, RetrainConfig, SearchConfig, StudyConfig, to_dict
-from tuner.errors import StorageError
+from tuner.errors import JournalError, StorageError
 from tuner.files import hash_file, write_json
 from tuner.journal.events import EpochReported, RetrainEnded, StudyEnded, TrialEnded
 from tuner.journal.store import read_journal
 from tuner.paths import RunPaths
+from tuner.replay import replay
+from tuner.report import report, story
 from tuner.storage import fetch, place
 from tuner.study.mirror import Mirror
 
@@ -82,6 +84,11 @@ def test_a_run_in_a_bucket_is_whole_there_and_can_go_on_from_another_machine(tmp
     # The driver died after the sixth event: the bucket holds that part, and another machine knows nothing.
     fetch(remote, "journal/00000001.jsonl", tmp_path / "journal")
     lines = (tmp_path / "journal").read_bytes().splitlines(keepends=True)
+    assert len(story(f"{bucket}/runs/study").splitlines()) == len(lines)
+    assert replay(f"{bucket}/runs/study/")["TrialProposed"] == TRIALS
+    fetch(remote, "report.txt", tmp_path / "report.txt")
+    assert report(f"{bucket}/runs/study") == (tmp_path / "report.txt").read_text()
+    assert remote.names() == names
     for name in set(names) - {"config.json", "environment.json"}:
         remote.delete(name)
     part = tmp_path / "part"
@@ -100,6 +107,12 @@ def test_a_run_in_a_bucket_is_whole_there_and_can_go_on_from_another_machine(tmp
     [retrained] = [event for event in events if isinstance(event, RetrainEnded)]
     assert hash_file(there.best_model) == retrained.weights_sha256
     assert set(remote.names()) == {*names, "journal/00000002.jsonl"}
+
+
+def test_a_run_that_is_not_in_the_bucket_is_named(bucket: str) -> None:
+    for read in (report, story, replay):
+        with pytest.raises(JournalError, match="s3://some-bucket/runs/nothing holds no run"):
+            read(f"{bucket}/runs/nothing")
 
 
 def test_a_bucket_that_is_not_there_ends_it_at_once(tmp_path: Path, aws: str) -> None:

@@ -20,6 +20,7 @@ from tuner.models import ModelSpec, available_models, get_model
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description
 from tuner.search.space import load_space
+from tuner.study.run_folder import reading_run
 from tuner.training.checkpoints import load_weights
 
 SIDE = 28
@@ -31,8 +32,8 @@ _BATCH = 256
 class PredictConfig:
     """What to classify, and with which run's model."""
 
-    run: Positional[Path]
-    """The run's folder."""
+    run: Positional[str]
+    """The run's folder, or its s3://bucket/prefix."""
     images: Positional[tuple[Path, ...]]
     """Image files of any size and format that Pillow reads."""
     invert: bool = False
@@ -108,10 +109,10 @@ def run(args: Sequence[str] | None = None) -> None:
     config = parse(PredictConfig, args, prog="python -m tuner.predict", description=__doc__)
     if not config.images:
         raise ConfigError("IMAGES is empty, but must name at least one image file.")
-    paths = RunPaths(config.run)
-    description = read_description(paths)
-    images = np.stack([read_image(path, config.invert) for path in config.images])
-    found = predict(load_model(paths, config.space), description, images)
+    with reading_run(config.run) as paths:
+        description = read_description(paths)
+        images = np.stack([read_image(path, config.invert) for path in config.images])
+        found = predict(load_model(paths, config.space), description, images)
     named = list(zip(map(str, config.images), found, strict=True))
     print(_to_json(named) if config.json else _to_text(named))
 

@@ -15,9 +15,9 @@ from tuner.cli import main, parse
 from tuner.errors import JournalError
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
-from tuner.paths import RunPaths
 from tuner.search.space import load_space
 from tuner.study.replay import DivergenceError, Replay
+from tuner.study.run_folder import reading_run
 from tuner.study.unchanged import check_unchanged
 
 _DECISIONS = {
@@ -34,19 +34,20 @@ EXIT_DIFFERENT = 1
 class ReplayConfig:
     """Which run to check."""
 
-    run: Positional[Path]
-    """The run's folder."""
+    run: Positional[str]
+    """The run's folder, or its s3://bucket/prefix."""
 
 
-def replay(run: Path) -> Counter[str]:
+def replay(run: str | Path) -> Counter[str]:
     """Return how many events of each kind were checked.
 
     Raises:
         DivergenceError: at the first decision that differs.
         TunerError: if there is no such run, its journal is damaged, or its search space has changed.
     """
-    folder = RunPaths(run).journal
-    entries = read_journal(folder)
+    with reading_run(run) as paths:
+        folder = paths.journal
+        entries = read_journal(folder)
     if not entries:
         raise JournalError(f"the journal in {folder} is empty: the run was stopped before it began.")
     opening = entries[0].event

@@ -9,53 +9,49 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from tuner.cli import main, parse
-from tuner.errors import JournalError, StorageError
+from tuner.errors import StorageError
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
-from tuner.paths import RunPaths
 from tuner.results.export import export
 from tuner.results.story import tell
+from tuner.study.run_folder import reading_run
 
 
 @dataclass(frozen=True)
 class ReportConfig:
     """What to report on."""
 
-    run: Positional[Path]
-    """The run's folder, finished or not."""
+    run: Positional[str]
+    """The run's folder, finished or not, or its s3://bucket/prefix, which is only read."""
     journal: bool = False
     """Only print the journal as a story, one line an event."""
 
 
-def report(path: Path) -> str:
-    """Rebuild the run's tables and reports, and return the text report.
+def report(path: str | Path) -> str:
+    """Rebuild the run's tables and reports, and return the text report; of a run in a bucket, return that alone.
 
-    Raises JournalError if there is no run or its journal is damaged, StorageError if its folder cannot be written.
+    Raises JournalError if there is no run or its journal is damaged, StorageError if its folder cannot be written or
+    its bucket cannot be read.
     """
-    paths = _paths(path)
-    history = read_history(paths.journal)
-    try:
-        export(history, paths)
-    except OSError as error:
-        raise StorageError(f"{paths.root} cannot be written: {error.strerror or error}.") from error
-    return paths.report_text.read_text(encoding="utf-8")
+    with reading_run(path) as paths:
+        history = read_history(paths.journal)
+        try:
+            export(history, paths)
+        except OSError as error:
+            raise StorageError(f"{paths.root} cannot be written: {error.strerror or error}.") from error
+        return paths.report_text.read_text(encoding="utf-8")
 
 
-def story(path: Path) -> str:
+def story(path: str | Path) -> str:
     """Return the run's journal as a story; raises JournalError as `report` does."""
-    return "".join(f"{tell(entry)}\n" for entry in read_journal(_paths(path).journal))
+    with reading_run(path) as paths:
+        return "".join(f"{tell(entry)}\n" for entry in read_journal(paths.journal))
 
 
 def run(args: Sequence[str] | None = None) -> None:
     """Print what the arguments ask for."""
     config = parse(ReportConfig, args, prog="python -m tuner.report", description=__doc__)
     print(story(config.run) if config.journal else report(config.run), end="")
-
-
-def _paths(path: Path) -> RunPaths:
-    if not path.is_dir():
-        raise JournalError(f"{path} is no folder: give the folder of a run, such as runs/NAME.")
-    return RunPaths(path)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Making the folder of a new run, and opening that of an earlier one."""
+"""Making the folder of a new run, and opening that of an earlier one, to go on with it or to read it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import platformdirs
 
 from tuner import storage
 from tuner.config import StudyConfig
-from tuner.errors import StorageError
+from tuner.errors import JournalError, StorageError
 from tuner.paths import RunPaths
 from tuner.study.mirror import Mirror
 
@@ -61,6 +64,31 @@ def open_run(run: str | Path) -> RunPaths:
         raise StorageError(f"--resume is {str(run)!r}, but it cannot be written.")
     check_space(run)
     return RunPaths(run.absolute())
+
+
+@contextmanager
+def reading_run(run: str | Path) -> Iterator[RunPaths]:
+    """Yield the paths of a run that is only read: its own folder or, of one in a bucket, a copy that is then deleted.
+
+    A driver may be at work on it; what it has published by now is in the copy.
+
+    Raises:
+        JournalError: if there is no such run.
+        StorageError: if the bucket cannot be read.
+    """
+    if not storage.is_bucket(run):
+        if not Path(run).is_dir():
+            raise JournalError(f"{run} is no folder: give the folder of a run, such as runs/NAME.")
+        yield RunPaths(Path(run))
+        return
+    remote = str(run).rstrip("/")
+    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+        paths = RunPaths(Path(folder) / remote.rsplit("/", 1)[1], remote)
+        mirror = Mirror(paths)
+        if not mirror.exists():
+            raise JournalError(f"{remote} holds no run.")
+        mirror.pull()
+        yield paths
 
 
 def delete_run(paths: RunPaths) -> None:
