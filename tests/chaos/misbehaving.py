@@ -1,4 +1,4 @@
-"""A space whose configurations hang, crash their process, raise, or behave."""
+"""A space whose configurations hang, crash their process, raise, eat all memory, or behave."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import optuna
 from torch import Tensor, nn
 
-HOW = ["well", "hangs", "dies", "raises"]
+HOW = ["well", "hangs", "dies", "raises", "eats"]
 START = [{"how": how} for how in HOW]
+_BITE = 100 << 20
 
 
 def suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -24,6 +25,7 @@ class Misbehaving(nn.Module):
     def __init__(self, how: str) -> None:
         super().__init__()
         self.how = how
+        self.eaten: list[bytes] = []
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -33,6 +35,9 @@ class Misbehaving(nn.Module):
             os._exit(7)
         if self.how == "raises":
             raise ArithmeticError("seven is not a colour")
+        while self.how == "eats":
+            self.eaten.append(b"x" * _BITE)
+            time.sleep(0.05)
         logits: Tensor = self.layers(images)
         return logits
 

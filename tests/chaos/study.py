@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.chaos.space import EVIDENCE_VARIABLE
 from tuner.errors import JournalError
+from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.store import Entry, read_journal
 from tuner.paths import RunPaths
 
@@ -110,9 +111,9 @@ class ChaosStudy:
         except JournalError:
             return []
 
-    def journal_bytes(self) -> int:
-        """Return the journal's size, which tells cheaply whether it grew."""
-        return sum(segment.stat().st_size for segment in self.paths.journal.glob("*.jsonl"))
+    def reported(self) -> int:
+        """Return how many epochs are in the journal."""
+        return sum(isinstance(entry.event, EpochReported | RetrainEpochReported) for entry in self.journal())
 
     def evidence(self) -> list[Begun]:
         """Return every epoch that was begun. On one cluster studies share a file, and only time tells them apart."""

@@ -19,6 +19,9 @@ from tuner.journal.store import JournalWriter
 from tuner.paths import RunPaths
 from tuner.replay import replay
 
+_SHARE_FOR_RAY = 0.2
+"""Of the machine's memory, what Ray and well-behaved trials may take; above it Ray ends a process."""
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -26,6 +29,12 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="fail-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+def share_of_memory_used() -> float:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return 1 - kib["MemAvailable"] / kib["MemTotal"]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 400.0) -> None:
@@ -48,13 +57,17 @@ def epochs_of(study: ChaosStudy) -> list[tuple[object, ...]]:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
-def test_trials_that_hang_die_or_raise_are_retried_and_fail_with_where_it_happened(folder: Path) -> None:
+def test_trials_that_hang_die_raise_or_eat_all_memory_are_retried_and_fail_with_where_it_happened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_memory_usage_threshold", str(share_of_memory_used() + _SHARE_FOR_RAY))
     space = str(Path(__file__).with_name("misbehaving.py"))
-    study = ChaosStudy(folder, 4, space=space, max_epochs="3", scheduler="none", max_failures="1", trial_timeout="10s")
+    study = ChaosStudy(folder, 5, space=space, max_epochs="3", scheduler="none", max_failures="1", trial_timeout="20s")
     study.run_undisturbed()
     trials = pd.read_parquet(study.paths.trials).set_index("hp_how")
-    assert dict(trials["state"]) == {"well": "COMPLETE", "hangs": "FAILED", "dies": "FAILED", "raises": "FAILED"}
-    assert dict(trials["retries"]) == {"well": 0, "hangs": 1, "dies": 1, "raises": 1}
+    wrong = ("hangs", "dies", "raises", "eats")
+    assert dict(trials["state"]) == {"well": "COMPLETE"} | dict.fromkeys(wrong, "FAILED")
+    assert dict(trials["retries"]) == {"well": 0} | dict.fromkeys(wrong, 1)
     assert "in forward" in trials["error"]["hangs"]
     assert trials["reason"]["hangs"] == (
         "its worker failed 2 times: it hung: its epoch took more than --trial-timeout allows"
@@ -62,6 +75,7 @@ def test_trials_that_hang_die_or_raise_are_retried_and_fail_with_where_it_happen
     assert "ArithmeticError: seven is not a colour" in trials["error"]["raises"]
     assert "misbehaving.py" in trials["error"]["raises"]
     assert trials["error"]["dies"]
+    assert "memory" in trials["reason"]["eats"]
     assert not study.paths.checkpoints.exists()
     replay(study.paths.root)
 

@@ -17,7 +17,7 @@ KINDS = (DRIVER, WORKER, NODE)
 
 _WORKER_TITLES = ("ray::ResourceTrainable", "ray::TrialTrainable", "ray::RetrainWorker", "ray::_measure")
 _EARLY_SHARE = 0.25
-"""Of the kills: those whose victim is still starting, and has not worked since the last kill."""
+"""Of the kills: those whose victim may still be starting; the others follow an epoch reported since the last kill."""
 _EARLY_SECONDS = 8.0
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -83,11 +83,11 @@ def _await_moment(
     study: ChaosStudy, driver: subprocess.Popen[bytes], kind: str, rng: random.Random, gap: float, toll: Toll
 ) -> Process | None:
     """Wait for a random moment and return the process to kill; None if the driver ends before."""
-    early, size = rng.random() < _EARLY_SHARE, study.journal_bytes()
+    early, reported = rng.random() < _EARLY_SHARE, study.reported()
 
     def is_ready() -> bool:
         if not early:
-            return study.journal_bytes() > size  # there is work to lose
+            return study.reported() > reported  # there is work to lose
         return kind == DRIVER or bool(_workers(descendants(os.getpid())))
 
     while not is_ready():
