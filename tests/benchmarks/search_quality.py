@@ -17,29 +17,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import optuna
 import tyro
-from optuna.trial import BaseTrial
 
-from tests.benchmarks import lcbench, power_law
+from tests.benchmarks import lcbench
+from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
-from tuner.config import SearchConfig
-from tuner.search.quiet import quiet_study
-from tuner.search.registry import build_search
+from tests.benchmarks.problem import Problem, load_problem
 from tuner.search.seeds import derive_seed
-from tuner.search.simulator import Curve, Simulated, simulate
-from tuner.search.space import SearchSpace
+from tuner.search.simulator import Simulated, simulate
 from tuner.study.environment import source_commit
 
-REFERENCE_CONFIGURATIONS = 6000
 _BOOTSTRAPS = 2000
 
 
@@ -63,19 +58,6 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing to search."""
-
-    suggest: Callable[[BaseTrial], dict[str, Any]]
-    curve: Callable[[Mapping[str, Any]], Curve]
-    epochs: int
-    best: float
-    median: float
-    mean_seconds: float
-    """Of a full training."""
-
-
-@dataclass(frozen=True)
 class Result:
     """One search by one method."""
 
@@ -89,23 +71,6 @@ class Result:
     trials: int = 0
     seconds: float = 0.0
     """The computer took, decisions and surrogate together."""
-
-
-def ours(problem: Problem, seed: int, **changes: Any) -> Simulated:
-    """Return a search of `tuner`, by default that of the command."""
-    space = SearchSpace("benchmark", problem.suggest, (), "none", "", ModuleType("benchmark"))
-    config = SearchConfig(**changes)
-    return build_search(
-        space,
-        searcher=config.searcher,
-        scheduler=config.scheduler,
-        min_epochs=config.min_epochs,
-        max_epochs=problem.epochs,
-        reduction_factor=config.reduction_factor,
-        startup_trials=config.startup_trials,
-        max_trials=None,
-        seed=seed,
-    )
 
 
 METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
@@ -131,24 +96,6 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
         optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
     ),
 }
-
-
-@lru_cache(maxsize=64)
-def load_problem(surrogate: Path | None, task: str) -> Problem:
-    """Return a task of the surrogate, or the power-law family, with its references worked out."""
-    if surrogate is None:
-        return _with_references(power_law.suggest, power_law.curve, power_law.EPOCHS)
-    return _with_references(lcbench.suggest, lcbench.Surrogate(surrogate, int(task)).curve, lcbench.EPOCHS)
-
-
-def _with_references(
-    suggest: Callable[[BaseTrial], dict[str, Any]], curve: Callable[[Mapping[str, Any]], Curve], epochs: int
-) -> Problem:
-    study = quiet_study(optuna.samplers.RandomSampler(seed=0))
-    curves = [curve(suggest(study.ask())) for _ in range(REFERENCE_CONFIGURATIONS)]
-    best_values = [max(one.values) for one in curves]
-    seconds = statistics.fmean(sum(one.seconds) for one in curves)
-    return Problem(suggest, curve, epochs, max(best_values), statistics.median(best_values), seconds)
 
 
 def search(method: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int) -> Result:

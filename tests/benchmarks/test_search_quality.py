@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
-from tests.benchmarks.search_quality import METHODS, Arguments, load_problem, main, search
+from tests.benchmarks.problem import load_problem
+from tests.benchmarks.search_quality import METHODS, Arguments, main, search
 
 
 def test_the_hartmann_function_has_its_known_maximum_where_it_is_known_to_be() -> None:
