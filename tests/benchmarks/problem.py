@@ -24,6 +24,8 @@ class Problem:
     """One thing to search."""
 
     suggest: Suggest
+    suggest_before: Suggest
+    """Asks for less: of a space that was searched before this one."""
     curve: Callable[[Mapping[str, Any]], Curve]
     epochs: int
     best: float
@@ -36,13 +38,17 @@ class Problem:
 def load_problem(surrogate: Path | None, task: str) -> Problem:
     """Return a task of the surrogate, or the power-law family, with its references worked out."""
     if surrogate is None:
-        return _with_references(power_law.suggest, power_law.curve, power_law.EPOCHS)
-    return _with_references(lcbench.suggest, lcbench.Surrogate(surrogate, int(task)).curve, lcbench.EPOCHS)
+        return _with_references(power_law.suggest, power_law.suggest_before, power_law.curve, power_law.EPOCHS)
+    curve = lcbench.Surrogate(surrogate, int(task)).curve
+    return _with_references(lcbench.suggest, lcbench.suggest_before, curve, lcbench.EPOCHS)
 
 
-def _with_references(suggest: Suggest, curve: Callable[[Mapping[str, Any]], Curve], epochs: int) -> Problem:
+def _with_references(
+    suggest: Suggest, suggest_before: Suggest, curve: Callable[[Mapping[str, Any]], Curve], epochs: int
+) -> Problem:
     study = quiet_study(optuna.samplers.RandomSampler(seed=0))
     curves = [curve(suggest(study.ask())) for _ in range(REFERENCE_CONFIGURATIONS)]
     best_values = [max(one.values) for one in curves]
+    best, median = max(best_values), statistics.median(best_values)
     seconds = statistics.fmean(sum(one.seconds) for one in curves)
-    return Problem(suggest, curve, epochs, max(best_values), statistics.median(best_values), seconds)
+    return Problem(suggest, suggest_before, curve, epochs, best, median, seconds)

@@ -7,7 +7,8 @@ Normalised regret of the incumbent, the configuration with the best value observ
 its full curve: (best - it) / (best - median), best and median over 6,000 random configurations. It is taken after 10,
 20 and 40 full trainings' worth of epochs, and again of simulated seconds: a full training then costs what it costs on
 average over the random configurations, and the workers share it. Without --surrogate the family `power-law` needs no
-data file.
+data file. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search, whose work is not
+counted: see `tests/benchmarks/warm_started.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
 from tests.benchmarks.problem import Problem, load_problem
+from tests.benchmarks.warm_started import warm_changed, warm_same
 from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Simulated, simulate
 from tuner.study.environment import source_commit
@@ -84,6 +86,8 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "startup-40": lambda problem, seed: ours(problem, seed, startup_trials=40),
     "first-rung-1": lambda problem, seed: ours(problem, seed, min_epochs=1),
     "factor-4": lambda problem, seed: ours(problem, seed, reduction_factor=4),
+    "warm-same": warm_same,
+    "warm-changed": warm_changed,
     "gp": lambda problem, seed: ours(problem, seed, searcher="gp"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
     "tpe-full": lambda problem, seed: OptunaStudy(
