@@ -26,7 +26,7 @@ def search_of(
     foreseen_trials: int | None,
     warm_start: WarmStart | None = None,
 ) -> Search:
-    """Return a new search; raises ConfigError for an unknown name or impossible rungs."""
+    """Return a new search; raises ConfigError for an unknown name, impossible rungs or objectives."""
     search = config.search
     return build_search(
         space,
@@ -39,6 +39,7 @@ def search_of(
         max_trials=max_trials,
         foreseen_trials=foreseen_trials,
         warm_start=warm_start,
+        objectives=search.objectives,
         seed=config.seed,
     )
 
