@@ -30,6 +30,7 @@ from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
 from tuner.retrain import Retraining, keep_best, retrain
 from tuner.search.earlier import WarmStart
+from tuner.search.objectives import LATENCY
 from tuner.search.space import SearchSpace, load_space
 from tuner.search.warm_start import fit_to_space
 from tuner.study.brains import conductor_of, search_of
@@ -327,6 +328,7 @@ class _Job:
             precision=resources.precision,
             threads=resources.cpus_per_trial,
             trial_timeout=self._config.trial_timeout_seconds,
+            measures_latency=LATENCY.name in self._config.search.objectives,
             splits_sha256=splits.sha256(),
         )
 

@@ -60,5 +60,5 @@ def conductor_of(
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
     search = search_of(config, space, plan.max_epochs, plan.max_trials, foreseen, warm_start)
-    known = KnownResults(warm_start, plan.max_epochs)
+    known = KnownResults(warm_start, plan.max_epochs, config.search.objectives[1:])
     return Conductor(search, record, clock, workers=workers, seed=config.seed, discard=discard, known=known)
