@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,15 @@ def finished(build: Build) -> History:
 def finished_entries() -> list[Entry]:
     """The journal of the finished run."""
     return [Entry(seq, 0.0, float(seq), event) for seq, event in enumerate(OPENING + SEARCH + AFTER)]
+
+
+@pytest.fixture
+def two_objectives() -> list[Event]:
+    """The events of the finished run, had it looked for few parameters too."""
+    started = OPENING[0]
+    assert isinstance(started, StudyStarted)
+    config = {**started.config, "search": {"objectives": ["dev_accuracy", "params"]}}
+    return [replace(started, config=config), *OPENING[1:], *SEARCH, *AFTER]
 
 
 @pytest.fixture

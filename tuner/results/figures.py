@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tuner.journal.history import History, RetrainHistory, TrialHistory
+from tuner.results.front import Placed
 from tuner.results.incumbent import Improvement
 from tuner.results.selection import BASELINE, TUNED, select
+from tuner.search.objectives import LATENCY, PARAMS, Objective
 from tuner.search.trial import TrialState
 
 _CANDIDATE_COLOURS = {TUNED: "#0b5fa5", BASELINE: "#c4510a"}
@@ -38,6 +40,15 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
+_RING: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "",
+    "markersize": 10,
+    "markerfacecolor": "none",
+    "markeredgecolor": _CANDIDATE_COLOURS[BASELINE],
+    "label": "the winner",
+}
+_AXES = {PARAMS.name: "trainable parameters", LATENCY.name: "seconds for one image"}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -110,6 +121,29 @@ def trial_curves(history: History, rungs: Iterable[int]) -> str | None:
         axes.set_xticks([], minor=True)
         axes.legend(loc="lower right")
         return _svg(figure, "trials")
+
+
+def front(placed: Sequence[Placed], objectives: Sequence[Objective], winner: int | None) -> str | None:
+    """Return the trials by dev accuracy over each other objective, the front marked; None if there is no trial."""
+    if not placed:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        panels: Sequence[Axes] = figure.subplots(1, len(objectives) - 1, sharey=True, squeeze=False)[0]
+        for place, (axes, objective) in enumerate(zip(panels, objectives[1:], strict=True), 1):
+            for is_on_front, label, colour in (
+                (False, "trials", "#b0b0b0"),
+                (True, "front", _CANDIDATE_COLOURS[TUNED]),
+            ):
+                shown = [one.values for one in placed if one.is_on_front is is_on_front]
+                xs, ys = [values[place] for values in shown], [values[0] for values in shown]
+                axes.plot(xs, ys, "o", color=colour, markersize=5, label=label)
+            best = [one.values for one in placed if one.trial == winner]
+            axes.plot([values[place] for values in best], [values[0] for values in best], **_RING)
+            axes.set(xlabel=_AXES[objective.name], xscale="log")
+        panels[0].set(ylabel="best dev accuracy")
+        panels[-1].legend(loc="lower right")
+        return _svg(figure, "front")
 
 
 def _draw_retrain(axes: Axes, retrain: RetrainHistory, measure: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tuner.errors import ConfigError, unknown_name
-from tuner.search.quiet import Direction
+
+Direction = Literal["maximize", "minimize"]
+"""Optuna's words; this module must not import it, for reports read objectives too."""
 
 
 @dataclass(frozen=True)

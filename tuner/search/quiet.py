@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import optuna
 
-Direction = Literal["maximize", "minimize"]
-"""Optuna's words."""
+from tuner.search.objectives import Direction
 
 
 def quiet_study(
