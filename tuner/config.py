@@ -108,7 +108,7 @@ class StudyConfig:
     budget: str | None = None
     """Time for everything, search and retraining: `90s`, `30m`, `2h`. Without one, the counts rule."""
     seed: int = 0
-    """One worker and the same seed give the same study."""
+    """One worker and the same seed give the same study, unless the latency, which is measured, is an objective."""
     name: str | None = None
     """The run's name; by default the date, the time and the space."""
     storage: str = "runs"

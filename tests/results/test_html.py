@@ -122,7 +122,7 @@ def test_with_several_objectives_the_front_is_drawn_and_listed(
     (drawing,) = re.findall(r'<figure role="group" aria-label="Front">.*?(<svg.*?</svg>)', source, re.DOTALL)
     ElementTree.fromstring(drawing)
     assert "trainable parameters" in drawing
-    assert ("seconds for one image" in drawing) == ("latency" in objectives)
+    assert ("milliseconds for one image" in drawing) == ("latency" in objectives)
     ids = re.findall(r'\bid="([^"]+)"', source)
     assert len(ids) == len(set(ids))
     assert html_report(history, [], "study") == source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -40,15 +40,13 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
-_RING: dict[str, Any] = {
-    "marker": "o",
-    "linestyle": "",
-    "markersize": 10,
-    "markerfacecolor": "none",
-    "markeredgecolor": _CANDIDATE_COLOURS[BASELINE],
-    "label": "the winner",
+_MARKS: Mapping[str, dict[str, Any]] = {
+    "trials": {"color": "#b0b0b0", "markersize": 5},
+    "front": {"color": _CANDIDATE_COLOURS[TUNED], "markersize": 5},
+    "the winner": {"markersize": 10, "markerfacecolor": "none", "markeredgecolor": _CANDIDATE_COLOURS[BASELINE]},
 }
-_AXES = {PARAMS.name: "trainable parameters", LATENCY.name: "seconds for one image"}
+_AXES = {PARAMS.name: ("trainable parameters", "log", 1), LATENCY.name: ("milliseconds for one image", "linear", 1000)}
+"""By objective: label, scale and unit of its axis."""
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -127,20 +125,20 @@ def front(placed: Sequence[Placed], objectives: Sequence[Objective], winner: int
     """Return the trials by dev accuracy over each other objective, the front marked; None if there is no trial."""
     if not placed:
         return None
+    shown = {
+        "trials": [one.values for one in placed if not one.is_on_front],
+        "front": [one.values for one in placed if one.is_on_front],
+        "the winner": [one.values for one in placed if one.trial == winner],
+    }
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(9, 4.2), layout="constrained")
         panels: Sequence[Axes] = figure.subplots(1, len(objectives) - 1, sharey=True, squeeze=False)[0]
         for place, (axes, objective) in enumerate(zip(panels, objectives[1:], strict=True), 1):
-            for is_on_front, label, colour in (
-                (False, "trials", "#b0b0b0"),
-                (True, "front", _CANDIDATE_COLOURS[TUNED]),
-            ):
-                shown = [one.values for one in placed if one.is_on_front is is_on_front]
-                xs, ys = [values[place] for values in shown], [values[0] for values in shown]
-                axes.plot(xs, ys, "o", color=colour, markersize=5, label=label)
-            best = [one.values for one in placed if one.trial == winner]
-            axes.plot([values[place] for values in best], [values[0] for values in best], **_RING)
-            axes.set(xlabel=_AXES[objective.name], xscale="log")
+            label, scale, unit = _AXES[objective.name]
+            for name, points in shown.items():
+                xs, ys = [point[place] * unit for point in points], [point[0] for point in points]
+                axes.plot(xs, ys, "o", label=name, **_MARKS[name])
+            axes.set(xlabel=label, xscale=scale)
         panels[0].set(ylabel="best dev accuracy")
         panels[-1].legend(loc="lower right")
         return _svg(figure, "front")
