@@ -14,7 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.errors import StorageError
-from tuner.journal.events import EpochReported, Event, StudyStarted, TrialEnded, TrialRetried
+from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted, TrialEnded, TrialRetried
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.search.registry import build_search
@@ -84,10 +84,13 @@ class Study:
         (folder / "epoch").touch()
         return SimpleNamespace(config=config, status=Trial.PENDING, num_failures=3, error_file=None)
 
-    def result(self, trial: Any, epoch: int, finished: bool = False, **changes: Any) -> str:
+    def result(
+        self, trial: Any, epoch: int, finished: bool = False, measures: dict[str, float] | None = None, **changes: Any
+    ) -> str:
         """Tell a result as Ray does: flat."""
         report = {"epoch": epoch, **REPORT, **changes}
         flat = {f"report/{name}": value for name, value in report.items()}
+        flat |= {f"measures/{name}": value for name, value in (measures or {}).items()}
         return self.tell(trial, {"worker": "host:1", "finished": finished, "training_iteration": 9, **flat})
 
     def tell(self, trial: Any, result: dict[str, Any]) -> str:
@@ -142,6 +145,15 @@ def test_a_result_is_written_down_and_the_trial_goes_on_with_its_checkpoints(stu
     assert study.result(trial, 1) == TrialScheduler.CONTINUE
     assert study.of(EpochReported) == [EpochReported(trial=0, epoch=1, worker="host:1", finished=False, **REPORT)]
     assert study.has_checkpoint(trial)
+
+
+def test_what_was_measured_is_written_down_once_and_before_the_first_result(study: Study) -> None:
+    trial = study.begin()
+    for epoch in (1, 2):
+        study.result(trial, epoch, measures={"params": 7850.0, "latency": 0.001 * epoch})
+    kinds = [type(entry.event) for entry in read_journal(study.paths.journal)]
+    assert kinds[2:4] == [ModelMeasured, EpochReported]
+    assert study.of(ModelMeasured) == [ModelMeasured(0, {"params": 7850.0, "latency": 0.001})]
 
 
 def test_a_trial_that_is_stopped_loses_its_checkpoints(study: Study) -> None:

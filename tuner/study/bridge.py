@@ -18,7 +18,7 @@ from tuner.search.scheduler import Action
 from tuner.study.conductor import Conductor
 from tuner.study.outage import Outage
 from tuner.study.ray_session import is_lost_node
-from tuner.study.trainable import FINISHED, REASON, REPORT, STORAGE, TRIAL, WORKER
+from tuner.study.trainable import FINISHED, MEASURES, REASON, REPORT, STORAGE, TRIAL, WORKER
 from tuner.study.watchdog import take_report
 
 if TYPE_CHECKING:
@@ -119,10 +119,8 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
             self._conductor.fail(number, result[REASON])
             return Action.STOP
         outage.over()
-        # Ray flattens nested results: "report/epoch".
-        prefix = f"{REPORT}/"
-        report = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
-        return self._conductor.report(number, report, result[WORKER], result[FINISHED])
+        self._conductor.measured(number, _part(result, MEASURES))
+        return self._conductor.report(number, _part(result, REPORT), result[WORKER], result[FINISHED])
 
 
 class BridgeCallback(_Unrecorded, Callback):
@@ -184,6 +182,12 @@ def _guarded(conductor: Conductor, call: Callable[[], _T]) -> _T | None:
     except TunerError as error:
         conductor.fatal = error
         return None
+
+
+def _part(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a nested part of a result, which Ray has flattened: "report/epoch"."""
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
 
 
 def _error_of(trial: Trial) -> str:
