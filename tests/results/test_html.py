@@ -118,6 +118,7 @@ def test_with_several_objectives_the_front_is_drawn_and_listed(
     page = Page(source)
     assert "2 of 2 trials are on the front of best dev and params" in page.text
     assert "1,000" in page.text
+    assert "Params: trainable parameters of the model." in page.text
     assert ("2.5ms" in page.text) == ("latency" in objectives)
     (drawing,) = re.findall(r'<figure role="group" aria-label="Front">.*?(<svg.*?</svg>)', source, re.DOTALL)
     ElementTree.fromstring(drawing)

@@ -17,7 +17,6 @@ from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
     FINAL_HEADER,
     FINAL_NOTES,
-    FRONT_NOTE,
     NOT_MEASURED,
     RETRAIN_HEADER,
     RUNG_HEADER,
@@ -28,6 +27,7 @@ from tuner.results.wording import (
     front_cells,
     front_header,
     front_line,
+    front_note,
     hparam_text,
     plain,
     retrain_cells,
@@ -92,7 +92,7 @@ def _front(history: History, summary: Summary) -> dict[str, Any]:
     return {
         "front": figures.front(placed, objectives, summary.winner.trial if summary.winner else None),
         "front_line": front_line(placed, objectives),
-        "front_note": FRONT_NOTE,
+        "front_note": front_note(objectives),
         "front_header": front_header(objectives),
         "front_rows": [front_cells(one, objectives) for one in best_first],
     }

@@ -66,7 +66,7 @@ TRIALS = (
     Column(
         "latency_seconds",
         pa.float64(),
-        "Median time of one image's forward pass; null if not measured, as where it is no objective.",
+        "Median time of one image's forward pass; measured where it is an objective, else null.",
         "seconds",
         nullable=True,
     ),

@@ -16,9 +16,9 @@ from tuner.search.objectives import DEV_ACCURACY, LATENCY, Objective
 NONE = "-"
 FINAL_HEADER = ("", "seeds", *SPLITS, "test, 95%")
 RETRAIN_HEADER = ("candidate", "seed", "epochs", "best epoch", *SPLITS)
-FRONT_NOTE = (
-    "On the front is a trial unless another is at least as good in every objective and better in one. A trial counts "
-    "with the best dev accuracy it has shown, however early it was stopped. The winner is the one with the highest dev "
+_FRONT = (
+    "A trial is on the front unless another is at least as good in every objective and better in one. It counts with "
+    "the best dev accuracy it has shown, however early it was stopped. The winner is the one with the highest dev "
     "accuracy, whatever else it costs."
 )
 RUNG_HEADER = ("epochs", "trials", "stopped here", "best dev")
@@ -56,6 +56,12 @@ def rung_cells(rung: RungRow) -> tuple[str, ...]:
 def front_header(objectives: Sequence[Objective]) -> tuple[str, ...]:
     """Return the header of the table of the front."""
     return ("trial", "state", "epochs", *(objective_name(objective) for objective in objectives))
+
+
+def front_note(objectives: Sequence[Objective]) -> str:
+    """Return what the front is, and what its objectives mean."""
+    meanings = (f"{objective_name(one).capitalize()}: {one.meaning}." for one in objectives)
+    return " ".join([_FRONT, *meanings])
 
 
 def front_cells(placed: Placed, objectives: Sequence[Objective]) -> tuple[str, ...]:
