@@ -307,7 +307,7 @@ def test_a_trial_whose_worker_hung_says_where(study: Study) -> None:
     assert not report.exists()
 
 
-def test_the_oldest_pending_trial_runs_next(study: Study) -> None:
+def test_pending_trials_are_chosen_once_the_oldest_first(study: Study) -> None:
     def chosen() -> Any:
         return study.scheduler.choose_trial_to_run(CONTROLLER)
 
@@ -316,11 +316,12 @@ def test_the_oldest_pending_trial_runs_next(study: Study) -> None:
     study.scheduler.on_trial_add(CONTROLLER, first)
     study.scheduler.on_trial_add(CONTROLLER, second)
     assert chosen() is first
-    assert chosen() is first
-    first.status = Trial.RUNNING
     assert chosen() is second
-    second.status = Trial.TERMINATED
     assert chosen() is None
+    study.scheduler.on_trial_add(CONTROLLER, first)  # it lost its worker
+    study.scheduler.on_trial_add(CONTROLLER, second)
+    first.status = Trial.TERMINATED
+    assert chosen() is second
 
 
 def test_what_ray_pickles_of_the_bridge_holds_nothing_of_the_study(study: Study) -> None:

@@ -79,23 +79,29 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         self._outages: dict[int, Outage] = {}
         """Of running trials, by number."""
         self._queue: deque[Trial] = deque()
+        """Trials that have not been chosen yet."""
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """Queue a trial, new or taken up again."""
         self._queue.append(trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """Return the oldest pending trial. Ray's own way scans every trial there ever was, at every step.
+        """Return the oldest pending trial that was not returned yet. Ray's own way scans every trial there ever was.
+
+        Ray starts a process for a trial that is returned, or gives it one that has become free. To one that is
+        returned again while its process starts it gives the next that is free, and ends the starting one: where starts
+        take longer than trials, a cluster would never be full.
 
         Ray takes up again whatever lost its worker; a trial that has thereby failed is taken from it here.
         """
         while self._queue:
-            trial = self._queue[0]
-            if trial.status == Trial.PENDING and self._conductor.is_unfinished(trial.config[TRIAL]):
+            trial = self._queue.popleft()
+            if trial.status != Trial.PENDING:
+                continue
+            if self._conductor.is_unfinished(trial.config[TRIAL]):
                 return trial
-            if self._queue.popleft().status == Trial.PENDING:
-                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
-                self._outages.pop(trial.config[TRIAL], None)
+            tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
+            self._outages.pop(trial.config[TRIAL], None)
         return None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:

@@ -65,7 +65,8 @@ class Conductor:
         self._search = search
         self._record = record
         self._clock = clock
-        self._workers = workers
+        self.workers = workers
+        """Trials that may be RUNNING at a time."""
         self._seed = seed
         self._discard = discard
         self._known = known or KnownResults(None, search.levels[-1])
@@ -133,7 +134,7 @@ class Conductor:
     def _next_trial(self) -> TrialHistory | None:
         if self._orphans:
             return self._trials[self._orphans.pop(0)]
-        if self.is_stopping or len(self._search.running) >= self._workers:
+        if self.is_stopping or len(self._search.running) >= self.workers:
             return None
         # A trial that cannot reach the first rung in the time left could not change the result.
         proposal = self._search.next_trial() if self._clock.search_seconds_left > self._first_rung_seconds else None
