@@ -523,8 +523,11 @@ def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted
             assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
-def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, scheduler=AshaPromote, trials=40)
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
+    tmp_path: Path, objectives: tuple[str, ...]
+) -> None:
+    driver = Driver(tmp_path / "uninterrupted", scheduler=AshaPromote, trials=40, objectives=objectives)
     events = driver.run()
     promoted = driver.of(TrialPromoted)
     assert promoted
@@ -535,6 +538,9 @@ def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(tmp_p
             event.epoch for event in events if isinstance(event, EpochReported) and event.trial == promotion.trial
         ]
         assert epochs == list(range(1, len(epochs) + 1))
+        for cut in (len(before), len(before) + 1):
+            arguments: dict[str, Any] = {"scheduler": AshaPromote, "trials": 40, "objectives": objectives}
+            assert resumed_from(tmp_path / f"cut-{cut}", events[:cut], **arguments).run() == events
 
 
 def test_a_paused_trial_takes_no_worker_and_keeps_its_checkpoints(tmp_path: Path) -> None:
