@@ -48,6 +48,19 @@ def suggest(trial: BaseTrial) -> dict[str, Any]:
     }
 
 
+def suggest_before(trial: BaseTrial) -> dict[str, Any]:
+    """Return a configuration of a space as it may have been before: two fixed, a third of the learning rates."""
+    return {
+        "batch_size": trial.suggest_int("batch_size", 16, 512, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-3, 1e-2, log=True),
+        "momentum": trial.suggest_float("momentum", 0.1, 0.99),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-5, 1e-1),
+        "num_layers": 3,
+        "max_units": trial.suggest_int("max_units", 64, 1024, log=True),
+        "max_dropout": 0.5,
+    }
+
+
 class Surrogate:
     """The learning curves of one task."""
 

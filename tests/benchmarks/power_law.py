@@ -47,6 +47,18 @@ def suggest(trial: BaseTrial) -> dict[str, Any]:
     }
 
 
+def suggest_before(trial: BaseTrial) -> dict[str, Any]:
+    """Return a configuration of a space as it may have been before: two fixed, a narrower range of the first."""
+    return {
+        "x0": trial.suggest_float("x0", 0.25, 0.75),
+        **{f"x{index}": trial.suggest_float(f"x{index}", 0.0, 1.0) for index in range(1, 4)},
+        "x4": 0.5,
+        "x5": 0.5,
+        "speed": trial.suggest_float("speed", 0.3, 1.5),
+        "width": trial.suggest_float("width", 1.0, 10.0, log=True),
+    }
+
+
 def hartmann6(point: np.ndarray) -> float:
     """Return the function at a point of the unit cube [6], scaled to a maximum of 1."""
     return float(_ALPHA @ np.exp(-np.sum(_A * (point - _P) ** 2, axis=1))) / _HIGHEST

@@ -7,7 +7,8 @@ Normalised regret of the incumbent, the configuration with the best value observ
 its full curve: (best - it) / (best - median), best and median over 6,000 random configurations. It is taken after 10,
 20 and 40 full trainings' worth of epochs, and again of simulated seconds: a full training then costs what it costs on
 average over the random configurations, and the workers share it. Without --surrogate the family `power-law` needs no
-data file.
+data file. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search, whose work is not
+counted: see `tests/benchmarks/warm_started.py`.
 """
 
 from __future__ import annotations
@@ -17,29 +18,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import optuna
 import tyro
-from optuna.trial import BaseTrial
 
-from tests.benchmarks import lcbench, power_law
+from tests.benchmarks import lcbench
+from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
-from tuner.config import SearchConfig
-from tuner.search.quiet import quiet_study
-from tuner.search.registry import build_search
+from tests.benchmarks.problem import Problem, load_problem
+from tests.benchmarks.warm_started import warm_changed, warm_same
 from tuner.search.seeds import derive_seed
-from tuner.search.simulator import Curve, Simulated, simulate
-from tuner.search.space import SearchSpace
+from tuner.search.simulator import Simulated, simulate
 from tuner.study.environment import source_commit
 
-REFERENCE_CONFIGURATIONS = 6000
 _BOOTSTRAPS = 2000
 
 
@@ -63,19 +60,6 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing to search."""
-
-    suggest: Callable[[BaseTrial], dict[str, Any]]
-    curve: Callable[[Mapping[str, Any]], Curve]
-    epochs: int
-    best: float
-    median: float
-    mean_seconds: float
-    """Of a full training."""
-
-
-@dataclass(frozen=True)
 class Result:
     """One search by one method."""
 
@@ -91,23 +75,6 @@ class Result:
     """The computer took, decisions and surrogate together."""
 
 
-def ours(problem: Problem, seed: int, **changes: Any) -> Simulated:
-    """Return a search of `tuner`, by default that of the command."""
-    space = SearchSpace("benchmark", problem.suggest, (), "none", "", ModuleType("benchmark"))
-    config = SearchConfig(**changes)
-    return build_search(
-        space,
-        searcher=config.searcher,
-        scheduler=config.scheduler,
-        min_epochs=config.min_epochs,
-        max_epochs=problem.epochs,
-        reduction_factor=config.reduction_factor,
-        startup_trials=config.startup_trials,
-        max_trials=None,
-        seed=seed,
-    )
-
-
 METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "default": ours,
     "random": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="none"),
@@ -119,6 +86,8 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "startup-40": lambda problem, seed: ours(problem, seed, startup_trials=40),
     "first-rung-1": lambda problem, seed: ours(problem, seed, min_epochs=1),
     "factor-4": lambda problem, seed: ours(problem, seed, reduction_factor=4),
+    "warm-same": warm_same,
+    "warm-changed": warm_changed,
     "gp": lambda problem, seed: ours(problem, seed, searcher="gp"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
     "tpe-full": lambda problem, seed: OptunaStudy(
@@ -131,24 +100,6 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
         optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
     ),
 }
-
-
-@lru_cache(maxsize=64)
-def load_problem(surrogate: Path | None, task: str) -> Problem:
-    """Return a task of the surrogate, or the power-law family, with its references worked out."""
-    if surrogate is None:
-        return _with_references(power_law.suggest, power_law.curve, power_law.EPOCHS)
-    return _with_references(lcbench.suggest, lcbench.Surrogate(surrogate, int(task)).curve, lcbench.EPOCHS)
-
-
-def _with_references(
-    suggest: Callable[[BaseTrial], dict[str, Any]], curve: Callable[[Mapping[str, Any]], Curve], epochs: int
-) -> Problem:
-    study = quiet_study(optuna.samplers.RandomSampler(seed=0))
-    curves = [curve(suggest(study.ask())) for _ in range(REFERENCE_CONFIGURATIONS)]
-    best_values = [max(one.values) for one in curves]
-    seconds = statistics.fmean(sum(one.seconds) for one in curves)
-    return Problem(suggest, curve, epochs, max(best_values), statistics.median(best_values), seconds)
 
 
 def search(method: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int) -> Result:

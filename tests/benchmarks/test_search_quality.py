@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
-from tests.benchmarks.search_quality import METHODS, Arguments, load_problem, main, search
+from tests.benchmarks.problem import load_problem
+from tests.benchmarks.search_quality import METHODS, Arguments, main, search
+from tests.benchmarks.warm_started import earlier_trials
+from tuner.search.trial import TrialState
 
 
 def test_the_hartmann_function_has_its_known_maximum_where_it_is_known_to_be() -> None:
@@ -41,6 +44,24 @@ def test_the_default_search_beats_random_search_and_a_search_without_early_stopp
     regret = {name: method["after_epochs_of"]["16"]["mean"] for name, method in found["methods"].items()}
     assert regret["default"] < regret["random"]
     assert regret["default"] < regret["tpe-full"]
+
+
+def test_a_warm_start_brings_something_early_and_most_where_the_space_has_not_changed() -> None:
+    found = main(Arguments(seeds=6, trainings=10, methods="default,warm-same,warm-changed"))
+    regret = {name: method["after_epochs_of"]["5"]["mean"] for name, method in found["methods"].items()}
+    assert regret["warm-same"] < regret["warm-changed"] < regret["default"]
+
+
+def test_the_earlier_search_is_what_its_journal_would_tell_of_ten_trainings() -> None:
+    problem = load_problem(None, "0")
+    reference = {**dict.fromkeys((f"x{index}" for index in range(6)), 0.5), "speed": 1.0, "width": 2.0}
+    trials = earlier_trials(problem.suggest_before, problem, 1, reference)
+    assert sum(len(trial.epochs) for trial in trials) == 10 * EPOCHS
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial in trials:
+        assert (trial.state is TrialState.COMPLETE) == (len(trial.epochs) == EPOCHS)
+        assert [report["dev_accuracy"] for report in trial.epochs] == curve(trial.hparams).values[: len(trial.epochs)]
+        assert trial.hparams.keys() - trial.params.keys() == {"x4", "x5"}
 
 
 def test_the_best_of_many_random_configurations_has_no_regret() -> None:
