@@ -130,13 +130,18 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
 
 
 class BridgeCallback(_Unrecorded, Callback):
-    """Ray's word that a worker died."""
+    """Ray's word that a trial ended or its worker died."""
 
     def __init__(self, conductor: Conductor, paths: RunPaths, max_failures: int) -> None:
         """Tell `conductor`, who forgives `max_failures` deaths of a trial; its checkpoints lie below `paths`."""
         self._conductor = conductor
         self._paths = paths
         self._max_failures = max_failures
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Drop Ray's statistics of each metric, which nobody reads: Ray keeps every trial to the end, with 30 KiB."""
+        trial.run_metadata.metric_analysis = {}
+        trial.run_metadata.metric_n_steps = {}
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note that the trial lost its worker. Ray takes it up again without end, the conductor may not."""
