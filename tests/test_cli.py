@@ -21,6 +21,7 @@ class Search:
     """How many; --never-a-flag is only mentioned here."""
     max_hours: float | None = None
     widths: tuple[int, int] = (1, 2)
+    names: tuple[str, ...] = ("a",)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ def test_absent_flags_take_the_default_given_and_flags_win_over_it() -> None:
     assert config == Config(Path("b"), Search(trials=7, max_hours=2.0), "none")
 
 
+@pytest.mark.parametrize("args", [["--names", "a,b", "r"], ["--names=a,b", "r"], ["r", "--names", "a,b"]])
+def test_a_list_is_given_with_commas_and_swallows_nothing_behind_it(args: list[str]) -> None:
+    assert read(*args) == Config(Path("r"), Search(names=("a", "b")))
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
@@ -58,6 +64,7 @@ def test_absent_flags_take_the_default_given_and_flags_win_over_it() -> None:
         (["r", "--trials", "3", "--trials", "x"], "--trials is 'x', but must be a whole number."),
         (["r", "--max_hours", "long"], "--max-hours is 'long', but must be a number or None."),
         (["r", "--scheduler", "pbt"], "--scheduler is 'pbt', but must be one of: asha, none."),
+        (["r", "--names"], "--names lacks a value; it must be a list with commas."),
         (["r", "--trials"], "--trials lacks a value; it must be a whole number."),
         (["r", "--trails", "3"], "'--trails' is not an argument of command; did you mean --trials?"),
         (["r", "--xy"], "'--xy' is not an argument of command; available: "),
@@ -78,7 +85,7 @@ def test_an_unknown_flag_lists_exactly_the_flags_there_are(columns: str, monkeyp
     with pytest.raises(ConfigError) as caught:
         read("r", "--xy")
     listed = str(caught.value).split("available: ")[1].rstrip(".").split(", ")
-    assert sorted(listed) == ["--max-hours", "--quiet", "--scheduler", "--trials", "--widths"]
+    assert sorted(listed) == ["--max-hours", "--names", "--quiet", "--scheduler", "--trials", "--widths"]
 
 
 def test_a_config_that_refuses_its_values_is_heard() -> None:

@@ -18,6 +18,7 @@ from tuner.journal.events import (
     DriverStarted,
     EpochReported,
     Event,
+    ModelMeasured,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -65,10 +66,14 @@ class DeathError(Exception):
 class Drivers:
     """Drivers of a run whose workers are a formula: they work, die where they are told to, and are followed."""
 
-    def __init__(self, root: Path, workers: int = WORKERS, seed: int = 0) -> None:
+    def __init__(
+        self, root: Path, workers: int = WORKERS, seed: int = 0, objectives: tuple[str, ...] = ("dev_accuracy",)
+    ) -> None:
         space = root.parent / "space.py"
         space.write_text(SPACE)
-        search = SearchConfig(trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE)
+        search = SearchConfig(
+            trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE, objectives=objectives
+        )
         self.workers = workers
         resources = ResourceConfig(workers=workers)
         self.config = StudyConfig(space=str(space), seed=seed, search=search, resources=resources)
@@ -127,13 +132,16 @@ class Drivers:
     def _search(self, conductor: Conductor, meddle: Callable[[Conductor], None] | None) -> None:
         rng = random.Random(3)
         live: dict[int, Iterator[tuple[dict[str, Any], bool]]] = {}
+        measures: dict[int, dict[str, float]] = {}
         while not conductor.is_stopping:
             trial = conductor.next_trial() if len(live) < self.workers else None
             if trial is not None:
                 live[trial.number] = _reports(trial.proposed)
+                measures[trial.number] = _measures(trial.proposed)
             elif live:
                 number = rng.choice(sorted(live))
                 report, finished = next(live[number])
+                conductor.measured(number, measures[number])
                 if conductor.report(number, report, "here:1", finished) is not Action.CONTINUE:
                     live.pop(number, None)
                 if meddle is not None:
@@ -161,6 +169,10 @@ def _clock(start: float) -> Iterator[float]:
     while True:
         start += 0.01
         yield start
+
+
+def _measures(trial: TrialProposed) -> dict[str, float]:
+    return {"params": 10.0 * trial.hparams["y"], "latency": 0.001 * trial.hparams["x"]}
 
 
 def _reports(trial: TrialProposed) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -193,8 +205,15 @@ def test_an_undisturbed_run_is_derived_again_as_recorded(drivers: Drivers) -> No
     assert counts["WinnerSelected"] == 1
 
 
+OBJECTIVES = [("dev_accuracy",), ("dev_accuracy", "params"), ("dev_accuracy", "latency", "params")]
+
+
+@pytest.mark.parametrize("objectives", OBJECTIVES, ids=",".join)
 @pytest.mark.parametrize("moment", range(3, 60, 3))
-def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(drivers: Drivers, moment: int) -> None:
+def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(
+    tmp_path: Path, moment: int, objectives: tuple[str, ...]
+) -> None:
+    drivers = Drivers(tmp_path / "run", objectives=objectives)
     drivers.drive(dies_after=moment)
     drivers.drive(dies_after=7)
     drivers.drive()
@@ -208,12 +227,15 @@ def search_of(drivers: Drivers) -> list[Event]:
     return [event for event in events(drivers) if not isinstance(event, others)]
 
 
-def test_with_one_worker_a_run_whose_driver_died_equals_an_undisturbed_one_wherever_it_died(tmp_path: Path) -> None:
-    undisturbed = Drivers(tmp_path / "undisturbed", workers=1)
+@pytest.mark.parametrize("objectives", OBJECTIVES[:2], ids=",".join)
+def test_with_one_worker_a_run_whose_driver_died_equals_an_undisturbed_one_wherever_it_died(
+    tmp_path: Path, objectives: tuple[str, ...]
+) -> None:
+    undisturbed = Drivers(tmp_path / "undisturbed", workers=1, objectives=objectives)
     undisturbed.drive()
     expected = search_of(undisturbed)
     for moment in range(3, len(expected), 5):
-        killed = Drivers(tmp_path / f"killed-{moment}", workers=1)
+        killed = Drivers(tmp_path / f"killed-{moment}", workers=1, objectives=objectives)
         killed.drive(dies_after=moment)
         killed.drive(dies_after=4)
         killed.drive()
@@ -338,10 +360,33 @@ def test_the_first_decision_that_differs_is_found_whichever_it_is(drivers: Drive
     assert tried > 80
 
 
-def test_an_epoch_recorded_twice_is_found(drivers: Drivers) -> None:
+def test_proposals_follow_from_what_was_measured_if_it_is_an_objective(tmp_path: Path) -> None:
+    def difference(objectives: tuple[str, ...]) -> str:
+        drivers = Drivers(tmp_path / "-".join(objectives), objectives=objectives)
+        drivers.drive()
+        forged = [
+            replace(entry, event=replace(entry.event, measures={"params": -1.0, "latency": 1.0 / (1 + entry.seq)}))
+            if isinstance(entry.event, ModelMeasured)
+            else entry
+            for entry in read_journal(drivers.paths.journal)
+        ]
+        try:
+            Replay(drivers.config, drivers.space, forged).run()
+        except DivergenceError as error:
+            return str(error)
+        return "none"
+
+    of_one, of_two, of_three = map(difference, OBJECTIVES)
+    assert of_one == "none"
+    assert "TrialProposed" in of_two
+    assert "TrialProposed" in of_three
+
+
+@pytest.mark.parametrize("kind", [EpochReported, ModelMeasured])
+def test_an_event_recorded_twice_is_found(drivers: Drivers, kind: type[Event]) -> None:
     drivers.drive()
     entries = read_journal(drivers.paths.journal)
-    place = next(entry.seq for entry in entries if isinstance(entry.event, EpochReported))
+    place = next(entry.seq for entry in entries if isinstance(entry.event, kind))
     doubled = [*entries[: place + 1], *entries[place:]]
     with pytest.raises(DivergenceError, match=f"event {place + 1}"):
         Replay(drivers.config, drivers.space, doubled).run()

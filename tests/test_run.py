@@ -166,6 +166,8 @@ SMOKE = ("--preset", "smoke")
         ((*SMOKE, "--dataset", "mnist"), "dataset is 'mnist', but must be one of: auto, digits, fashion-mnist."),
         ((*SMOKE, "--searcher", "tpee"), "--searcher is 'tpee', but must be one of: gp, random, tpe."),
         ((*SMOKE, "--scheduler", "pbt"), "--scheduler is 'pbt', but must be one of: asha,"),
+        ((*SMOKE, "--objectives", "params,dev_accuracy"), "--objectives is 'params,dev_accuracy', but must begin with"),
+        ((*SMOKE, "--objectives", "dev_accuracy,flops"), "--objectives is 'flops', but must be one of: dev_accuracy,"),
         ((*SMOKE, "--precision", "float16"), "--precision is 'float16', but must be one of: auto, bfloat16, float32."),
         (("--resume", "absent"), "--resume is 'absent', but there is no such folder."),
         (("--resume", "absent", "--trials", "3"), "--resume goes on with a run as it was configured"),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 from tyro import _errors as tyro_errors
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from tuner.errors import ConfigError, TunerError
 
@@ -20,12 +21,37 @@ T = TypeVar("T")
 
 EXIT_BAD_INPUT = 2
 
-_KINDS = {"INT": "a whole number", "FLOAT": "a number", "STR": "text", "PATH": "a path", "{None}": "None"}
+_LIST = "STR,STR"
+_KINDS = {
+    "INT": "a whole number",
+    "FLOAT": "a number",
+    "STR": "text",
+    "PATH": "a path",
+    "{None}": "None",
+    _LIST: "a list with commas",
+}
 """tyro's names for what a value may be, in words."""
 
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _FLAG_IN_HELP = re.compile(r"(?:^|[│\s] )(--[a-z][\w.-]*)", re.MULTILINE)
 """A flag at the left of a box, with or without its line; one in a sentence follows a word and one space."""
+
+
+_CONSTRUCTORS = ConstructorRegistry()
+
+
+@_CONSTRUCTORS.primitive_rule
+def _comma_list(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, ...]] | None:
+    """Read a tuple of texts as `a,b`, where tyro's own way, `a b`, would swallow what follows."""
+    if info.type != tuple[str, ...]:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=_LIST,
+        instance_from_str=lambda texts: tuple(texts[0].split(",")),
+        is_instance=lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
+        str_from_instance=lambda value: [",".join(value)],
+    )
 
 
 def main(run: Callable[[], int | None]) -> NoReturn:
@@ -60,6 +86,7 @@ def parse(
     """
     given = list(sys.argv[1:] if args is None else args)
     options: dict[str, Any] = {"prog": prog, "description": description, "config": tuple(config)}
+    options["registry"] = _CONSTRUCTORS
     if default is not None:
         options["default"] = default
 

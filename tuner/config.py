@@ -43,6 +43,9 @@ class SearchConfig:
     scheduler: str = "asha-promote"
     """Who stops weak trials: `asha-promote` (pauses at rungs and promotes), `asha` (stops at rungs),
     `hyperband` (several such brackets), or `none` to train each to its end."""
+    objectives: tuple[str, ...] = ("dev_accuracy",)
+    """What to look for: `dev_accuracy`; with `params` (trainable parameters) or `latency` (of one image) behind it, the
+    front of the models that are as good as can be for what they cost. Trials are stopped by dev accuracy alone."""
     trials: int | None = None
     """At most this many trials; by default as many as the budget allows, 32 without a budget."""
     max_epochs: int | None = None
@@ -105,7 +108,7 @@ class StudyConfig:
     budget: str | None = None
     """Time for everything, search and retraining: `90s`, `30m`, `2h`. Without one, the counts rule."""
     seed: int = 0
-    """One worker and the same seed give the same study."""
+    """One worker and the same seed give the same study, unless the latency, which is measured, is an objective."""
     name: str | None = None
     """The run's name; by default the date, the time and the space."""
     storage: str = "runs"

@@ -26,11 +26,11 @@ from tuner.journal.history import History, read_history
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.models import ModelSpec, get_model
 from tuner.paths import RunPaths
-from tuner.results.earlier import read_earlier
+from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
 from tuner.retrain import Retraining, keep_best, retrain
-from tuner.search.earlier import WarmStart
+from tuner.search.objectives import LATENCY
 from tuner.search.space import SearchSpace, load_space
 from tuner.search.warm_start import fit_to_space
 from tuner.study.brains import conductor_of, search_of
@@ -259,12 +259,16 @@ class _Job:
         return make_plan(self._config, workers, seconds, self._journal.elapsed)
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
+        warm_start = self._history().warm_start
+        notice = unmeasured(warm_start, self._config.search.objectives) if warm_start else None
+        if notice is not None:
+            self._progress.say(f"NOTICE: {notice}")
         conductor = conductor_of(
             self._config,
             self._ingredients.space,
             plan,
             self._record,
-            warm_start=self._warm_start(),
+            warm_start=warm_start.warm_start() if warm_start else None,
             workers=workers,
             elapsed=lambda: self._journal.elapsed,
             discard=self._delete_checkpoints,
@@ -273,10 +277,6 @@ class _Job:
 
         self._conductor = conductor
         run_search(conductor, job, self._config.resources, self._paths, self._progress.say)
-
-    def _warm_start(self) -> WarmStart | None:
-        recorded = self._history().warm_start
-        return recorded.warm_start() if recorded else None
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
@@ -328,6 +328,7 @@ class _Job:
             precision=resources.precision,
             threads=resources.cpus_per_trial,
             trial_timeout=self._config.trial_timeout_seconds,
+            measures_latency=LATENCY.name in self._config.search.objectives,
             splits_sha256=splits.sha256(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
@@ -22,7 +22,10 @@ _NO_CONTROLLER: Any = None
 """What ASHA is handed and never looks at."""
 
 
-class _NeverPauses:
+class _Plain:
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """Do nothing: there is one objective."""
+
     def give_up(self) -> None:
         """Do nothing: no trial is paused."""
 
@@ -31,7 +34,7 @@ def _proposal(number: int, hparams: dict[str, Any]) -> Proposal:
     return Proposal(number, hparams, {}, hparams, Origin.MODEL)
 
 
-class RayDefault(_NeverPauses):
+class RayDefault(_Plain):
     """Ray's `OptunaSearch` with its `ASHAScheduler`, as Ray documents them: every argument is the default.
 
     Calls come in the order of Ray 2.60's `TuneController`: the scheduler first, then the searcher is told a result, or
@@ -69,7 +72,7 @@ class RayDefault(_NeverPauses):
         return Decision(Action.STOP)
 
 
-class OptunaStudy(_NeverPauses):
+class OptunaStudy(_Plain):
     """An Optuna study in ask-and-tell form with one of Optuna's pruners, as Optuna documents it."""
 
     def __init__(self, suggest: Suggest, max_epochs: int, sampler: BaseSampler, pruner: BasePruner) -> None:

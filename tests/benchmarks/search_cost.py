@@ -13,7 +13,7 @@ them have ended or are PAUSED, but for as many as there are workers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -70,6 +70,10 @@ class Clocked:
         if proposal is not None and proposal.number == len(self.next_trial_ms):
             self.next_trial_ms.append(ms)
         return proposal
+
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """See `Search.measured`."""
+        self.search.measured(number, measures)
 
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """See `Search.report`."""

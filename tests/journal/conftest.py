@@ -9,6 +9,7 @@ import pytest
 from tuner.journal.events import (
     EpochReported,
     Event,
+    ModelMeasured,
     RungDecided,
     SearchEnded,
     StudyStarted,
@@ -41,16 +42,18 @@ def reported(trial: int, epoch: int, **changes: Any) -> EpochReported:
 
 @pytest.fixture
 def history_events() -> list[Event]:
-    """Two trials: one complete, one failed after a retry; the second epoch of the first is reported twice."""
+    """Two trials: one complete, one failed after a retry; of the first, measures and second epoch are told twice."""
     return [
         StudyStarted({"seed": 0}, {"host": "here"}),
         proposed(0),
+        ModelMeasured(0, {"params": 100.0}),
         reported(0, 1),
         reported(0, 2, dev_accuracy=0.7),
         RungDecided(0, 2, "PAUSE", "0.7 is number 1 of 1, of which the best 0 go on"),
         proposed(1),
         TrialPromoted(0),
         TrialRetried(1, "killed"),
+        ModelMeasured(0, {"params": 200.0}),
         reported(0, 2, dev_accuracy=0.1),
         reported(0, 3, dev_accuracy=0.7),
         RungDecided(0, 3, "COMPLETE", "0.7 after all 3 epochs"),

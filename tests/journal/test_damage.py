@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import JournalError, StorageError
-from tuner.journal.events import Event, SearchEnded, StudyEnded
+from tuner.journal.events import EpochReported, Event, ModelMeasured, SearchEnded, StudyEnded
 from tuner.journal.history import fold, read_history
 from tuner.journal.store import JournalWriter, read_journal
 
@@ -210,11 +210,12 @@ def test_nesting_without_end_is_told(tmp_path: Path) -> None:
         read_journal(tmp_path)
 
 
+@pytest.mark.parametrize("kind", [ModelMeasured, EpochReported])
 def test_an_event_of_a_trial_that_was_never_proposed_is_told(
-    tmp_path: Path, opening: Event, history_events: list[Event]
+    tmp_path: Path, opening: Event, history_events: list[Event], kind: type[Event]
 ) -> None:
     with JournalWriter(tmp_path) as journal:
-        journal.append(opening, history_events[2])
+        journal.append(opening, next(event for event in history_events if isinstance(event, kind)))
     with pytest.raises(JournalError, match="event 1 is of trial 0, which was never proposed"):
         read_history(tmp_path)
 

@@ -18,6 +18,7 @@ EXAMPLES: list[Event] = [
     events.WarmStarted("runs/first", [{"number": 0, "params": {"x": 1}}], {"decay": 0.1}, True),
     events.PlanMade({"rungs": [1, 3]}),
     events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
+    events.ModelMeasured(0, {"params": 1e6, "latency": 0.001}),
     events.EpochReported(0, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, "h:1"),
     events.RungDecided(0, 1, "STOP", "0.1 < 0.2"),
     events.TrialPromoted(0),
@@ -44,7 +45,7 @@ def test_an_event_survives_json(event: Event) -> None:
 
 
 def test_states_come_back_as_enumerations() -> None:
-    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[9]))))
+    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[10]))))
     assert isinstance(back, TrialEnded)
     assert back.state is TrialState.FAILED
 
@@ -77,6 +78,7 @@ def test_a_trial_of_a_warm_start_that_is_none_is_refused(changes: dict[str, Any]
         {"kind": "Unheard"},
         {"kind": "SearchEnded"},
         {"kind": "TrialEnded", "trial": 0, "state": "MAYBE", "reason": ""},
+        {"kind": "ModelMeasured", "trial": 0, "measures": {"params": "many"}},
     ],
 )
 def test_what_is_no_event_is_refused(record: dict[str, Any]) -> None:

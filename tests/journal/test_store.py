@@ -117,8 +117,22 @@ def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_update(tmp_path: Path) -> None:
     write(tmp_path, StudyStarted({}, {}, schema_version=99))
-    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 1"):
+    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 2"):
         read_journal(tmp_path)
+
+
+def test_a_newer_schema_asks_for_an_update_whatever_follows_it(tmp_path: Path) -> None:
+    write(tmp_path, StudyStarted({}, {}, schema_version=99))
+    body = json.dumps({"seq": 1, "time": 0.0, "elapsed": 0.0, "kind": "Unheard"}).encode()
+    with segment(tmp_path).open("ab") as file:
+        file.write(b"%08x %s\n" % (zlib.crc32(body), body))
+    with pytest.raises(JournalError, match="update tuner"):
+        read_journal(tmp_path)
+
+
+def test_a_journal_of_an_older_version_is_read(tmp_path: Path) -> None:
+    write(tmp_path, StudyStarted({}, {}, schema_version=1))
+    assert read_journal(tmp_path)[0].event == StudyStarted({}, {}, schema_version=1)
 
 
 def test_a_journal_must_begin_with_the_start_of_a_study(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tuner.models.summary import Layer, summarize
+from tuner.models.summary import Layer, summarize, trainable_parameters
 
 
 class Scaled(nn.Module):
@@ -57,3 +57,10 @@ def test_the_model_is_left_as_it_was() -> None:
     assert [module.training for module in model.modules()] == [True, True, True, False]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_frozen_weights_are_not_trainable_and_shared_ones_count_once() -> None:
+    model = nn.ModuleList([nn.Linear(4, 4), nn.Linear(2, 1)])
+    model.append(model[0])
+    model[1].weight.requires_grad = False
+    assert trainable_parameters(model) == 20 + 1

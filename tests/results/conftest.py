@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tuner.journal.events import (
     DriverStarted,
     EpochReported,
     Event,
+    ModelMeasured,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -60,8 +62,10 @@ def retrained(candidate: str, seed: int, train: float, dev: float, test: float) 
 SEARCH: list[Event] = [
     proposed(0, lr=1, flip=True, widths=[8, 16], mixed=1),
     proposed(1, lr=0.5, flip=False, mixed="one", decay=3),
+    ModelMeasured(0, {"params": 1000.0, "latency": 0.0025}),
     epoch(0, 1, 0.80),
     RungDecided(0, 1, "PAUSE", "0.8000 is number 1 of 1, of which the best 0 go on"),
+    ModelMeasured(1, {"params": 400.0, "latency": 0.00125}),
     epoch(1, 1, 0.70),
     RungDecided(1, 1, "STOP", "0.7000 < 0.8000"),
     TrialEnded(1, TrialState.PRUNED, "0.7000 < 0.8000"),
@@ -73,6 +77,7 @@ SEARCH: list[Event] = [
     RungDecided(0, 3, "COMPLETE", "0.9000 after all 3 epochs"),
     TrialEnded(0, TrialState.COMPLETE, "0.9000 after all 3 epochs"),
     proposed(2, lr=2.5, flip=True, widths=[4]),
+    ModelMeasured(2, {"params": 50.0, "latency": 0.0005}),
     epoch(2, 1, 0.99),
     TrialEnded(2, TrialState.FAILED, f"loss is nan {HOSTILE}", f"Traceback\n{HOSTILE}\nValueError: \x1b[31mred"),
     proposed(3, lr=0.25),
@@ -126,6 +131,15 @@ def finished(build: Build) -> History:
 def finished_entries() -> list[Entry]:
     """The journal of the finished run."""
     return [Entry(seq, 0.0, float(seq), event) for seq, event in enumerate(OPENING + SEARCH + AFTER)]
+
+
+@pytest.fixture
+def two_objectives() -> list[Event]:
+    """The events of the finished run, had it looked for few parameters too."""
+    started = OPENING[0]
+    assert isinstance(started, StudyStarted)
+    config = {**started.config, "search": {"objectives": ["dev_accuracy", "params"]}}
+    return [replace(started, config=config), *OPENING[1:], *SEARCH, *AFTER]
 
 
 @pytest.fixture

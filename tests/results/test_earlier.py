@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tuner.journal.events import (
     DriverStarted,
     EpochReported,
     Event,
+    ModelMeasured,
     PlanMade,
     RungDecided,
     StudyStarted,
@@ -22,7 +23,7 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import read_history
 from tuner.paths import RunPaths
-from tuner.results.earlier import read_earlier
+from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.tables import write_tables
 from tuner.search.trial import Origin, TrialState
 
@@ -44,6 +45,7 @@ def events(environment: dict[str, Any], rungs: list[int], trials: int = 3) -> li
     """A trial that made no progress for two epochs, one that was pruned, one that has not begun."""
     everything: list[Event] = [
         proposed(0, 0.5),
+        ModelMeasured(0, {"params": 7850.0, "latency": 0.002}),
         report(0, 1, 0.9),
         report(0, 2, 0.8),
         report(0, 3, 0.7),
@@ -94,6 +96,45 @@ def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> Non
     }
     assert (pruned.number, pruned.state, pruned.stalled, len(pruned.epochs)) == (1, TrialState.PRUNED, False, 1)
     assert (begun.state, list(begun.epochs)) == (TrialState.RUNNING, [])
+
+
+MACHINE = {"cpu": "a fast one", "gpus": [], "precision": "bfloat16"}
+
+
+@pytest.mark.parametrize("form", ["folder", "tables"])
+def test_parameters_are_taken_over_and_a_latency_if_it_was_measured_on_such_hardware(
+    earlier: Callable[..., RunPaths], form: str
+) -> None:
+    paths = earlier(HERE | MACHINE)
+    path = paths.root if form == "folder" else paths.trials
+
+    def measures(here: dict[str, Any]) -> list[Mapping[str, float]]:
+        return [trial.measures for trial in read(path, here=here).warm_start().trials]
+
+    assert measures(HERE | MACHINE) == [{"params": 7850.0, "latency": 0.002}, {}, {}]
+    for other in ({"cpu": "a slow one"}, {"gpus": ["a GPU"]}, {"precision": "float32"}, {"cpu": None}):
+        assert measures(HERE | MACHINE | other) == [{"params": 7850.0}, {}, {}]
+    assert measures(HERE) == [{"params": 7850.0}, {}, {}]
+
+
+def test_tables_from_before_anything_was_measured_are_read(earlier: Callable[..., RunPaths]) -> None:
+    paths = earlier()
+    old = pq.read_table(paths.trials).drop_columns(["model_params", "latency_seconds", "on_front"])
+    pq.write_table(old, paths.trials)
+    assert [trial.measures for trial in read(paths.trials).warm_start().trials] == [{}, {}, {}]
+
+
+def test_a_sentence_tells_how_many_trials_inform_no_model_of_the_objectives(earlier: Callable[..., RunPaths]) -> None:
+    found = read(earlier().root)
+    assert unmeasured(found, ["dev_accuracy"]) is None
+    of_params = unmeasured(found, ["dev_accuracy", "params"])
+    assert of_params is not None
+    assert of_params.startswith("2 of the 3 trials of --warm-start '")
+    assert of_params.endswith("' do not inform the search, for want of params: not measured, or on other hardware.")
+    of_both = unmeasured(found, ["dev_accuracy", "params", "latency"])
+    assert of_both is not None
+    assert of_both.startswith("3 of the 3 trials")
+    assert "for want of latency and params:" in of_both
 
 
 def test_the_tables_alone_tell_the_same_as_the_journal(earlier: Callable[..., RunPaths], tmp_path: Path) -> None:

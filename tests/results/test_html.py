@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 
+from tuner.journal.events import Event, StudyStarted
 from tuner.journal.history import History
 from tuner.journal.store import Entry
 from tuner.results.html import html_report
@@ -100,3 +103,37 @@ def test_an_unfinished_run_has_a_page_that_says_so(run: str, request: pytest.Fix
     page = Page(html_report(request.getfixturevalue(run), [], "study"))
     assert "not finished" in page.text
     assert "The winner has not been retrained" in page.text
+
+
+@pytest.mark.parametrize("objectives", [["dev_accuracy", "params"], ["dev_accuracy", "params", "latency"]])
+def test_with_several_objectives_the_front_is_drawn_and_listed(
+    build: Callable[[Sequence[Event]], History], two_objectives: list[Event], objectives: list[str]
+) -> None:
+    started = two_objectives[0]
+    assert isinstance(started, StudyStarted)
+    history = build(
+        [replace(started, config={**started.config, "search": {"objectives": objectives}}), *two_objectives[1:]]
+    )
+    source = html_report(history, [], "study")
+    page = Page(source)
+    assert "2 of 2 trials are on the front of best dev and params" in page.text
+    assert "1,000" in page.text
+    assert "Params: trainable parameters of the model." in page.text
+    assert ("2.5ms" in page.text) == ("latency" in objectives)
+    (drawing,) = re.findall(r'<figure role="group" aria-label="Front">.*?(<svg.*?</svg>)', source, re.DOTALL)
+    ElementTree.fromstring(drawing)
+    assert "trainable parameters" in drawing
+    assert ("milliseconds for one image" in drawing) == ("latency" in objectives)
+    ids = re.findall(r'\bid="([^"]+)"', source)
+    assert len(ids) == len(set(ids))
+    assert html_report(history, [], "study") == source
+
+
+def test_with_one_objective_there_is_no_front(source: str) -> None:
+    assert "front" not in Page(source).text.lower()
+
+
+def test_before_a_trial_has_a_place_there_is_no_front(
+    build: Callable[[Sequence[Event]], History], two_objectives: list[Event]
+) -> None:
+    assert "On the front" not in Page(html_report(build(two_objectives[:3]), [], "study")).text

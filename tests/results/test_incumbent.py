@@ -7,8 +7,8 @@ from tuner.results.incumbent import improvements
 def test_the_incumbent_rises_at_the_time_and_epoch_of_each_improvement(finished_entries: list[Entry]) -> None:
     found = improvements(finished_entries)
     assert [(one.trial, one.dev_accuracy, one.seconds, one.epochs) for one in found] == [
-        (0, 0.80, 5.0, 1),
-        (0, 0.90, 13.0, 3),
+        (0, 0.80, 6.0, 1),
+        (0, 0.90, 15.0, 3),
     ]
 
 

@@ -12,8 +12,9 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
     assert tell(Entry(2, 0.0, 1.0, warm_start)).strip() == "1.0s  it starts warm, with 2 trials of runs/first"
     lines = [tell(entry) for entry in finished_entries]
     assert all(line.isprintable() for line in lines)
-    assert lines[6].strip() == "6.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"
-    assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[8]
+    assert lines[5].strip() == "5.0s  trial 0 was measured: params 1000, latency 0.0025"
+    assert lines[7].strip() == "7.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"
+    assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[10]
 
 
 def test_a_trace_is_told_by_its_last_line(finished_entries: list[Entry]) -> None:

@@ -30,8 +30,8 @@ def test_trials_epochs_and_times_are_counted(finished: History) -> None:
     summary = summarize(finished, "study")
     assert summary.states == {"RUNNING": 1, "PAUSED": 0, "COMPLETE": 1, "PRUNED": 1, "FAILED": 1}
     assert summary.epochs == 5
-    assert summary.search_seconds == 21.0
-    assert summary.total_seconds == 31.0
+    assert summary.search_seconds == 24.0
+    assert summary.total_seconds == 34.0
     assert summary.stage == "finished"
 
 

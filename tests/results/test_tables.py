@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tuner.journal.events import Event, StudyStarted, TrialProposed
+from tuner.journal.events import Event, ModelMeasured, StudyStarted, TrialProposed
 from tuner.journal.history import History
 from tuner.paths import RunPaths
 from tuner.results.tables import epochs_table, final_table, retrain_epochs_table, trials_table, write_tables
@@ -134,3 +134,32 @@ def test_an_empty_table_has_the_schema_of_a_full_one(
 
 def test_writing_leaves_the_four_tables_and_nothing_else(written: RunPaths) -> None:
     assert sorted(path.name for path in written.root.iterdir()) == sorted(f"{name}.parquet" for name in TABLES)
+
+
+def test_what_was_measured_stands_beside_each_trial(written: RunPaths) -> None:
+    trials = pd.read_parquet(written.trials, dtype_backend="numpy_nullable")
+    assert trials["model_params"].tolist()[:3] == [1000, 400, 50]
+    assert trials["model_params"].dtype == "Int64"
+    assert trials["latency_seconds"].tolist()[:3] == [0.0025, 0.00125, 0.0005]
+    assert trials.loc[3, ["model_params", "latency_seconds"]].isna().all()
+
+
+def test_with_one_objective_there_is_no_front(finished: History) -> None:
+    assert trials_table(finished)["on_front"].to_pylist() == [None] * 4
+
+
+def test_the_front_is_marked_and_null_where_a_trial_has_no_place(
+    build: Callable[[Sequence[Event]], History], two_objectives: list[Event]
+) -> None:
+    assert trials_table(build(two_objectives))["on_front"].to_pylist() == [True, True, None, None]
+    dominated = [
+        ModelMeasured(1, {"params": 4000.0}) if isinstance(event, ModelMeasured) and event.trial == 1 else event
+        for event in two_objectives
+    ]
+    assert trials_table(build(dominated))["on_front"].to_pylist() == [True, False, None, None]
+
+
+@pytest.mark.parametrize("params", [float("nan"), float("inf"), 1e30])
+def test_a_count_that_is_none_is_null(build: Callable[[Sequence[Event]], History], params: float) -> None:
+    events: list[Event] = [TrialProposed(0, {}, {}, {}, Origin.RANDOM, 0), ModelMeasured(0, {"params": params})]
+    assert trials_table(build([StudyStarted({}, {}), *events]))["model_params"].to_pylist() == [None]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
+from tuner.journal.events import Event
 from tuner.journal.history import History
 from tuner.results.summary import summarize
 from tuner.results.text import final_table, text_report
@@ -47,3 +50,21 @@ def test_an_unfinished_run_says_so(run: str, request: pytest.FixtureRequest) -> 
 
 def test_a_run_without_an_epoch_has_no_winner(nothing: History) -> None:
     assert "There is no winner" in text_report(nothing, "study")
+
+
+def test_with_several_objectives_two_lines_tell_of_the_front(
+    build: Callable[[Sequence[Event]], History], two_objectives: list[Event]
+) -> None:
+    report = text_report(build(two_objectives), "study")
+    section = report.split("Front\n=====\n")[1].split("\n\n")[0]
+    assert " ".join(section.split()) == (
+        "2 of 2 trials are on the front of best dev and params: best dev 0.7000 to 0.9000, params 400 to 1,000. "
+        "report.html shows it; in trials.parquet it is on_front."
+    )
+    assert "Trial 0 won with dev accuracy 0.9000" in report
+    # Before there is anything to show:
+    assert "No trial has a value in each of best dev and params yet." in text_report(build(two_objectives[:3]), "study")
+
+
+def test_with_one_objective_the_report_is_silent_about_a_front(finished: History) -> None:
+    assert "front" not in text_report(finished, "study").lower()

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
+from tuner.search.objectives import DEV_ACCURACY, PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
+from tuner.search.seeds import derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, TrialState
 
@@ -132,9 +136,118 @@ def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
 
 
 def test_the_users_own_verbosity_of_optuna_is_left_alone(space: SearchSpace, capfd: pytest.CaptureFixture[str]) -> None:
-    import optuna
-
     before = optuna.logging.get_verbosity()
     drive(build(space), 12)
     assert optuna.logging.get_verbosity() == before
     assert capfd.readouterr().err == ""
+
+
+# One objective: nothing has changed.
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_with_one_objective_a_model_proposes_what_a_plain_optuna_study_of_one_direction_would(
+    space: SearchSpace, sampler: str
+) -> None:
+    searcher = build(space, sampler)
+    factory = SAMPLERS[sampler]
+    assert factory is not None
+    compared = 0
+    for number in range(20 if sampler == "tpe" else 11):
+        plain = plain_study(searcher, 1)
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        if proposal.origin is Origin.MODEL:
+            plain.sampler = factory(derive_seed(0, number, 0))
+            trial = plain.ask()
+            space.hparams_of(trial)
+            assert trial.params == proposal.params
+            compared += 1
+        searcher.measured(number, {"params": 10.0 * number})
+        searcher.reached(number, 1, 1 - abs(proposal.hparams["x"] - 0.7))
+        if number % 4 == 0:
+            searcher.paused(number)
+            assert searcher.studies[3].states()[number] is OptunaState.RUNNING
+        else:
+            searcher.ended(number, TrialState.PRUNED, 0.5)
+    assert compared > 3
+
+
+def plain_study(searcher: OptunaSearcher, level: int) -> optuna.Study:
+    """The results at a level in a study as Optuna's users make it."""
+    plain = optuna.create_study(direction="maximize")
+    for trial in searcher.studies[level].trials:
+        plain.add_trial(trial)
+    return plain
+
+
+# Several objectives.
+
+
+def build_two(space: SearchSpace, sampler: str = "tpe", **changes: Any) -> OptunaSearcher:
+    arguments: dict[str, Any] = {"seed": 0, "startup_trials": 4, "objectives": (DEV_ACCURACY, PARAMS), **changes}
+    return OptunaSearcher(space, SAMPLERS[sampler], LEVELS, **arguments)
+
+
+def propose_measured(searcher: OptunaSearcher, number: int, params: float) -> Proposal:
+    proposal = searcher.propose(number)
+    assert proposal is not None
+    searcher.measured(number, {"params": params, "latency": 0.5})
+    return proposal
+
+
+def test_optuna_is_told_every_value_of_a_trial_at_the_rung_where_it_was_stopped_and_nothing_above(
+    space: SearchSpace,
+) -> None:
+    searcher = build_two(space)
+    for number in range(4):
+        propose_measured(searcher, number, 100.0 * number)
+    searcher.reached(0, 1, 0.5)
+    searcher.ended(0, TrialState.PRUNED, 0.5)
+    searcher.reached(1, 1, 0.6)
+    searcher.ended(1, TrialState.COMPLETE, 0.7)  # it made no progress
+    searcher.ended(2, TrialState.FAILED, None)
+    assert [trial.values for trial in searcher.studies[1].trials if trial.values] == [[0.5, 0.0], [0.6, 100.0]]
+    assert [trial.values for trial in searcher.studies[9].trials if trial.values] == [[0.7, 100.0]]
+    complete, fail, running = OptunaState.COMPLETE, OptunaState.FAIL, OptunaState.RUNNING
+    assert searcher.studies[1].states() == {0: complete, 1: complete, 2: fail, 3: running}
+    assert searcher.studies[9].states() == {0: fail, 1: complete, 2: fail, 3: running}
+
+
+def test_a_paused_trial_is_forgotten_above_until_it_goes_on(space: SearchSpace) -> None:
+    searcher = build_two(space)
+    proposal = propose_measured(searcher, 0, 100.0)
+    searcher.reached(0, 1, 0.5)
+    searcher.paused(0)
+    complete, fail, running = OptunaState.COMPLETE, OptunaState.FAIL, OptunaState.RUNNING
+    assert [study.states()[0] for study in searcher.studies.values()] == [complete, fail, fail]
+    searcher.resumed(0)
+    assert [study.states()[0] for study in searcher.studies.values()] == [complete, running, running]
+    assert searcher.studies[3].trials[-1].params == proposal.params
+    searcher.reached(0, 3, 0.6)
+    searcher.paused(0)
+    searcher.ended(0, TrialState.PRUNED, 0.6)
+    assert [study.states()[0] for study in searcher.studies.values()] == [complete, complete, fail]
+
+
+def test_a_paused_trial_that_is_complete_is_worth_the_same_above(space: SearchSpace) -> None:
+    searcher = build_two(space)
+    propose_measured(searcher, 0, 100.0)
+    searcher.reached(0, 1, 0.5)
+    searcher.paused(0)
+    searcher.ended(0, TrialState.COMPLETE, 0.5)
+    assert [study.trials[-1].values for study in searcher.studies.values()] == [[0.5, 100.0]] * 3
+
+
+@pytest.mark.parametrize("measures", [None, {}, {"latency": 0.5}])
+def test_a_trial_of_which_an_objective_was_not_measured_teaches_nothing(
+    space: SearchSpace, measures: dict[str, float] | None
+) -> None:
+    searcher = build_two(space)
+    searcher.propose(0)
+    if measures is not None:
+        searcher.measured(0, measures)
+    searcher.reached(0, 1, 0.5)
+    searcher.ended(0, TrialState.COMPLETE, 0.5)
+    assert {study.states()[0] for study in searcher.studies.values()} == {OptunaState.FAIL}
+    assert [study.completed for study in searcher.studies.values()] == [0, 0, 0]

@@ -13,16 +13,20 @@ from tuner.search.registry import SCHEDULERS, build_search
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
-from tuner.search.trial import Proposal, TrialState
+from tuner.search.trial import Origin, Proposal, TrialState
 
-pytestmark = pytest.mark.parametrize(("searcher", "scheduler"), list(product(SAMPLERS, SCHEDULERS)))
+pytestmark = [
+    pytest.mark.parametrize(("searcher", "scheduler"), list(product(SAMPLERS, SCHEDULERS))),
+    pytest.mark.parametrize("objectives", ["dev_accuracy", "dev_accuracy,params"]),
+]
 
 Log = list[tuple[Any, ...]]
-"""In order: ("propose" or "resume", proposal), ("report", trial, epoch, value, decision), ("fail", trial)."""
-_LOGS: dict[tuple[str, str], Log] = {}
+"""In order: ("propose" or "resume", proposal), ("measured", trial, measures), ("fail", trial),
+("report", trial, epoch, value, decision)."""
+_LOGS: dict[tuple[str, str, str], Log] = {}
 
 
-def build(space: SearchSpace, searcher: str, scheduler: str) -> Search:
+def build(space: SearchSpace, searcher: str, scheduler: str, objectives: str) -> Search:
     return build_search(
         space,
         searcher=searcher,
@@ -33,6 +37,7 @@ def build(space: SearchSpace, searcher: str, scheduler: str) -> Search:
         startup_trials=4,
         # A Gaussian process takes its time.
         max_trials=12 if searcher == "gp" else 20,
+        objectives=objectives.split(","),
         seed=0,
     )
 
@@ -46,6 +51,10 @@ def run(search: Search) -> Log:
     while True:
         while len(active) < 3 and (proposal := search.next_trial()) is not None:
             log.append(("resume" if proposal.number in epochs else "propose", proposal))
+            if proposal.number not in epochs:
+                measures = {"params": 100.0 * proposal.hparams.get("y", 0) + 50}
+                search.measured(proposal.number, measures)
+                log.append(("measured", proposal.number, measures))
             epochs.setdefault(proposal.number, 0)
             xs[proposal.number] = proposal.hparams["x"]
             active.append(proposal.number)
@@ -72,6 +81,8 @@ def replay(search: Search, log: Log) -> None:
                 search.restore(proposal)
             case ("resume", Proposal() as proposal):
                 search.resume(proposal.number)
+            case ("measured", int(number), dict(measures)):
+                search.measured(number, measures)
             case ("fail", int(number)):
                 search.end(number, TrialState.FAILED)
             case ("report", int(number), int(epoch), float(value), decision):
@@ -79,11 +90,12 @@ def replay(search: Search, log: Log) -> None:
 
 
 @pytest.fixture
-def log(space: SearchSpace, searcher: str, scheduler: str) -> Log:
+def log(space: SearchSpace, searcher: str, scheduler: str, objectives: str) -> Log:
     """What a search did, run once for all tests."""
-    if (searcher, scheduler) not in _LOGS:
-        _LOGS[searcher, scheduler] = run(build(space, searcher, scheduler))
-    return _LOGS[searcher, scheduler]
+    key = searcher, scheduler, objectives
+    if key not in _LOGS:
+        _LOGS[key] = run(build(space, *key))
+    return _LOGS[key]
 
 
 def decisions(log: Log, action: Action) -> list[tuple[int, int]]:
@@ -92,9 +104,9 @@ def decisions(log: Log, action: Action) -> list[tuple[int, int]]:
 
 
 def test_a_study_ends_after_its_trials_with_none_left_running(
-    space: SearchSpace, searcher: str, scheduler: str
+    space: SearchSpace, searcher: str, scheduler: str, objectives: str
 ) -> None:
-    search = build(space, searcher, scheduler)
+    search = build(space, searcher, scheduler, objectives)
     log = run(search)
     assert sum(entry[0] == "propose" for entry in log) == (12 if searcher == "gp" else 20)
     assert not search.running
@@ -104,37 +116,52 @@ def test_a_study_ends_after_its_trials_with_none_left_running(
     assert not search.paused
 
 
-def test_only_paused_trials_are_taken_up_again(log: Log, searcher: str, scheduler: str) -> None:
+def test_only_paused_trials_are_taken_up_again(log: Log, searcher: str, scheduler: str, objectives: str) -> None:
     paused = {trial for trial, _ in decisions(log, Action.PAUSE)}
     assert {entry[1].number for entry in log if entry[0] == "resume"} <= paused
 
 
 def test_a_search_rebuilt_by_replay_decides_as_the_first_did_and_goes_on_alike(
-    space: SearchSpace, log: Log, searcher: str, scheduler: str
+    space: SearchSpace, log: Log, searcher: str, scheduler: str, objectives: str
 ) -> None:
     for cut in range(0, len(log), 7):
-        replayed = build(space, searcher, scheduler)
+        replayed = build(space, searcher, scheduler, objectives)
         replay(replayed, log[:cut])
         if log[cut][0] in ("propose", "resume"):
             assert replayed.next_trial() == log[cut][1]
 
 
-def test_the_same_seed_gives_the_same_study(space: SearchSpace, log: Log, searcher: str, scheduler: str) -> None:
-    assert run(build(space, searcher, scheduler)) == log
+def test_the_same_seed_gives_the_same_study(
+    space: SearchSpace, log: Log, searcher: str, scheduler: str, objectives: str
+) -> None:
+    assert run(build(space, searcher, scheduler, objectives)) == log
 
 
-def test_a_trial_completes_at_max_epochs_and_at_no_other(log: Log, searcher: str, scheduler: str) -> None:
+def test_a_trial_completes_at_max_epochs_and_at_no_other(
+    log: Log, searcher: str, scheduler: str, objectives: str
+) -> None:
     assert {epoch for _, epoch in decisions(log, Action.COMPLETE)} == {9}
 
 
-def test_levels_begin_at_min_epochs_and_end_at_max_epochs(space: SearchSpace, searcher: str, scheduler: str) -> None:
-    assert build(space, searcher, scheduler).levels == (1, 3, 9)
+def test_levels_begin_at_min_epochs_and_end_at_max_epochs(
+    space: SearchSpace, searcher: str, scheduler: str, objectives: str
+) -> None:
+    assert build(space, searcher, scheduler, objectives).levels == (1, 3, 9)
 
 
-def test_an_unknown_name_lists_those_that_exist(space: SearchSpace, searcher: str, scheduler: str) -> None:
+def test_an_unknown_name_lists_those_that_exist(
+    space: SearchSpace, searcher: str, scheduler: str, objectives: str
+) -> None:
     with pytest.raises(ConfigError, match="--searcher is 'tpee', but must be one of: gp, random, tpe"):
-        build(space, "tpee", scheduler)
+        build(space, "tpee", scheduler, objectives)
     with pytest.raises(
         ConfigError, match="--scheduler is 'ash', but must be one of: asha, asha-promote, hyperband, none"
     ):
-        build(space, searcher, "ash")
+        build(space, searcher, "ash", objectives)
+    with pytest.raises(ConfigError, match="--objectives is 'speed', but must be one of: dev_accuracy, latency, params"):
+        build(space, searcher, scheduler, "dev_accuracy,speed")
+
+
+def test_a_model_proposes_unless_chance_was_asked_for(log: Log, searcher: str, scheduler: str, objectives: str) -> None:
+    origins = {entry[1].origin for entry in log if entry[0] == "propose"}
+    assert (Origin.MODEL in origins) == (searcher != "random")

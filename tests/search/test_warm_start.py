@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState as OptunaState
 
 from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.objectives import DEV_ACCURACY, PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
 from tuner.search.registry import build_search
 from tuner.search.simulator import Curve, simulate
@@ -143,6 +145,26 @@ def test_the_model_is_told_honestly_what_the_earlier_trials_were(space: SearchSp
     assert searcher.studies[3].states() == {-1: complete, -2: complete}
     # Nobody asked what the second is worth after nine epochs; that is no verdict on it.
     assert searcher.studies[9].states() == {-1: pruned}
+
+
+def test_a_model_of_several_objectives_is_told_only_of_trials_that_were_measured(space: SearchSpace) -> None:
+    trials = [
+        earlier(7, {"x": 0.1, "kind": "a"}, (0.5, 0.6, 0.7)),
+        replace(earlier(8, {"x": 0.2, "kind": "a"}, (0.4, 0.5)), measures={"params": 120.0, "latency": 0.1}),
+        replace(earlier(9, {"x": 0.3, "kind": "a"}, (0.6,)), measures={"latency": 0.1}),
+    ]
+    searcher = OptunaSearcher(
+        space,
+        SAMPLERS["tpe"],
+        LEVELS,
+        seed=0,
+        startup_trials=0,
+        earlier=fit_to_space(space, warm(*trials)),
+        objectives=(DEV_ACCURACY, PARAMS),
+    )
+    assert [trial.values for trial in searcher.studies[1].trials] == [[0.4, 120.0]]
+    # Its accuracy was too low to go on; that it is far from the front does not follow.
+    assert searcher.studies[3].states() == {}
 
 
 def test_earlier_trials_count_towards_the_start_up(space: SearchSpace) -> None:

@@ -14,7 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from tuner.errors import StorageError
-from tuner.journal.events import EpochReported, Event, StudyStarted, TrialEnded, TrialRetried
+from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted, TrialEnded, TrialRetried
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.search.registry import build_search
@@ -84,10 +84,13 @@ class Study:
         (folder / "epoch").touch()
         return SimpleNamespace(config=config, status=Trial.PENDING, num_failures=3, error_file=None)
 
-    def result(self, trial: Any, epoch: int, finished: bool = False, **changes: Any) -> str:
+    def result(
+        self, trial: Any, epoch: int, finished: bool = False, measures: dict[str, float] | None = None, **changes: Any
+    ) -> str:
         """Tell a result as Ray does: flat."""
         report = {"epoch": epoch, **REPORT, **changes}
         flat = {f"report/{name}": value for name, value in report.items()}
+        flat |= {f"measures/{name}": value for name, value in (measures or {}).items()}
         return self.tell(trial, {"worker": "host:1", "finished": finished, "training_iteration": 9, **flat})
 
     def tell(self, trial: Any, result: dict[str, Any]) -> str:
@@ -142,6 +145,15 @@ def test_a_result_is_written_down_and_the_trial_goes_on_with_its_checkpoints(stu
     assert study.result(trial, 1) == TrialScheduler.CONTINUE
     assert study.of(EpochReported) == [EpochReported(trial=0, epoch=1, worker="host:1", finished=False, **REPORT)]
     assert study.has_checkpoint(trial)
+
+
+def test_what_was_measured_is_written_down_once_and_before_the_first_result(study: Study) -> None:
+    trial = study.begin()
+    for epoch in (1, 2):
+        study.result(trial, epoch, measures={"params": 7850.0, "latency": 0.001 * epoch})
+    kinds = [type(entry.event) for entry in read_journal(study.paths.journal)]
+    assert kinds[2:4] == [ModelMeasured, EpochReported]
+    assert study.of(ModelMeasured) == [ModelMeasured(0, {"params": 7850.0, "latency": 0.001})]
 
 
 def test_a_trial_that_is_stopped_loses_its_checkpoints(study: Study) -> None:
@@ -246,12 +258,12 @@ def test_a_trial_whose_workers_fail_too_often_has_failed_and_is_taken_from_ray(s
     for failure in range(1, 4):
         with Path(trial.error_file).open("a") as file:
             file.write(f"Failure # {failure} (occurred at noon)\n{traceback}")
+        # In Ray's order.
         study.scheduler.on_trial_add(CONTROLLER, trial)
+        study.callback.on_trial_recover(1, [], trial)
         chosen = study.scheduler.choose_trial_to_run(controller)
-        assert chosen is not None
-        study.callback.on_trial_recover(1, [], chosen)
-    assert study.scheduler.choose_trial_to_run(controller) is None
-    assert stopped[0] is trial
+        assert chosen is (trial if failure < 3 else None)
+    assert stopped == [trial]
     assert not study.has_checkpoint(trial)
     (end,) = study.of(TrialEnded)
     assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: ValueError: no such layer")
@@ -295,7 +307,7 @@ def test_a_trial_whose_worker_hung_says_where(study: Study) -> None:
     assert not report.exists()
 
 
-def test_the_oldest_pending_trial_runs_next(study: Study) -> None:
+def test_pending_trials_are_chosen_once_the_oldest_first(study: Study) -> None:
     def chosen() -> Any:
         return study.scheduler.choose_trial_to_run(CONTROLLER)
 
@@ -304,11 +316,12 @@ def test_the_oldest_pending_trial_runs_next(study: Study) -> None:
     study.scheduler.on_trial_add(CONTROLLER, first)
     study.scheduler.on_trial_add(CONTROLLER, second)
     assert chosen() is first
-    assert chosen() is first
-    first.status = Trial.RUNNING
     assert chosen() is second
-    second.status = Trial.TERMINATED
     assert chosen() is None
+    study.scheduler.on_trial_add(CONTROLLER, first)  # it lost its worker
+    study.scheduler.on_trial_add(CONTROLLER, second)
+    first.status = Trial.TERMINATED
+    assert chosen() is second
 
 
 def test_what_ray_pickles_of_the_bridge_holds_nothing_of_the_study(study: Study) -> None:

@@ -14,6 +14,7 @@ from tuner.errors import StorageError
 from tuner.journal.events import (
     EpochReported,
     Event,
+    ModelMeasured,
     RungDecided,
     SearchEnded,
     StudyStarted,
@@ -26,6 +27,7 @@ from tuner.journal.store import JournalWriter, read_journal
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.objectives import objectives_of
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
@@ -69,6 +71,10 @@ def report_of(trial: TrialProposed, epoch: int, **changes: Any) -> dict[str, Any
     return report | changes
 
 
+def measures_of(trial: TrialProposed) -> dict[str, float]:
+    return {"params": 100.0 * trial.hparams.get("y", 9)}
+
+
 @dataclass
 class Driver:
     """What one driver process has of a search; it can do what Ray does with the conductor."""
@@ -81,13 +87,20 @@ class Driver:
     source: str = SPACE
     scheduler: type[Asha | AshaPromote] = Asha
     known: KnownResults | None = None
+    objectives: tuple[str, ...] = ("dev_accuracy",)
+    """With several, what is measured comes with each report, as from a worker."""
 
     def __post_init__(self) -> None:
         space = self.folder / "space.py"
         space.parent.mkdir(parents=True, exist_ok=True)
         space.write_text(self.source)
         self.searcher = OptunaSearcher(
-            load_space(str(space)), SAMPLERS["tpe"], LEVELS, seed=0, startup_trials=self.startup_trials
+            load_space(str(space)),
+            SAMPLERS["tpe"],
+            LEVELS,
+            seed=0,
+            startup_trials=self.startup_trials,
+            objectives=objectives_of(self.objectives),
         )
         self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials)
         self.journal = JournalWriter(self.folder / "journal")
@@ -125,6 +138,8 @@ class Driver:
         return trial.proposed
 
     def report(self, trial: TrialProposed, epoch: int, *, finished: bool = False, **changes: Any) -> bool:
+        if len(self.objectives) > 1:
+            self.conductor.measured(trial.trial, measures_of(trial))
         action = self.conductor.report(trial.trial, report_of(trial, epoch, **changes), "host:1", finished)
         return action is Action.CONTINUE
 
@@ -230,6 +245,52 @@ def test_the_journal_holds_the_report_as_it_came_and_who_made_it(driver: Driver)
     trial = driver.begin()
     driver.report(trial, 1)
     assert driver.of(EpochReported) == [EpochReported(trial=0, worker="host:1", **report_of(trial, 1))]
+
+
+# Measurements.
+
+
+def test_what_is_measured_is_on_the_disk_before_the_first_epoch_and_then_told_to_optuna(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    trial = driver.begin()
+    driver.report(trial, 1)
+    driver.report(trial, 2)
+    kinds = [type(event) for event in driver.events]
+    assert kinds == [TrialProposed, ModelMeasured, EpochReported, RungDecided, EpochReported]
+    assert driver.of(ModelMeasured) == [ModelMeasured(0, {"params": 900.0})]
+    assert driver.searcher.studies[1].trials[-1].values == [report_of(trial, 1)["dev_accuracy"], 900.0]
+
+
+def test_the_first_measurement_stays_whoever_trains_the_trial_later(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    earlier.conductor.measured(earlier.begin().trial, {"params": 7.0, "latency": 0.25})
+    earlier.conductor.measured(0, {"params": 7.0, "latency": 0.5})
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    trial = later.begin()
+    later.conductor.measured(trial.trial, {"params": 7.0, "latency": 0.75})
+    later.conductor.measured(trial.trial, {})
+    assert later.of(ModelMeasured) == [ModelMeasured(0, {"params": 7.0, "latency": 0.25})]
+
+
+def test_a_measurement_of_a_trial_that_has_ended_or_never_was_leaves_no_trace(driver: Driver) -> None:
+    driver.conductor.fail(driver.begin().trial, "diverged")
+    before = driver.events
+    for number in (0, 7):
+        driver.conductor.measured(number, {"params": 7.0})
+    assert driver.events == before
+
+
+def test_the_search_does_not_act_on_a_measurement_that_cannot_be_written_down(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1)
+    driver.refusing = False
+    driver.report(trial, 1)
+    assert len(driver.of(ModelMeasured)) == 1
+    assert driver.searcher.studies[1].states() == {0: OptunaState.COMPLETE}
 
 
 # Results.
@@ -445,21 +506,28 @@ def resumed_from(tmp_path: Path, events: Sequence[Event], **arguments: Any) -> D
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
 @pytest.mark.parametrize("scheduler", [Asha, AshaPromote])
 def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted_search(
-    tmp_path: Path, scheduler: type[Asha | AshaPromote]
+    tmp_path: Path, scheduler: type[Asha | AshaPromote], objectives: tuple[str, ...]
 ) -> None:
-    uninterrupted = Driver(tmp_path / "uninterrupted", scheduler=scheduler).run()
+    driver = Driver(tmp_path / "uninterrupted", scheduler=scheduler, objectives=objectives)
+    uninterrupted = driver.run()
+    assert len(driver.of(ModelMeasured)) == (11 if len(objectives) > 1 else 0)  # one failed in its first epoch
+    assert Origin.MODEL in {trial.origin for trial in driver.of(TrialProposed)}
     for cut in range(len(uninterrupted) + 1):
-        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], scheduler=scheduler)
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], scheduler=scheduler, objectives=objectives)
         if cut == len(uninterrupted):
             assert resumed.events == uninterrupted
         else:
             assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
-def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, scheduler=AshaPromote, trials=40)
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
+    tmp_path: Path, objectives: tuple[str, ...]
+) -> None:
+    driver = Driver(tmp_path / "uninterrupted", scheduler=AshaPromote, trials=40, objectives=objectives)
     events = driver.run()
     promoted = driver.of(TrialPromoted)
     assert promoted
@@ -470,6 +538,9 @@ def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(tmp_p
             event.epoch for event in events if isinstance(event, EpochReported) and event.trial == promotion.trial
         ]
         assert epochs == list(range(1, len(epochs) + 1))
+        for cut in (len(before), len(before) + 1):
+            arguments: dict[str, Any] = {"scheduler": AshaPromote, "trials": 40, "objectives": objectives}
+            assert resumed_from(tmp_path / f"cut-{cut}", events[:cut], **arguments).run() == events
 
 
 def test_a_paused_trial_takes_no_worker_and_keeps_its_checkpoints(tmp_path: Path) -> None:
@@ -576,13 +647,15 @@ def test_a_resumed_search_knows_what_its_incumbent_costs(tmp_path: Path) -> None
 # Results of an earlier run.
 
 
-def known_reference(epochs: int, *, stalled: bool = False) -> KnownResults:
+def known_reference(
+    epochs: int, *, stalled: bool = False, measures: dict[str, float] | None = None, wanted: Sequence[str] = ()
+) -> KnownResults:
     """What an earlier run knows of the first start configuration."""
     hparams = {"x": 0.5, "kind": "a"}
     proposed = TrialProposed(4, hparams, {}, hparams, Origin.START, 12345)
     reports = [report_of(proposed, epoch) | {"worker": "there:9"} for epoch in range(1, epochs + 1)]
-    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, reports, stalled)
-    return KnownResults(WarmStart([trial], {}, reusable=True), LEVELS[-1])
+    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, reports, stalled, measures or {})
+    return KnownResults(WarmStart([trial], {}, reusable=True), LEVELS[-1], wanted)
 
 
 def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in_the_journal(tmp_path: Path) -> None:
@@ -597,6 +670,21 @@ def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in
     assert driver.of(TrialEnded) == [TrialEnded(0, TrialState.COMPLETE, "0.7984 after all 9 epochs")]
     assert driver.searcher.studies[9].states()[0] is OptunaState.COMPLETE
     assert driver.discarded == [0]
+
+
+def test_what_was_measured_of_a_known_trial_is_taken_over_with_its_epochs(tmp_path: Path) -> None:
+    known = known_reference(9, measures={"params": 900.0}, wanted=["params"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params"))
+    driver.begin()
+    assert [type(event) for event in driver.events[:3]] == [TrialProposed, ModelMeasured, EpochReported]
+    assert driver.searcher.studies[9].trials[0].values == [driver.of(EpochReported)[8].dev_accuracy, 900.0]
+
+
+def test_a_known_trial_of_which_an_objective_was_not_measured_is_trained_again(tmp_path: Path) -> None:
+    known = known_reference(9, measures={"params": 900.0}, wanted=["params", "latency"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params", "latency"))
+    assert driver.begin().trial == 0
+    assert driver.of(EpochReported) == []
 
 
 def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
@@ -631,14 +719,15 @@ def test_a_known_trial_that_stalled_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_died_while_it_took_over_is_followed_by_one_that_goes_on(tmp_path: Path) -> None:
-    first = Driver(tmp_path / "whole", known=known_reference(9))
+    known = known_reference(9, measures={"params": 900.0})
+    first = Driver(tmp_path / "whole", known=known)
     first.begin()
     events = first.events
     for length in range(1, len(events)):
         folder = tmp_path / str(length)
         with JournalWriter(folder / "journal") as journal:
             journal.append(OPENING, *events[:length])
-        later = Driver(folder, known=known_reference(9))
+        later = Driver(folder, known=known)
         assert later.begin().trial == 1
         assert later.events == events
 

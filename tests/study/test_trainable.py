@@ -54,6 +54,19 @@ def test_a_step_is_an_epoch_with_its_report_and_who_made_it(begin: Begin) -> Non
     assert result["finished"] is False
 
 
+def test_every_report_comes_with_what_was_measured_of_the_model_at_its_begin(begin: Begin, tmp_path: Path) -> None:
+    trainable = begin()
+    assert [trainable.step()["measures"] for _ in range(2)] == [{"params": 7850.0}] * 2
+
+
+def test_what_was_measured_comes_although_the_first_report_could_not_be_saved(begin: Begin, tmp_path: Path) -> None:
+    (tmp_path / "trial-3").touch()
+    trainable = begin(3)
+    assert "measures" not in trainable.step()
+    (tmp_path / "trial-3").unlink()
+    assert trainable.step()["measures"] == {"params": 7850.0}
+
+
 def test_the_last_epoch_is_marked(begin: Begin) -> None:
     trainable = begin(max_epochs=2)
     assert [trainable.step()["finished"] for _ in range(2)] == [False, True]

@@ -144,3 +144,31 @@ def test_a_checkpoint_that_cannot_be_written_is_a_storage_error(job: Job, assign
 def test_the_best_weights_are_kept_where_they_are_wanted(job: Job, assign: Assign, keep_best: bool) -> None:
     worker, _ = train(job, assign(keep_best=keep_best))
     assert (worker.training.state_dict()["best_weights"] is not None) == keep_best
+
+
+# What a model costs.
+
+
+def measured(job: Job, assignment: Assignment) -> dict[str, float]:
+    worker = Worker(job)
+    worker.begin(assignment)
+    return worker.measure()
+
+
+def test_a_models_parameters_are_always_measured_and_its_latency_where_it_is_wanted(job: Job, assign: Assign) -> None:
+    assert measured(job, assign()) == {"params": 7850.0}
+    both = measured(replace(job, measures_latency=True), assign())
+    assert both["params"] == 7850.0
+    assert 0 < both["latency"] < 1
+
+
+def test_a_latency_that_the_driver_knows_is_not_measured_again(job: Job, assign: Assign) -> None:
+    assert measured(replace(job, measures_latency=True), assign(known_epochs=1)) == {"params": 7850.0}
+
+
+def test_a_measurement_changes_nothing_of_the_training(job: Job, assign: Assign) -> None:
+    _, expected = train(job, assign("other"))
+    worker = Worker(replace(job, measures_latency=True))
+    worker.begin(assign())
+    worker.measure()
+    assert without_seconds([worker.next_report() for _ in range(4)]) == without_seconds(expected)

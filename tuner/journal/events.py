@@ -1,7 +1,8 @@
 """What can happen in a run, as immutable records, and their form in the journal.
 
 Every event is one JSON object whose `kind` is the class's name. Readers ignore fields they do not know, so a field can
-be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does.
+be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does, and with a new
+kind, which older readers would take for damage. Older versions are read: one of version 1 has no `ModelMeasured`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tuner.errors import JournalError
 from tuner.search.earlier import EarlierTrial, WarmStart
 from tuner.search.trial import Origin, Proposal, TrialState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ class TrialProposed:
     def proposal(self) -> Proposal:
         """Return the proposal as the searcher made it."""
         return Proposal(self.trial, self.params, self.distributions, self.hparams, self.origin)
+
+
+@dataclass(frozen=True)
+class ModelMeasured:
+    """What a trial's model costs, measured once, before the first epoch that this run trains of it."""
+
+    trial: int
+    measures: Mapping[str, float]
+    """By the names of `OBJECTIVES`: `params` always, `latency` (seconds) if it is an objective."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +225,7 @@ Event = (
     | WarmStarted
     | PlanMade
     | TrialProposed
+    | ModelMeasured
     | EpochReported
     | RungDecided
     | TrialPromoted

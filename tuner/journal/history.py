@@ -11,6 +11,7 @@ from tuner.errors import JournalError
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
+    ModelMeasured,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -36,6 +37,8 @@ class TrialHistory:
     """One trial's events."""
 
     proposed: TrialProposed
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What the model costs, by the names of `OBJECTIVES`; empty if it was not measured. The first measurement stays."""
     epochs: dict[int, EpochReported] = field(default_factory=dict)
     """By epoch. An epoch trained again after a failure keeps its first report: the decisions were made on it."""
     decisions: list[RungDecided] = field(default_factory=list)
@@ -141,6 +144,9 @@ def _apply(history: History, entry: Entry) -> None:
     match entry.event:
         case TrialProposed() as event:
             history.trials[event.trial] = TrialHistory(event)
+        case ModelMeasured() as event:
+            trial = history.trials[event.trial]
+            trial.measures = trial.measures or event.measures
         case EpochReported() as event:
             history.trials[event.trial].epochs.setdefault(event.epoch, event)
         case RungDecided() as event:

@@ -61,8 +61,9 @@ def read_journal(folder: Path) -> list[Entry]:
                     f"{segment.name} continues with event {entry.seq}, expected {len(entries)}: "
                     f"a segment before it in {folder} is missing or incomplete."
                 )
+            if not entries:
+                _check_opening(folder, entry.event)  # at once: what a newer version wrote behind it, we may not know
             entries.append(entry)
-    _check_opening(folder, entries)
     return entries
 
 
@@ -238,10 +239,7 @@ def _decode(line: bytes) -> Entry:
     return entry
 
 
-def _check_opening(folder: Path, entries: list[Entry]) -> None:
-    if not entries:
-        return
-    opening = entries[0].event
+def _check_opening(folder: Path, opening: Event) -> None:
     if not isinstance(opening, StudyStarted):
         raise JournalError(f"the journal in {folder} does not begin with the start of a study.")
     if opening.schema_version > SCHEMA_VERSION:

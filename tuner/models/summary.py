@@ -47,9 +47,26 @@ def summarize(model: nn.Module, input_shape: tuple[int, ...] = (1, 28, 28)) -> M
         Layer(name, type(module).__name__, shapes.get(name), sum(tensor.numel() for tensor in _own(module)))
         for name, module in rows.items()
     )
-    trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    trainable = trainable_parameters(model)
     total = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()) if _counts(tensor))
     return ModelSummary(layers, total, trainable, total - trainable)
+
+
+def trainable_parameters(model: nn.Module) -> int:
+    """Return how many numbers the training may change; shared weights count once."""
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch every module to evaluation and back to its own mode, so that no running statistic moves."""
+    before = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in before.items():
+            module.training = training
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -82,24 +99,12 @@ def _output_shapes(
 
     hooks = [watch(name, module) for name, module in rows.items()]
     try:
-        with _evaluating(model), torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(torch.zeros(1, *input_shape, device=_device(model)))
     finally:
         for hook in hooks:
             hook.remove()
     return shapes
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch every module to evaluation and back to its own mode, so that no running statistic moves."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in before.items():
-            module.training = training
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from tuner.errors import ConfigError
 from tuner.journal.events import EpochReported, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.paths import RunPaths
-from tuner.results.schema import CONDITIONS
-from tuner.results.tables import conditions
+from tuner.results.schema import CONDITIONS, MEASURES
+from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierTrial
+from tuner.search.objectives import LATENCY
 from tuner.search.trial import TrialState
 
 _REPORT = ("epoch", "train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr", "seconds", "worker")
@@ -41,12 +42,34 @@ def read_earlier(path: Path, environment: Mapping[str, Any], patience: int, defa
     if not any(trial["epochs"] for trial in trials):
         raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there has finished an epoch.")
     is_as_patient = found["patience"] is not None and found["patience"] >= patience
+    here = hardware(environment)
+    is_as_fast = here is not None and found.get("hardware") == here
     return WarmStarted(
         str(path),
-        [trial | {"stalled": trial["stalled"] and is_as_patient} for trial in trials],
+        [
+            trial | {"stalled": trial["stalled"] and is_as_patient, "measures": _lasting(trial["measures"], is_as_fast)}
+            for trial in trials
+        ],
         defaults,
         reusable=found["model"] is not None and found["model"] == environment["model"],
     )
+
+
+def unmeasured(found: WarmStarted, objectives: Sequence[str]) -> str | None:
+    """Return a sentence about the trials that inform no model of these objectives; None if all do."""
+    lacking = [set(objectives[1:]) - trial.measures.keys() for trial in found.warm_start().trials]
+    missing = sorted(set().union(*lacking))
+    if not missing:
+        return None
+    return (
+        f"{sum(map(bool, lacking))} of the {len(lacking)} trials of --warm-start {found.source!r} do not inform the "
+        f"search, for want of {' and '.join(missing)}: not measured, or on other hardware."
+    )
+
+
+def _lasting(measures: Mapping[str, float], is_as_fast: bool) -> dict[str, float]:
+    """Return the measures that hold here: a latency measured on other hardware does not."""
+    return {name: value for name, value in measures.items() if is_as_fast or name != LATENCY.name}
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
@@ -64,7 +87,8 @@ def _of_history(history: History, number: int, max_epochs: int | None) -> dict[s
     trial = history.trials[number]
     reports = [_fields(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
     proposed = trial.proposed
-    return _record(number, proposed.params, proposed.hparams, proposed.seed, trial.state, reports, max_epochs)
+    known = number, dict(proposed.params), dict(proposed.hparams), proposed.seed, trial.state
+    return _record(*known, reports, max_epochs, dict(trial.measures))
 
 
 def _fields(report: EpochReported) -> dict[str, Any]:
@@ -90,7 +114,11 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
 def _of_row(row: Mapping[str, Any], reports: list[dict[str, Any]], max_epochs: int | None) -> dict[str, Any]:
     params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
     reports.sort(key=lambda report: int(report["epoch"]))
-    return _record(row["trial"], params, hparams, row["seed"], TrialState(row["state"]), reports, max_epochs)
+    # Tables from before anything was measured lack the columns.
+    found = {name: row.get(column) for name, column in MEASURES.items()}
+    measures = {name: float(value) for name, value in found.items() if value is not None}
+    known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
+    return _record(*known, reports, max_epochs, measures)
 
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
@@ -116,9 +144,10 @@ def _record(
     state: TrialState,
     reports: list[dict[str, Any]],
     max_epochs: int | None,
+    measures: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
     whole = [report for place, report in enumerate(reports, 1) if report["epoch"] == place]
     stalled = state is TrialState.COMPLETE and max_epochs is not None and len(whole) < max_epochs
-    trial = EarlierTrial(number, dict(params), dict(hparams), seed, state, whole, stalled)
+    trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures)
     return vars(trial) | {"state": state.value}

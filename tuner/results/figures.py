@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tuner.journal.history import History, RetrainHistory, TrialHistory
+from tuner.results.front import Placed
 from tuner.results.incumbent import Improvement
 from tuner.results.selection import BASELINE, TUNED, select
+from tuner.search.objectives import LATENCY, PARAMS, Objective
 from tuner.search.trial import TrialState
 
 _CANDIDATE_COLOURS = {TUNED: "#0b5fa5", BASELINE: "#c4510a"}
@@ -38,6 +40,13 @@ _STYLE: dict[Any, Any] = {
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
+_MARKS: Mapping[str, dict[str, Any]] = {
+    "trials": {"color": "#b0b0b0", "markersize": 5},
+    "front": {"color": _CANDIDATE_COLOURS[TUNED], "markersize": 5},
+    "the winner": {"markersize": 10, "markerfacecolor": "none", "markeredgecolor": _CANDIDATE_COLOURS[BASELINE]},
+}
+_AXES = {PARAMS.name: ("trainable parameters", "log", 1), LATENCY.name: ("milliseconds for one image", "linear", 1000)}
+"""By objective: label, scale and unit of its axis."""
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -110,6 +119,29 @@ def trial_curves(history: History, rungs: Iterable[int]) -> str | None:
         axes.set_xticks([], minor=True)
         axes.legend(loc="lower right")
         return _svg(figure, "trials")
+
+
+def front(placed: Sequence[Placed], objectives: Sequence[Objective], winner: int | None) -> str | None:
+    """Return the trials by dev accuracy over each other objective, the front marked; None if there is no trial."""
+    if not placed:
+        return None
+    shown = {
+        "trials": [one.values for one in placed if not one.is_on_front],
+        "front": [one.values for one in placed if one.is_on_front],
+        "the winner": [one.values for one in placed if one.trial == winner],
+    }
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        panels: Sequence[Axes] = figure.subplots(1, len(objectives) - 1, sharey=True, squeeze=False)[0]
+        for place, (axes, objective) in enumerate(zip(panels, objectives[1:], strict=True), 1):
+            label, scale, unit = _AXES[objective.name]
+            for name, points in shown.items():
+                xs, ys = [point[place] * unit for point in points], [point[0] for point in points]
+                axes.plot(xs, ys, "o", label=name, **_MARKS[name])
+            axes.set(xlabel=label, xscale=scale)
+        panels[0].set(ylabel="best dev accuracy")
+        panels[-1].legend(loc="lower right")
+        return _svg(figure, "front")
 
 
 def _draw_retrain(axes: Axes, retrain: RetrainHistory, measure: str) -> None:

@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from tuner.journal.history import History
 from tuner.results import figures
+from tuner.results.front import objectives_of_run, placed_trials
 from tuner.results.incumbent import Improvement
 from tuner.results.selection import RULE
 from tuner.results.summary import Summary, summarize
@@ -23,6 +24,10 @@ from tuner.results.wording import (
     commits,
     final_cells,
     flatten,
+    front_cells,
+    front_header,
+    front_line,
+    front_note,
     hparam_text,
     plain,
     retrain_cells,
@@ -42,7 +47,8 @@ def html_report(history: History, found: Sequence[Improvement], name: str) -> st
     summary = summarize(history, name)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = resources.files("tuner.results").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    context = _numbers(history, summary) | _drawings(history, summary, found) | _failures(history)
+    context = _numbers(history, summary) | _drawings(history, summary, found) | _front(history, summary)
+    context |= _failures(history)
     return environment.from_string(source).render(context)
 
 
@@ -76,6 +82,19 @@ def _drawings(history: History, summary: Summary, found: Sequence[Improvement]) 
         "curves": figures.learning_curves(history),
         "incumbent": figures.incumbent(found, history),
         "trials": figures.trial_curves(history, [rung.epoch for rung in summary.rungs]),
+    }
+
+
+def _front(history: History, summary: Summary) -> dict[str, Any]:
+    """Return what the section on the front shows; without rows there is no such section."""
+    objectives, placed = objectives_of_run(history), placed_trials(history)
+    best_first = sorted((one for one in placed if one.is_on_front), key=lambda one: (-one.values[0], one.trial))
+    return {
+        "front": figures.front(placed, objectives, summary.winner.trial if summary.winner else None),
+        "front_line": front_line(placed, objectives),
+        "front_note": front_note(objectives),
+        "front_header": front_header(objectives),
+        "front_rows": [front_cells(one, objectives) for one in best_first],
     }
 
 

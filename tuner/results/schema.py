@@ -10,6 +10,8 @@ SCHEMA_VERSION = 1
 """Changes when a column's meaning or type does; a new column alone does not change it."""
 
 HPARAM_PREFIX = "hp_"
+MEASURES = {"params": "model_params", "latency": "latency_seconds"}
+"""The trials' columns that hold what was measured of the models, by the names of `OBJECTIVES`."""
 CONDITIONS = "conditions"
 """Key in the metadata of the trials: under what they were trained, as JSON (`tables.conditions`)."""
 
@@ -60,6 +62,21 @@ TRIALS = (
     Column("retries", pa.int64(), "Times the trial was taken up again after its worker died."),
     Column("reason", pa.string(), "Why the trial ended.", nullable=True),
     Column("error", pa.string(), "The worker's traceback, for a failed trial.", nullable=True),
+    Column("model_params", pa.int64(), "Trainable parameters of the model; null if not measured.", nullable=True),
+    Column(
+        "latency_seconds",
+        pa.float64(),
+        "Median time of one image's forward pass; measured where it is an objective, else null.",
+        "seconds",
+        nullable=True,
+    ),
+    Column(
+        "on_front",
+        pa.bool_(),
+        "Whether no other trial is at least as good in every objective and better in one, by its best dev accuracy so "
+        "far; null with one objective, and for a trial that failed, finished no epoch or was not measured.",
+        nullable=True,
+    ),
     Column("params", pa.string(), "What the search space asked for, as a JSON object."),
     Column("hparams", pa.string(), "What it made of that, the hyperparameters, as a JSON object; see also hp_."),
 )

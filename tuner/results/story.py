@@ -6,6 +6,7 @@ from tuner.journal.events import (
     DriverStarted,
     EpochReported,
     Event,
+    ModelMeasured,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -55,11 +56,15 @@ def _tell(event: Event) -> str:
             return f"trial {event.trial} {_tell_trial(event)}"
 
 
-def _tell_trial(event: TrialProposed | EpochReported | RungDecided | TrialPromoted | TrialRetried | TrialEnded) -> str:
+def _tell_trial(
+    event: TrialProposed | ModelMeasured | EpochReported | RungDecided | TrialPromoted | TrialRetried | TrialEnded,
+) -> str:
     match event:
         case TrialProposed():
             hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
             return f"proposed ({event.origin.value}): {hparams}"
+        case ModelMeasured():
+            return "was measured: " + ", ".join(f"{name} {value:.6g}" for name, value in event.measures.items())
         case EpochReported():
             return _tell_epoch(event) + f" on {event.worker}" + (", taken over" if event.reused else "")
         case RungDecided():

@@ -14,7 +14,9 @@ from tuner.files import write_whole
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.paths import RunPaths
+from tuner.results.front import placed_trials
 from tuner.results.schema import CONDITIONS, EPOCHS, FINAL, HPARAM_PREFIX, RETRAIN_EPOCHS, TRIALS, schema
+from tuner.search.objectives import LATENCY, PARAMS
 
 SPLITS = ("train", "dev", "test")
 
@@ -26,7 +28,11 @@ def trials_table(history: History) -> pa.Table:
     """Return one row per trial, with the hyperparameters as typed `hp_` columns."""
     trials = [history.trials[number] for number in sorted(history.trials)]
     types = _hparam_types(trial.proposed.hparams for trial in trials)
-    rows = [_trial_row(trial) | _hparam_cells(trial.proposed.hparams, types) for trial in trials]
+    on_front = {placed.trial: placed.is_on_front for placed in placed_trials(history)}
+    rows = [
+        _trial_row(trial) | {"on_front": on_front.get(trial.number)} | _hparam_cells(trial.proposed.hparams, types)
+        for trial in trials
+    ]
     table = pa.Table.from_pylist(rows, schema("trials", TRIALS, types))
     return table.replace_schema_metadata({**table.schema.metadata, CONDITIONS: json.dumps(conditions(history))})
 
@@ -38,7 +44,14 @@ def conditions(history: History) -> dict[str, Any]:
         "model": history.environment.get("model"),
         "patience": (history.config.get("search") or {}).get("patience"),
         "max_epochs": history.plan["rungs"][-1] if history.plan else None,
+        "hardware": hardware(history.environment),
     }
+
+
+def hardware(environment: Mapping[str, Any]) -> list[Any] | None:
+    """Return what a latency depends on: processor, GPUs and number format; None if that is not known."""
+    known = [environment.get(name) for name in ("cpu", "gpus", "precision")]
+    return None if None in known else known
 
 
 def epochs_table(history: History) -> pa.Table:
@@ -95,9 +108,16 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "retries": len(trial.retries),
         "reason": ended and ended.reason,
         "error": ended and ended.error,
+        "model_params": _whole(trial.measures.get(PARAMS.name)),
+        "latency_seconds": trial.measures.get(LATENCY.name),
         "params": json.dumps(trial.proposed.params),
         "hparams": json.dumps(trial.proposed.hparams),
     }
+
+
+def _whole(value: float | None) -> int | None:
+    """Return a count as the integer that it is; None for what no column of integers holds."""
+    return None if value is None or not abs(value) < _INT64_LIMIT else round(value)
 
 
 def _curve_cells(report: EpochReported | RetrainEpochReported) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from tuner.journal.history import History, TrialHistory
+from tuner.results.front import objectives_of_run, placed_trials
 from tuner.results.selection import KEEP_RULE, RULE
 from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
@@ -20,6 +21,7 @@ from tuner.results.wording import (
     duration,
     final_cells,
     flatten,
+    front_line,
     hparam_text,
     plain,
     retrain_cells,
@@ -42,6 +44,7 @@ def text_report(history: History, name: str) -> str:
         f"Run {plain(name)}: {plain(summary.dataset)}": _overview(summary),
         "Accuracy": final_table(summary),
         "Winner": _winner(history, summary),
+        "Front": _front(history),
         "Rungs": _rungs(summary),
         "Best trials": _best_trials(history),
         "Failures": _failures(history),
@@ -78,6 +81,14 @@ def _winner(history: History, summary: Summary) -> str:
         return lines[0]
     hparams = _fields((name, hparam_text(value)) for name, value in summary.winner.hparams.items())
     return "\n".join([*lines, "", hparams])
+
+
+def _front(history: History) -> str:
+    objectives = objectives_of_run(history)
+    if len(objectives) == 1:
+        return ""
+    where = "report.html shows it; in trials.parquet it is on_front."
+    return f"{_wrap(front_line(placed_trials(history), objectives))}\n{where}"
 
 
 def _rungs(summary: Summary) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from tuner.journal.history import History, RetrainHistory
+from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
 from tuner.results.summary import SPLITS, FinalRow, RungRow, Summary
+from tuner.search.objectives import DEV_ACCURACY, LATENCY, Objective
 
 NONE = "-"
 FINAL_HEADER = ("", "seeds", *SPLITS, "test, 95%")
 RETRAIN_HEADER = ("candidate", "seed", "epochs", "best epoch", *SPLITS)
+_FRONT = (
+    "A trial is on the front unless another is at least as good in every objective and better in one. It counts with "
+    "the best dev accuracy it has shown, however early it was stopped. The winner is the one with the highest dev "
+    "accuracy, whatever else it costs."
+)
 RUNG_HEADER = ("epochs", "trials", "stopped here", "best dev")
 NOT_MEASURED = "The winner has not been retrained, so there is no accuracy on the test set yet."
 _MEASURES = (
@@ -44,6 +51,48 @@ def retrain_cells(retrain: RetrainHistory) -> tuple[str, ...]:
 def rung_cells(rung: RungRow) -> tuple[str, ...]:
     """Return a line of the rung table, in the order of `RUNG_HEADER`."""
     return (str(rung.epoch), str(rung.reached), str(rung.stopped), accuracy_text(rung.best))
+
+
+def front_header(objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Return the header of the table of the front."""
+    return ("trial", "state", "epochs", *(objective_name(objective) for objective in objectives))
+
+
+def front_note(objectives: Sequence[Objective]) -> str:
+    """Return what the front is, and what its objectives mean."""
+    meanings = (f"{objective_name(one).capitalize()}: {one.meaning}." for one in objectives)
+    return " ".join([_FRONT, *meanings])
+
+
+def front_cells(placed: Placed, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Return a line of the table of the front, in the order of `front_header`."""
+    values = (objective_text(one, value) for one, value in zip(objectives, placed.values, strict=True))
+    return (str(placed.trial), placed.state.value, str(placed.epochs), *values)
+
+
+def front_line(placed: Sequence[Placed], objectives: Sequence[Objective]) -> str:
+    """Return how many trials are on the front, and from where to where it goes."""
+    front = [one.values for one in placed if one.is_on_front]
+    names = " and ".join(objective_name(objective) for objective in objectives)
+    if not front:
+        return f"No trial has a value in each of {names} yet."
+    ends = (
+        f"{objective_name(one)} {objective_text(one, min(values))} to {objective_text(one, max(values))}"
+        for one, values in zip(objectives, zip(*front, strict=True), strict=True)
+    )
+    return f"{len(front)} of {len(placed)} trials are on the front of {names}: {', '.join(ends)}."
+
+
+def objective_name(objective: Objective) -> str:
+    """Return "best dev", "params" or "latency"."""
+    return "best dev" if objective == DEV_ACCURACY else objective.name
+
+
+def objective_text(objective: Objective, value: float) -> str:
+    """Return "0.9410", "1,811,706" or "1.25ms"."""
+    if objective == DEV_ACCURACY:
+        return accuracy_text(value)
+    return f"{1000 * value:.3g}ms" if objective == LATENCY else f"{value:,.0f}"
 
 
 def accuracy_text(value: float | None) -> str:

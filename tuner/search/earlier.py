@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.search.trial import TrialState
@@ -23,6 +23,8 @@ class EarlierTrial:
     """The report of each epoch, from the first; the search reads `dev_accuracy`."""
     stalled: bool
     """Whether it ended because it made no progress for as long as this run's patience, or longer."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What was measured of its model and holds here too, by the names of `OBJECTIVES`; older runs measured nothing."""
 
     @property
     def best(self) -> float:

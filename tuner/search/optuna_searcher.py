@@ -9,6 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
+from tuner.search.objectives import DEV_ACCURACY, Objective
 from tuner.search.rung_study import RungStudy
 from tuner.search.seeds import derive_seed
 from tuner.search.space import SearchSpace
@@ -55,21 +56,30 @@ class OptunaSearcher:
         seed: int,
         startup_trials: int,
         earlier: Sequence[FittedTrial] = (),
+        objectives: Sequence[Objective] = (DEV_ACCURACY,),
     ) -> None:
         """Propose from `space`; `sampler` None means random throughout; `levels` are the scheduler's.
 
-        `earlier` are trials of another run, which inform the model and count towards the start-up.
+        `earlier` are trials of another run, which inform the model and count towards the start-up; where a model is of
+        several `objectives`, only those of which each was measured do. The first of the objectives is the value that
+        the scheduler compares, the others are measures.
         """
         self._space = space
         self._sampler = sampler
         self._seed = seed
         self._startup_trials = startup_trials
-        self._studies = {level: RungStudy() for level in levels}
+        self._measures = tuple(objective.name for objective in objectives[1:])
+        self._studies = {level: RungStudy([one.direction for one in objectives]) for level in levels}
         self._waiting: dict[int, list[int]] = {}
         """By trial, the levels it has not reached."""
+        self._beside: dict[int, tuple[float, ...] | None] = {}
+        """By trial, its values in the objectives beside the first; None if one of them was not measured."""
+        self._forgotten: set[int] = set()
+        """Paused trials of which the levels above know nothing."""
         self._seen: set[str] = set()
-        self._earlier = len(earlier)
-        for place, fitted in enumerate(earlier, 1):
+        known = [fitted for fitted in earlier if self._values(fitted.trial.measures) is not None]
+        self._earlier = len(known)
+        for place, fitted in enumerate(known, 1):
             self._learn(-place, fitted)
 
     @property
@@ -89,26 +99,67 @@ class OptunaSearcher:
         distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
         self._seen.add(canonical(proposal.hparams))
         self._waiting[proposal.number] = list(self._studies)
+        self._beside[proposal.number] = self._values({})
         for study in self._studies.values():
             study.start(proposal.number, proposal.params, distributions)
+
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """See `Searcher.measured`."""
+        self._beside[number] = self._values(measures)
 
     def reached(self, number: int, level: int, value: float) -> None:
         """See `Searcher.reached`."""
         self._waiting[number].remove(level)
-        self._studies[level].complete(number, value)
+        self._tell(number, level, value)
+
+    def paused(self, number: int) -> None:
+        """See `Searcher.paused`.
+
+        With one objective the trial goes on as RUNNING above: proposals keep away from what did not get there. With
+        several it may be on the front, and they must not.
+        """
+        if self._measures:
+            self._forgotten.add(number)
+            for level in self._waiting[number]:
+                self._studies[level].end(number, TrialState.FAILED)
+
+    def resumed(self, number: int) -> None:
+        """See `Searcher.resumed`."""
+        if number in self._forgotten:
+            self._forgotten.remove(number)
+            for level in self._waiting[number]:
+                self._studies[level].start_again(number)
 
     def ended(self, number: int, state: TrialState, value: float | None) -> None:
         """See `Searcher.ended`.
 
         A trial that completed before the last level (no progress for `patience` epochs) is worth the same at every
-        level above, for it would gain nothing there.
+        level above, for it would gain nothing there. One that was stopped is worse than those that got there, by the
+        first objective; if there are others, nothing follows for the front.
         """
+        self.resumed(number)
+        if self._measures and state is TrialState.PRUNED:
+            state = TrialState.FAILED
         for level in self._waiting.pop(number):
             if state is TrialState.COMPLETE:
                 assert value is not None, number
-                self._studies[level].complete(number, value)
+                self._tell(number, level, value)
             else:
                 self._studies[level].end(number, state)
+        del self._beside[number]
+
+    def _values(self, measures: Mapping[str, float]) -> tuple[float, ...] | None:
+        """Return the values in the objectives beside the first; None if one was not measured."""
+        if any(name not in measures for name in self._measures):
+            return None
+        return tuple(measures[name] for name in self._measures)
+
+    def _tell(self, number: int, level: int, value: float) -> None:
+        beside = self._beside[number]
+        if beside is None:
+            self._studies[level].end(number, TrialState.FAILED)  # nothing can be learnt from a value alone
+        else:
+            self._studies[level].complete(number, value, *beside)
 
     def _learn(self, number: int, fitted: FittedTrial) -> None:
         """Enter an earlier trial, under a number that no trial of this search has.
@@ -116,12 +167,14 @@ class OptunaSearcher:
         It says nothing of a level that its own run never asked for; that it was stopped before one, it does say.
         """
         params = {name: fitted.params[name] for name in fitted.searched}
+        beside = self._values(fitted.trial.measures)
+        assert beside is not None, number
         for level, study in self._studies.items():
             value = fitted.trial.value_at(level)
             if value is not None:
                 study.start(number, params, fitted.searched)
-                study.complete(number, value)
-            elif fitted.trial.state is TrialState.PRUNED:
+                study.complete(number, value, *beside)
+            elif fitted.trial.state is TrialState.PRUNED and not self._measures:
                 study.start(number, params, fitted.searched)
                 study.end(number, TrialState.PRUNED)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from tuner.errors import unknown_name
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
+from tuner.search.objectives import DEV_ACCURACY, objectives_of
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import first_rung, rung_levels
@@ -38,12 +39,13 @@ def build_search(
     max_trials: int | None,
     foreseen_trials: int | None = None,
     warm_start: WarmStart | None = None,
+    objectives: Sequence[str] = (DEV_ACCURACY.name,),
     seed: int,
 ) -> Search:
-    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs.
+    """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs or objectives.
 
     `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
-    `warm_start` holds the trials of an earlier run to begin with.
+    `warm_start` holds the trials of an earlier run to begin with; `objectives` are names in `OBJECTIVES`.
     """
     if searcher not in SAMPLERS:
         raise unknown_name("--searcher", searcher, SAMPLERS)
@@ -59,5 +61,6 @@ def build_search(
         seed=seed,
         startup_trials=startup_trials,
         earlier=without_starts(space, fitted) if fitted else (),
+        objectives=objectives_of(objectives),
     )
     return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials, foreseen_trials)

@@ -8,18 +8,22 @@ level has a study of its own, in which every trial is
 - COMPLETE with its value at that level,
 - PRUNED if it was stopped on the way (known to be worse than those that got there),
 - FAIL if it failed (the sampler ignores it).
+
+With several objectives there is a value for each, and PRUNED would be a lie: trials are compared by the first alone,
+and one that was stopped may well be on the front. `OptunaSearcher` then lets the levels above forget it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from optuna.trial import create_trial
 
+from tuner.search.objectives import Direction
 from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
 
@@ -29,18 +33,23 @@ _ENDED = {TrialState.PRUNED: OptunaState.PRUNED, TrialState.FAILED: OptunaState.
 class RungStudy:
     """The results at one level, as Optuna's samplers want them. Trials are named by our own numbers."""
 
-    def __init__(self) -> None:
-        """Begin without trials."""
-        self._study = quiet_study()
+    def __init__(self, directions: Sequence[Direction] = ("maximize",)) -> None:
+        """Begin without trials; there is a direction for each objective."""
+        self._study = quiet_study(directions=directions)
         self._optuna_number: dict[int, int] = {}
         self._distributions: dict[tuple[tuple[str, BaseDistribution], ...], dict[str, BaseDistribution]] = {}
         """The branches of the space that were met, each once."""
         self.completed = 0
         """How many trials have a value at this level."""
 
+    @property
+    def trials(self) -> Sequence[FrozenTrial]:
+        """The trials as Optuna has them, and the proposals that led to none, in order."""
+        return self._study.get_trials(deepcopy=False)
+
     def states(self) -> dict[int, OptunaState]:
         """Return the state of every trial, as Optuna sees it."""
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self.trials
         return {number: trials[place].state for number, place in self._optuna_number.items()}
 
     def sample(
@@ -57,7 +66,7 @@ class RungStudy:
             return dict(trial.params), dict(trial.distributions), hparams
         finally:
             self._study.tell(trial, state=OptunaState.FAIL)
-            left = self._study.get_trials(deepcopy=False)[trial.number]
+            left = self.trials[trial.number]
             left.params, left.distributions, left.system_attrs = {}, {}, {}
 
     def start(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
@@ -65,15 +74,20 @@ class RungStudy:
         self._study.add_trial(
             create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=dict(distributions))
         )
-        entered = self._study.get_trials(deepcopy=False)[-1]
+        entered = self.trials[-1]
         # Optuna copies them for each trial and study, which is half of what a search keeps in memory.
         entered.distributions = self._distributions.setdefault(tuple(distributions.items()), dict(distributions))
         self._optuna_number[number] = entered.number
 
-    def complete(self, number: int, value: float) -> None:
-        """Give a RUNNING trial its value at this level."""
-        self._study.tell(self._optuna_number[number], value)
+    def complete(self, number: int, *values: float) -> None:
+        """Give a RUNNING trial its value at this level, one for each objective."""
+        self._study.tell(self._optuna_number[number], values)
         self.completed += 1
+
+    def start_again(self, number: int) -> None:
+        """Enter a trial that has ended as RUNNING once more, with the same parameters."""
+        ended = self.trials[self._optuna_number[number]]
+        self.start(number, ended.params, ended.distributions)
 
     def end(self, number: int, state: TrialState) -> None:
         """Note that a RUNNING trial ended before this level, PRUNED or FAILED."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from tuner.search.scheduler import Action, Decision, Scheduler
@@ -17,7 +17,7 @@ class _Unfinished:
 
 
 class Search:
-    """The state of a search, driven by three calls: `next_trial`, `report`, `end`.
+    """The state of a search, driven by four calls: `next_trial`, `measured`, `report`, `end`.
 
     The same class runs under Ray, in a simulation and in a replay; it does no input or output and keeps no time.
     A trial's value is the best dev accuracy it has had, for the best epoch's weights are what is kept in the end.
@@ -67,7 +67,7 @@ class Search:
         """
         promoted = self._scheduler.promote()
         if promoted is not None:
-            self._running[promoted] = self._paused.pop(promoted)
+            self._go_on(promoted)
             return self._running[promoted].proposal
         return self._propose()
 
@@ -79,7 +79,11 @@ class Search:
     def resume(self, number: int) -> None:
         """Take note that an earlier process promoted a PAUSED trial."""
         self._scheduler.resume(number)
-        self._running[number] = self._paused.pop(number)
+        self._go_on(number)
+
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """Take what was measured of a RUNNING trial's model, once, before its first report."""
+        self._searcher.measured(number, measures)
 
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """Take a RUNNING trial's value after `epoch` epochs; epochs arrive in order, each once."""
@@ -91,6 +95,7 @@ class Search:
         match decision.action:
             case Action.PAUSE:
                 self._paused[number] = self._running.pop(number)
+                self._searcher.paused(number)
             case Action.STOP:
                 self._leave(number, TrialState.PRUNED)
             case Action.COMPLETE:
@@ -134,6 +139,10 @@ class Search:
         self._running[proposal.number] = _Unfinished(proposal)
         self._proposed = proposal.number + 1
         self._scheduler.start(proposal.number)
+
+    def _go_on(self, number: int) -> None:
+        self._running[number] = self._paused.pop(number)
+        self._searcher.resumed(number)
 
     def _leave(self, number: int, state: TrialState) -> None:
         trial = self._running.pop(number, None) or self._paused.pop(number)

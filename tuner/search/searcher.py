@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from tuner.search.trial import Proposal, TrialState
@@ -20,8 +21,17 @@ class Searcher(Protocol):
     def restore(self, proposal: Proposal) -> None:
         """Take note of a proposal made by an earlier process."""
 
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """Take note of what was measured of a trial's model, by the names of `OBJECTIVES`, before its first result."""
+
     def reached(self, number: int, level: int, value: float) -> None:
         """Take note that a trial was worth `value` (higher is better) at a level of the scheduler."""
+
+    def paused(self, number: int) -> None:
+        """Take note that a trial waits at a level, having `reached` it, and may be ended there."""
+
+    def resumed(self, number: int) -> None:
+        """Take note that a paused trial goes on to the next level."""
 
     def ended(self, number: int, state: TrialState, value: float | None) -> None:
         """Take note that a trial ended; `value` is the best it was worth, None if it never reported."""

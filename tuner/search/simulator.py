@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tuner.search.scheduler import Decision
@@ -23,6 +23,8 @@ class Curve:
     """After each epoch, from the first; higher is better."""
     seconds: Sequence[float]
     """Each epoch takes."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What is measured of the model before its first epoch, by the names of `OBJECTIVES`."""
 
 
 class Simulated(Protocol):
@@ -30,6 +32,9 @@ class Simulated(Protocol):
 
     def next_trial(self) -> Proposal | None:
         """Return the trial that a free worker should train next, new or paused; None if there is none now."""
+
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """Take what was measured of a new trial's model."""
 
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """Take a trial's value after an epoch and decide what it does next."""
@@ -75,6 +80,7 @@ def simulate(
             if proposal.number not in trials:
                 trials[proposal.number] = proposal, curve_of(proposal.hparams)
                 trained[proposal.number] = 0
+                search.measured(proposal.number, trials[proposal.number][1].measures)
             begin_epoch(proposal.number)
         if not events:
             return

@@ -26,7 +26,7 @@ def search_of(
     foreseen_trials: int | None,
     warm_start: WarmStart | None = None,
 ) -> Search:
-    """Return a new search; raises ConfigError for an unknown name or impossible rungs."""
+    """Return a new search; raises ConfigError for an unknown name, impossible rungs or objectives."""
     search = config.search
     return build_search(
         space,
@@ -39,6 +39,7 @@ def search_of(
         max_trials=max_trials,
         foreseen_trials=foreseen_trials,
         warm_start=warm_start,
+        objectives=search.objectives,
         seed=config.seed,
     )
 
@@ -59,5 +60,5 @@ def conductor_of(
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
     search = search_of(config, space, plan.max_epochs, plan.max_trials, foreseen, warm_start)
-    known = KnownResults(warm_start, plan.max_epochs)
+    known = KnownResults(warm_start, plan.max_epochs, config.search.objectives[1:])
     return Conductor(search, record, clock, workers=workers, seed=config.seed, discard=discard, known=known)

@@ -18,7 +18,7 @@ from tuner.search.scheduler import Action
 from tuner.study.conductor import Conductor
 from tuner.study.outage import Outage
 from tuner.study.ray_session import is_lost_node
-from tuner.study.trainable import FINISHED, REASON, REPORT, STORAGE, TRIAL, WORKER
+from tuner.study.trainable import FINISHED, MEASURES, REASON, REPORT, STORAGE, TRIAL, WORKER
 from tuner.study.watchdog import take_report
 
 if TYPE_CHECKING:
@@ -79,23 +79,29 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
         self._outages: dict[int, Outage] = {}
         """Of running trials, by number."""
         self._queue: deque[Trial] = deque()
+        """Trials that have not been chosen yet."""
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """Queue a trial, new or taken up again."""
         self._queue.append(trial)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """Return the oldest pending trial. Ray's own way scans every trial there ever was, at every step.
+        """Return the oldest pending trial that was not returned yet. Ray's own way scans every trial there ever was.
+
+        Ray starts a process for a trial that is returned, or gives it one that has become free. To one that is
+        returned again while its process starts it gives the next that is free, and ends the starting one: where starts
+        take longer than trials, a cluster would never be full.
 
         Ray takes up again whatever lost its worker; a trial that has thereby failed is taken from it here.
         """
         while self._queue:
-            trial = self._queue[0]
-            if trial.status == Trial.PENDING and self._conductor.is_unfinished(trial.config[TRIAL]):
+            trial = self._queue.popleft()
+            if trial.status != Trial.PENDING:
+                continue
+            if self._conductor.is_unfinished(trial.config[TRIAL]):
                 return trial
-            if self._queue.popleft().status == Trial.PENDING:
-                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
-                self._outages.pop(trial.config[TRIAL], None)
+            tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
+            self._outages.pop(trial.config[TRIAL], None)
         return None
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
@@ -119,20 +125,23 @@ class BridgeScheduler(_Unrecorded, FIFOScheduler):
             self._conductor.fail(number, result[REASON])
             return Action.STOP
         outage.over()
-        # Ray flattens nested results: "report/epoch".
-        prefix = f"{REPORT}/"
-        report = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
-        return self._conductor.report(number, report, result[WORKER], result[FINISHED])
+        self._conductor.measured(number, _part(result, MEASURES))
+        return self._conductor.report(number, _part(result, REPORT), result[WORKER], result[FINISHED])
 
 
 class BridgeCallback(_Unrecorded, Callback):
-    """Ray's word that a worker died."""
+    """Ray's word that a trial ended or its worker died."""
 
     def __init__(self, conductor: Conductor, paths: RunPaths, max_failures: int) -> None:
         """Tell `conductor`, who forgives `max_failures` deaths of a trial; its checkpoints lie below `paths`."""
         self._conductor = conductor
         self._paths = paths
         self._max_failures = max_failures
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Drop Ray's statistics of each metric, which nobody reads: Ray keeps every trial to the end, with 30 KiB."""
+        trial.run_metadata.metric_analysis = {}
+        trial.run_metadata.metric_n_steps = {}
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note that the trial lost its worker. Ray takes it up again without end, the conductor may not."""
@@ -184,6 +193,12 @@ def _guarded(conductor: Conductor, call: Callable[[], _T]) -> _T | None:
     except TunerError as error:
         conductor.fatal = error
         return None
+
+
+def _part(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a nested part of a result, which Ray has flattened: "report/epoch"."""
+    prefix = f"{name}/"
+    return {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
 
 
 def _error_of(trial: Trial) -> str:

@@ -9,6 +9,7 @@ from tuner.errors import TunerError
 from tuner.journal.events import (
     EpochReported,
     Event,
+    ModelMeasured,
     RungDecided,
     SearchEnded,
     TrialEnded,
@@ -64,7 +65,8 @@ class Conductor:
         self._search = search
         self._record = record
         self._clock = clock
-        self._workers = workers
+        self.workers = workers
+        """Trials that may be RUNNING at a time."""
         self._seed = seed
         self._discard = discard
         self._known = known or KnownResults(None, search.levels[-1])
@@ -132,7 +134,7 @@ class Conductor:
     def _next_trial(self) -> TrialHistory | None:
         if self._orphans:
             return self._trials[self._orphans.pop(0)]
-        if self.is_stopping or len(self._search.running) >= self._workers:
+        if self.is_stopping or len(self._search.running) >= self.workers:
             return None
         # A trial that cannot reach the first rung in the time left could not change the result.
         proposal = self._search.next_trial() if self._clock.search_seconds_left > self._first_rung_seconds else None
@@ -150,6 +152,7 @@ class Conductor:
         It is trained from its first epoch, for its checkpoints are gone; what it reports again is ignored.
         """
         hparams = trial.proposed.hparams
+        self.measured(trial.number, self._known.measures(hparams))
         for known in self._known.reports(hparams)[len(trial.epochs) :]:
             report = {**known, "reused": True}
             last = self._known.is_last(hparams, report["epoch"])
@@ -158,6 +161,15 @@ class Conductor:
         return True
 
     # What Ray reports.
+
+    def measured(self, trial: int, measures: Mapping[str, float]) -> None:
+        """Take what was measured of a trial's model, by the names of `OBJECTIVES`; what was measured first stays."""
+        known = self._trials.get(trial)
+        if known is None or known.measures or not measures:
+            return
+        event = ModelMeasured(trial, dict(measures))
+        self._record(event)
+        self._note_measures(event)
 
     def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> Action:
         """Take an epoch's report (the fields of `EpochReport`); return what the trial does next."""
@@ -228,6 +240,8 @@ class Conductor:
                 case TrialProposed() as event:
                     self._search.restore(event.proposal())
                     self._trials[event.trial] = TrialHistory(event)
+                case ModelMeasured() as event if event.trial in self._trials:
+                    self._note_measures(event)
                 case EpochReported() as event:
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
                 case TrialPromoted() as event:
@@ -265,6 +279,10 @@ class Conductor:
         self._record(event)
         self._trials[event.trial] = TrialHistory(event)
         return self._trials[event.trial]
+
+    def _note_measures(self, event: ModelMeasured) -> None:
+        self._trials[event.trial].measures = event.measures
+        self._search.measured(event.trial, event.measures)
 
     def _write(self, events: Sequence[Event]) -> None:
         """Write events down and let go of what the trials that they end have left."""

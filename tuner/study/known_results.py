@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tuner.search.earlier import EarlierTrial, WarmStart
@@ -17,8 +17,11 @@ class KnownResults:
     epochs there are; what lies beyond is trained. Trials that failed are not taken over: the machine may be to blame.
     """
 
-    def __init__(self, warm_start: WarmStart | None, max_epochs: int) -> None:
-        """Know the trials of `warm_start`, None for a run that starts cold; a training has at most `max_epochs`."""
+    def __init__(self, warm_start: WarmStart | None, max_epochs: int, measures: Collection[str] = ()) -> None:
+        """Know the trials of `warm_start`, None for a run that starts cold; a training has at most `max_epochs`.
+
+        A trial of which one of `measures` is not known is trained again, for only then it is measured.
+        """
         self._max_epochs = max_epochs
         self._defaults: Mapping[str, Any] = {}
         self._trials: dict[str, EarlierTrial] = {}
@@ -26,13 +29,19 @@ class KnownResults:
             return
         self._defaults = warm_start.defaults
         for trial in sorted(warm_start.trials, key=lambda one: len(one.epochs)):  # of equals, the longest
-            if trial.state is not TrialState.FAILED and trial.epochs:
+            is_measured = trial.measures.keys() >= set(measures)
+            if trial.state is not TrialState.FAILED and trial.epochs and is_measured:
                 self._trials[self._key(trial.hparams)] = trial
 
     def seed(self, hparams: Mapping[str, Any]) -> int | None:
         """Return the seed of the equal trial; None if there is none."""
         trial = self._trials.get(self._key(hparams))
         return None if trial is None else trial.seed
+
+    def measures(self, hparams: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return what was measured of the equal trial's model; empty if there is none, or nothing was."""
+        trial = self._trials.get(self._key(hparams))
+        return {} if trial is None else trial.measures
 
     def reports(self, hparams: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         """Return the epochs of the equal trial, from the first; empty if there is none."""

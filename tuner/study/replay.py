@@ -1,8 +1,8 @@
 """Deriving every decision of a run again from its journal.
 
-Results, failures and interruptions are what a replay is given; what followed from them it works out with a search of
-its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials and of the
-search, the winner, and the epoch whose weights each retraining kept.
+Measurements, results, failures and interruptions are what a replay is given; what followed from them it works out with
+a search of its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials
+and of the search, the winner, and the epoch whose weights each retraining kept.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
@@ -21,6 +21,7 @@ from tuner.journal.events import (
     DriverStarted,
     EpochReported,
     Event,
+    ModelMeasured,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -142,6 +143,8 @@ class Replay:
             case EpochReported():
                 self._now = self._moment_of_consequences(index, event.trial)
                 self._report(event)
+            case ModelMeasured():
+                self._conductor.measured(event.trial, event.measures)
             case TrialRetried():
                 self._lose_worker(event)
             case TrialEnded(state=TrialState.FAILED):

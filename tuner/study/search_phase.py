@@ -46,6 +46,8 @@ def run_search(
                 search_alg=BridgeSearcher(conductor, paths),
                 scheduler=BridgeScheduler(conductor, say),
                 num_samples=-1,
+                # Ray would start one process after another, each only when the one before has begun to work.
+                max_concurrent_trials=conductor.workers,
                 reuse_actors=True,
                 trial_name_creator=_name,
                 trial_dirname_creator=_name,

@@ -12,6 +12,8 @@ from tuner.study.worker import Assignment, Job, Worker
 
 TRIAL, REPORT, FINISHED, WORKER, REASON, STORAGE = "trial", "report", "finished", "worker", "reason", "storage"
 """Keys of a result: the trial's number, its epoch report, whether it is done, who trained it; or why it failed."""
+MEASURES = "measures"
+"""Key of what the worker measured of the model, with every report: who listens takes the first."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -39,11 +41,12 @@ class TrialTrainable(tune.Trainable):
         try:
             if self._assignment is not None:
                 self._worker.begin(self._assignment)
+                self._measures = self._worker.measure()
                 self._assignment = None
             report = self._worker.next_report()
         except TunerError as error:
             return result | {REASON: str(error), STORAGE: isinstance(error, StorageError)}
-        return result | {REPORT: asdict(report), FINISHED: self._worker.finished}
+        return result | {MEASURES: self._measures, REPORT: asdict(report), FINISHED: self._worker.finished}
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial: int = config["trial"]

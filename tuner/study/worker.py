@@ -14,10 +14,13 @@ import torch
 from tuner.data.splits import SearchSplits
 from tuner.errors import DataError
 from tuner.models import ModelSpec
+from tuner.models.summary import trainable_parameters
+from tuner.search.objectives import LATENCY, PARAMS
 from tuner.study.checkpoint_store import CheckpointStore
 from tuner.study.watchdog import watched
 from tuner.training.fit import EpochReport, Training
 from tuner.training.initialise import build_seeded
+from tuner.training.latency import latency
 from tuner.training.precision import resolve
 
 
@@ -34,6 +37,8 @@ class Job:
     """torch threads of one training."""
     trial_timeout: float | None = None
     """Seconds that an epoch may take before its process counts as hanging and is ended; None: any time."""
+    measures_latency: bool = False
+    """Whether a trial's latency is an objective."""
     splits_sha256: str | None = None
     """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
 
@@ -87,6 +92,18 @@ class Worker:
         first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
         self._reported = first
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
+
+    def measure(self) -> dict[str, float]:
+        """Return what the model costs, by the names of `OBJECTIVES`.
+
+        The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
+        """
+        measures = {PARAMS.name: float(trainable_parameters(self.training.model))}
+        if self.job.measures_latency and self._assignment.known_epochs == 0:
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                found = latency(self.training.model, device=self.device, precision=self.precision)
+            measures[LATENCY.name] = found
+        return measures
 
     def next_report(self) -> EpochReport:
         """Return the next epoch's report, trained now or known from the checkpoint.

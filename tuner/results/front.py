@@ -1,0 +1,55 @@
+"""The Pareto front of a run with several objectives, among its trials."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tuner.journal.history import History, TrialHistory
+from tuner.search.objectives import DEV_ACCURACY, Objective, objectives_of
+from tuner.search.pareto import pareto_front
+from tuner.search.trial import TrialState
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A trial with a value in every objective, and whether another is better."""
+
+    trial: int
+    state: TrialState
+    epochs: int
+    values: tuple[float, ...]
+    """By objective, in their order; the first is the best dev accuracy of any epoch, however many there were."""
+    is_on_front: bool
+
+
+def objectives_of_run(history: History) -> tuple[Objective, ...]:
+    """Return what the run searches for; one from before there was a choice looks for dev accuracy."""
+    search = history.config.get("search") or {}
+    return objectives_of(search.get("objectives") or [DEV_ACCURACY.name])
+
+
+def placed_trials(history: History) -> list[Placed]:
+    """Return the trials that can be compared in every objective, by number; none with one objective.
+
+    Left out are those that FAILED, finished no epoch, or were not measured. A trial that was stopped early, or still
+    runs, counts with the best it has shown so far: another is better only by what both have shown.
+    """
+    objectives = objectives_of_run(history)
+    if len(objectives) == 1:
+        return []
+    points = {number: _values(trial, objectives) for number, trial in sorted(history.trials.items())}
+    known = {number: values for number, values in points.items() if values is not None}
+    front = pareto_front(list(known.values()), objectives)
+    return [
+        Placed(number, history.trials[number].state, len(history.trials[number].epochs), values, is_on_front)
+        for (number, values), is_on_front in zip(known.items(), front, strict=True)
+    ]
+
+
+def _values(trial: TrialHistory, objectives: tuple[Objective, ...]) -> tuple[float, ...] | None:
+    best = trial.best
+    if best is None or trial.state is TrialState.FAILED:
+        return None
+    values = (best.dev_accuracy, *(trial.measures.get(one.name, math.nan) for one in objectives[1:]))
+    return None if any(map(math.isnan, values)) else values
