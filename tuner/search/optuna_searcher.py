@@ -164,7 +164,8 @@ class OptunaSearcher:
     def _learn(self, number: int, fitted: FittedTrial) -> None:
         """Enter an earlier trial, under a number that no trial of this search has.
 
-        It says nothing of a level that its own run never asked for; that it was stopped before one, it does say.
+        It says nothing of the levels it did not reach, also if it was stopped below: of many such trials TPE counts so
+        many as good that it learns little (measured in docs/search.md).
         """
         params = {name: fitted.params[name] for name in fitted.searched}
         beside = self._values(fitted.trial.measures)
@@ -174,9 +175,6 @@ class OptunaSearcher:
             if value is not None:
                 study.start(number, params, fitted.searched)
                 study.complete(number, value, *beside)
-            elif fitted.trial.state is TrialState.PRUNED and not self._measures:
-                study.start(number, params, fitted.searched)
-                study.end(number, TrialState.PRUNED)
 
     def _start_proposal(self, number: int) -> Proposal:
         trial = optuna.trial.FixedTrial(dict(self._space.start[number]), number)
