@@ -19,6 +19,7 @@ from tuner.errors import StorageError
 from tuner.paths import RunPaths
 from tuner.study.bridge import BridgeCallback, BridgeScheduler, BridgeSearcher, BridgeStopper
 from tuner.study.conductor import Conductor
+from tuner.study.deaths import every_death_survived
 from tuner.study.trainable import TRIAL, TrialTrainable
 from tuner.study.worker import Job
 
@@ -63,7 +64,8 @@ def run_search(
                 verbose=0,
             ),
         )
-        tuner.fit()
+        with every_death_survived():
+            tuner.fit()
     if conductor.fatal is not None:
         raise conductor.fatal
     conductor.finish()
