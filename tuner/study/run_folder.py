@@ -83,11 +83,9 @@ def reading_run(run: str | Path) -> Iterator[RunPaths]:
         return
     remote = str(run).rstrip("/")
     with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
-        paths = RunPaths(Path(folder) / remote.rsplit("/", 1)[1], remote)
-        mirror = Mirror(paths)
-        if not mirror.exists():
+        paths = _copy_of(remote, Path(folder))
+        if not _pull(paths):
             raise JournalError(f"{remote} holds no run.")
-        mirror.pull()
         yield paths
 
 
@@ -99,7 +97,7 @@ def delete_run(paths: RunPaths) -> None:
 
 
 def _create_in_bucket(remote: str) -> RunPaths:
-    paths = _copy_of(remote)
+    paths = _working_copy_of(remote)
     if Mirror(paths).exists():
         raise StorageError(f"{remote} exists: give another --name, or go on with --resume.")
     shutil.rmtree(paths.root, ignore_errors=True)
@@ -109,19 +107,31 @@ def _create_in_bucket(remote: str) -> RunPaths:
 
 
 def _open_in_bucket(remote: str) -> RunPaths:
-    paths = _copy_of(remote)
-    if not Mirror(paths).exists():
+    paths = _working_copy_of(remote)
+    if not _pull(paths):
         raise StorageError(f"--resume is {remote!r}, but there is no run.")
-    Mirror(paths).pull()
     check_space(paths.root)
     return paths
 
 
-def _copy_of(remote: str) -> RunPaths:
+def _working_copy_of(remote: str) -> RunPaths:
     """Return the paths of a run in a bucket, whose copy on this machine is in the user's cache."""
     folder = hashlib.sha256(remote.encode()).hexdigest()[:12]
-    root = platformdirs.user_cache_path("tuner") / "runs" / folder / remote.rsplit("/", 1)[1]
-    return RunPaths(root, remote)
+    return _copy_of(remote, platformdirs.user_cache_path("tuner") / "runs" / folder)
+
+
+def _copy_of(remote: str, folder: Path) -> RunPaths:
+    """Return the paths of a run in a bucket, whose copy on this machine is in `folder` under the run's name."""
+    return RunPaths(folder / remote.rsplit("/", 1)[1], remote)
+
+
+def _pull(paths: RunPaths) -> bool:
+    """Make the copy what the bucket says; return False if that holds no run."""
+    mirror = Mirror(paths)
+    if not mirror.exists():
+        return False
+    mirror.pull()
+    return True
 
 
 def check_space(folder: Path) -> None:
