@@ -1,4 +1,4 @@
-"""Searches of `tuner`, made as the command makes them."""
+"""Searches of `tuner`, made by what makes those of the command."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import Any
 
 from tests.benchmarks.problem import Problem
-from tuner.config import SearchConfig
+from tuner.config import SearchConfig, StudyConfig
 from tuner.search.earlier import WarmStart
-from tuner.search.registry import build_search
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace, Suggest
+from tuner.study import brains
 
 
 def ours(problem: Problem, seed: int, **changes: Any) -> Search:
@@ -27,16 +27,6 @@ def search_of(
     start: tuple[Mapping[str, Any], ...] = (),
     warm_start: WarmStart | None = None,
 ) -> Search:
-    """Return a search over the space of `suggest` with trainings of `epochs`; the rest is as in `build_search`."""
-    return build_search(
-        SearchSpace("benchmark", suggest, start, "none", "", ModuleType("benchmark")),
-        searcher=config.searcher,
-        scheduler=config.scheduler,
-        min_epochs=config.min_epochs,
-        max_epochs=epochs,
-        reduction_factor=config.reduction_factor,
-        startup_trials=config.startup_trials,
-        max_trials=None,
-        warm_start=warm_start,
-        seed=seed,
-    )
+    """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
+    space = SearchSpace("benchmark", suggest, start, "none", "", ModuleType("benchmark"))
+    return brains.search_of(StudyConfig(search=config, seed=seed), space, epochs, None, None, warm_start)
