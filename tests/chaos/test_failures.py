@@ -85,15 +85,15 @@ def test_trials_that_hang_die_raise_or_eat_all_memory_are_retried_and_fail_with_
 def test_storage_that_goes_away_is_waited_for_and_a_termination_leaves_a_run_that_can_be_resumed(folder: Path) -> None:
     study = ChaosStudy(folder, 5)
     driver = study.start()
-    wait_for(lambda: len(epochs_of(study)) >= 2)
+    wait_for(lambda: study.reported() >= 2)
     # Moved away, the folder is gone for whoever opens a file in it.
     away = study.paths.root.with_name("away")
     study.paths.root.rename(away)
     wait_for(lambda: "WAITING: " in study.output.read_text())
     away.rename(study.paths.root)
     wait_for(lambda: "The storage is back." in study.output.read_text())
-    known = len(epochs_of(study))
-    wait_for(lambda: len(epochs_of(study)) > known)
+    known = study.reported()
+    wait_for(lambda: study.reported() > known)
 
     driver.send_signal(signal.SIGTERM)
     assert driver.wait(timeout=120) == 130

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tuner.search.objectives import LATENCY, PARAMS
+
 SCHEMA_VERSION = 1
 """Changes when a column's meaning or type does; a new column alone does not change it."""
 
 HPARAM_PREFIX = "hp_"
-MEASURES = {"params": "model_params", "latency": "latency_seconds"}
+MEASURES = {PARAMS.name: "model_params", LATENCY.name: "latency_seconds"}
 """The trials' columns that hold what was measured of the models, by the names of `OBJECTIVES`."""
 CONDITIONS = "conditions"
 """Key in the metadata of the trials: under what they were trained, as JSON (`tables.conditions`)."""

@@ -55,4 +55,4 @@ class Proposal:
 
 def canonical(hparams: Mapping[str, Any]) -> str:
     """Return a text that is equal for equal hyperparameters, before and after a journey through JSON."""
-    return json.dumps(hparams, sort_keys=True, default=repr)
+    return json.dumps(hparams, sort_keys=True)
