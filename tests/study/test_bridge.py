@@ -324,6 +324,13 @@ def test_pending_trials_are_chosen_once_the_oldest_first(study: Study) -> None:
     assert chosen() is second
 
 
+def test_ray_keeps_no_statistics_of_a_trial_that_has_ended(study: Study) -> None:
+    trial = Trial("trainable", stub=True)
+    trial.run_metadata.update_metric("report/dev_accuracy", 0.6)  # type: ignore[arg-type] # mypy knows no Number
+    study.callback.on_trial_complete(1, [], trial)
+    assert trial.metric_analysis == trial.metric_n_steps == {}
+
+
 def test_what_ray_pickles_of_the_bridge_holds_nothing_of_the_study(study: Study) -> None:
     for part in (study.searcher, study.scheduler, study.callback, study.stopper):
         assert b"onductor" not in pickle.dumps(part)
