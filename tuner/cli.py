@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import tyro
 from tyro import _errors as tyro_errors
@@ -20,6 +20,9 @@ from tuner.errors import ConfigError, TunerError
 T = TypeVar("T")
 
 EXIT_BAD_INPUT = 2
+
+Run = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+"""The run that a command reads, as its first argument: a folder's path or an `s3://` address."""
 
 _LIST = "STR,STR"
 _KINDS = {

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import nn
 from tyro.conf import Positional
 
-from tuner.cli import main, parse
+from tuner.cli import Run, main, parse
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
 from tuner.models import ModelSpec, available_models, get_model
 from tuner.paths import RunPaths
@@ -32,7 +32,7 @@ _BATCH = 256
 class PredictConfig:
     """What to classify, and with which run's model."""
 
-    run: Positional[str]
+    run: Run
     """The run's folder, or its s3://bucket/prefix."""
     images: Positional[tuple[Path, ...]]
     """Image files of any size and format that Pillow reads."""

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
-
 from tuner import config as configs
-from tuner.cli import main, parse
+from tuner.cli import Run, main, parse
 from tuner.errors import JournalError
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
@@ -34,7 +32,7 @@ EXIT_DIFFERENT = 1
 class ReplayConfig:
     """Which run to check."""
 
-    run: Positional[str]
+    run: Run
     """The run's folder, or its s3://bucket/prefix."""
 
 

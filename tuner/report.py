@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
-
-from tuner.cli import main, parse
+from tuner.cli import Run, main, parse
 from tuner.errors import StorageError
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
@@ -21,7 +19,7 @@ from tuner.study.run_folder import reading_run
 class ReportConfig:
     """What to report on."""
 
-    run: Positional[str]
+    run: Run
     """The run's folder, finished or not, or its s3://bucket/prefix, which is only read."""
     journal: bool = False
     """Only print the journal as a story, one line an event."""
