@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # most tests need none of this, and it takes long to import
     from torch import nn
 
     from tuner.data.splits import Split
-    from tuner.study.worker import Job
+    from tuner.engine.worker import Job
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -55,7 +55,7 @@ def fashion_mnist_dir() -> Path:
 def ray_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Ray as a study starts it, once for all tests, for it takes seconds; a study under test joins it."""
     from tuner.config import ResourceConfig
-    from tuner.study.ray_session import ray_session
+    from tuner.engine.ray_session import ray_session
 
     with ray_session(ResourceConfig(), tmp_path_factory.mktemp("ray") / "ray.log"):
         yield
@@ -115,8 +115,8 @@ def job() -> Job:
     from ray import cloudpickle
 
     from tuner.data.splits import SearchSplits, pixel_moments
+    from tuner.engine.worker import Job
     from tuner.models import get_model
-    from tuner.study.worker import Job
 
     # Workers cannot import a test's model.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]

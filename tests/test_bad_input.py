@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tuner import config as configs
-from tuner import job
 from tuner.config import StudyConfig
+from tuner.engine import driver
 from tuner.errors import ConfigError, SpaceError, StorageError, TunerError
-from tuner.files import write_json
+from tuner.io.files import write_json
 from tuner.journal.events import EpochReported, StudyEnded, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter
 from tuner.loaded_run import load_run
@@ -238,7 +238,7 @@ def read_everything(paths: RunPaths, image: Path) -> int:
         lambda: load_run(paths.root).hparams,
         lambda: load_run(paths.root).model(),
         *(lambda name=name: getattr(load_run(paths.root), name) for name in TABLES),
-        lambda: job._has_begun(paths) or configs.read_file(paths.config),
+        lambda: driver._has_begun(paths) or configs.read_file(paths.config),
         lambda: report(paths.root),
     ]
     refused = 0

@@ -11,15 +11,14 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"tuner.errors", "tuner.files", "tuner.paths", "tuner.registry"},
-    {"search_spaces", "tuner.storage"},
+    {"tuner.errors", "tuner.paths", "tuner.registry"},
+    {"search_spaces", "tuner.io"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
     {"tuner.journal", "tuner.training"},
     {"tuner.results"},
-    {"tuner.study", "tuner.retrain"},
+    {"tuner.engine"},
     {
         "tuner.cli",
-        "tuner.job",
         "tuner.run",
         "tuner.describe",
         "tuner.report",
@@ -32,17 +31,15 @@ FLOORS = [
 
 NEIGHBOURS = {
     # What one floor's modules need of each other.
-    "tuner.files": {"tuner.errors"},
     "tuner.presets": {"tuner.config"},
-    "tuner.retrain": {"tuner.study"},
 }
 
 LIBRARIES = {
-    "ray": {"tuner.study", "tuner.retrain", "tuner.job"},
+    "ray": {"tuner.engine"},
     "optuna": {"tuner.search", "search_spaces"},
-    "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.study", "tuner.retrain", "tuner.predict"},
+    "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.engine", "tuner.predict"},
     "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
-    "pyarrow": {"tuner.results", "tuner.storage"},
+    "pyarrow": {"tuner.results", "tuner.io"},
 }
 
 
@@ -74,7 +71,7 @@ def _imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             assert node.module is not None
-            # `from tuner import job` imports the module tuner.job.
+            # `from tuner import run` imports the module tuner.run.
             yield from (f"tuner.{alias.name}" for alias in node.names) if node.module == "tuner" else [node.module]
 
 
@@ -110,5 +107,5 @@ def test_a_library_is_imported_only_where_it_belongs(path: Path) -> None:
 
 def test_the_test_of_the_floors_sees_imports_inside_functions(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
-    module.write_text("def f():\n    import ray\n    from tuner import job\n")
-    assert list(_imports(module)) == ["ray", "tuner.job"]
+    module.write_text("def f():\n    import ray\n    from tuner import run\n")
+    assert list(_imports(module)) == ["ray", "tuner.run"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tuner.errors import JournalError, StorageError
-from tuner.files import write_json
+from tuner.io.files import write_json
 from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter
 from tuner.loaded_run import load_run

@@ -13,6 +13,10 @@ import pytest
 
 from tuner import config as configs
 from tuner.config import ResourceConfig, SearchConfig, StudyConfig
+from tuner.engine.brains import coordinator_of
+from tuner.engine.coordinator import INTERRUPTED, NO_TIME_TO_RETRAIN, TIME_IS_OVER, Coordinator
+from tuner.engine.plan import Plan
+from tuner.engine.replay import DivergenceError, Replay
 from tuner.errors import ConfigError, JournalError
 from tuner.journal.events import (
     DriverStarted,
@@ -41,10 +45,6 @@ from tuner.search.rungs import rung_levels
 from tuner.search.scheduler import Action
 from tuner.search.space import load_space
 from tuner.search.trial import TrialState
-from tuner.study.brains import conductor_of
-from tuner.study.conductor import INTERRUPTED, NO_TIME_TO_RETRAIN, TIME_IS_OVER, Conductor
-from tuner.study.plan import Plan
-from tuner.study.replay import DivergenceError, Replay
 
 SPACE = """
 def suggest(trial):
@@ -82,7 +82,7 @@ class Drivers:
         self.elapsed = 0.0
         self.warm_started: WarmStarted | None = None
 
-    def drive(self, *, dies_after: int | None = None, meddle: Callable[[Conductor], None] | None = None) -> None:
+    def drive(self, *, dies_after: int | None = None, meddle: Callable[[Coordinator], None] | None = None) -> None:
         """Work as one driver, to the end or until `dies_after` events are written; `meddle` comes between epochs."""
         with JournalWriter(self.paths.journal) as journal:
             written = 0
@@ -99,7 +99,7 @@ class Drivers:
                 self._work(journal, record, meddle)
 
     def _work(
-        self, journal: JournalWriter, record: Callable[..., None], meddle: Callable[[Conductor], None] | None
+        self, journal: JournalWriter, record: Callable[..., None], meddle: Callable[[Coordinator], None] | None
     ) -> None:
         plan = Plan(self.workers, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
         if not journal.entries:
@@ -114,7 +114,7 @@ class Drivers:
             self.elapsed = next(clock)
             return self.elapsed
 
-        conductor = conductor_of(
+        coordinator = coordinator_of(
             self.config,
             self.space,
             plan,
@@ -124,32 +124,32 @@ class Drivers:
             discard=lambda _: None,
             warm_start=self.warm_started.warm_start() if self.warm_started else None,
         )
-        conductor.restore(journal.entries)
+        coordinator.restore(journal.entries)
         if not any(isinstance(entry.event, SearchEnded) for entry in journal.entries):
-            self._search(conductor, meddle)
+            self._search(coordinator, meddle)
         self._retrain(record)
 
-    def _search(self, conductor: Conductor, meddle: Callable[[Conductor], None] | None) -> None:
+    def _search(self, coordinator: Coordinator, meddle: Callable[[Coordinator], None] | None) -> None:
         rng = random.Random(3)
         live: dict[int, Iterator[tuple[dict[str, Any], bool]]] = {}
         measures: dict[int, dict[str, float]] = {}
-        while not conductor.is_stopping:
-            trial = conductor.next_trial() if len(live) < self.workers else None
+        while not coordinator.is_stopping:
+            trial = coordinator.next_trial() if len(live) < self.workers else None
             if trial is not None:
                 live[trial.number] = _reports(trial.proposed)
                 measures[trial.number] = _measures(trial.proposed)
             elif live:
                 number = rng.choice(sorted(live))
                 report, finished = next(live[number])
-                conductor.measured(number, measures[number])
-                if conductor.report(number, report, "here:1", finished) is not Action.CONTINUE:
+                coordinator.measured(number, measures[number])
+                if coordinator.report(number, report, "here:1", finished) is not Action.CONTINUE:
                     live.pop(number, None)
                 if meddle is not None:
-                    meddle(conductor)
-                live = {one: reports for one, reports in live.items() if conductor.is_unfinished(one)}
-            elif conductor.is_exhausted:
+                    meddle(coordinator)
+                live = {one: reports for one, reports in live.items() if coordinator.is_unfinished(one)}
+            elif coordinator.is_exhausted:
                 break
-        conductor.finish()
+        coordinator.finish()
 
     def _retrain(self, record: Callable[..., None]) -> None:
         history = read_history(self.paths.journal)
@@ -268,14 +268,14 @@ def test_a_warm_run_is_derived_again_from_its_own_journal_alone(warm_drivers: Dr
 def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) -> None:
     calls = iter(range(1000))
 
-    def meddle(conductor: Conductor) -> None:
+    def meddle(coordinator: Coordinator) -> None:
         call = next(calls)
         if call == 3:
-            conductor.lose_worker(conductor.unfinished[0], "its worker died", charged=True, max_failures=2)
+            coordinator.lose_worker(coordinator.unfinished[0], "its worker died", charged=True, max_failures=2)
         if call == 6:
-            conductor.fail(conductor.unfinished[0], "diverged", "Traceback ...")
+            coordinator.fail(coordinator.unfinished[0], "diverged", "Traceback ...")
         if call == 20:
-            conductor.stop(INTERRUPTED)
+            coordinator.stop(INTERRUPTED)
 
     drivers.drive(meddle=meddle)
     ends = [event for event in events(drivers) if isinstance(event, TrialEnded)]
@@ -296,7 +296,7 @@ def set_times(entries: list[Entry], seconds: float) -> list[Entry]:
 def test_an_end_for_want_of_time_holds_only_if_the_time_was_over(drivers: Drivers) -> None:
     calls = iter(range(1000))
     drivers.config = replace(drivers.config, budget="100s")
-    drivers.drive(meddle=lambda conductor: conductor.stop(TIME_IS_OVER) if next(calls) == 15 else None)
+    drivers.drive(meddle=lambda coordinator: coordinator.stop(TIME_IS_OVER) if next(calls) == 15 else None)
     entries = read_journal(drivers.paths.journal)
     over = next(entry.seq for entry in entries if getattr(entry.event, "reason", None) == TIME_IS_OVER)
     late = [replace(entry, elapsed=0.0 if entry.seq < over else 99.0) for entry in entries]

@@ -24,7 +24,7 @@ from tuner import cli, config, tune
 from tuner.data import load_dataset
 from tuner.data.splits import Split
 from tuner.errors import ConfigError
-from tuner.files import hash_file
+from tuner.io.files import hash_file
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,

@@ -27,11 +27,12 @@ def tune(preset: str = "default", **values: Any) -> LoadedRun:
     """
     from rich.console import Console
 
-    from tuner import config, job, presets
+    from tuner import config, presets
+    from tuner.engine import driver
 
     base = presets.preset(preset)
     study = config.without_replaced_budget(base, config.merge(base, config.nested(values), "tune()"))
-    return load_run(job.run_new(study, Console()).root)
+    return load_run(driver.run_new(study, Console()).root)
 
 
 def load_run(run: str | Path) -> LoadedRun:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tuner.errors import ConfigError, unknown_name
-from tuner.storage import check_location
+from tuner.io.storage import check_location
 
 _STRICT = ConfigDict(extra="forbid")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -15,12 +15,12 @@ from torch import nn
 from tyro.conf import Positional
 
 from tuner.cli import Run, main, parse
+from tuner.engine.run_folder import reading_run
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
 from tuner.models import ModelSpec, available_models, get_model
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description
 from tuner.search.space import load_space
-from tuner.study.run_folder import reading_run
 from tuner.training.checkpoints import load_weights
 
 SIDE = 28

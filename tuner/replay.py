@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tuner import config as configs
 from tuner.cli import Run, main, parse
+from tuner.engine.provenance import check_unchanged
+from tuner.engine.replay import DivergenceError, Replay
+from tuner.engine.run_folder import reading_run
 from tuner.errors import JournalError
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
 from tuner.search.space import load_space
-from tuner.study.replay import DivergenceError, Replay
-from tuner.study.run_folder import reading_run
-from tuner.study.unchanged import check_unchanged
 
 _DECISIONS = {
     "TrialProposed": "proposals",

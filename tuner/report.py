@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.cli import Run, main, parse
+from tuner.engine.run_folder import reading_run
 from tuner.errors import StorageError
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
 from tuner.results.export import export
 from tuner.results.story import tell
-from tuner.study.run_folder import reading_run
 
 
 @dataclass(frozen=True)

@@ -67,14 +67,14 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     # Ray and torch take seconds to import; a wrong argument should not wait for them.
-    from tuner import job
+    from tuner.engine import driver
 
     console = Console()
     try:
         if arguments.resume is not None:
-            paths = job.resume(arguments.resume, console)
+            paths = driver.resume(arguments.resume, console)
         else:
-            paths = job.run_new(arguments.study, console)
+            paths = driver.run_new(arguments.study, console)
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
         return 130

@@ -25,8 +25,8 @@ from tests.chaos.invariants import judge
 from tests.chaos.nodes import Nodes
 from tests.chaos.study import ChaosStudy, chaos_environment
 from tests.chaos.torment import DRIVER, KINDS, torment
+from tuner.engine.provenance import source_commit
 from tuner.journal.events import EpochReported, RetrainEpochReported
-from tuner.study.environment import source_commit
 
 _MOST_STUDIES = 5
 

@@ -21,6 +21,7 @@ import optuna
 import tyro
 
 from tests.benchmarks.output import publish
+from tuner.engine.provenance import source_commit
 from tuner.search.objectives import OBJECTIVES
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.pareto import pareto_front
@@ -29,7 +30,6 @@ from tuner.search.rungs import rung_levels
 from tuner.search.search import Search
 from tuner.search.simulator import Curve, simulate
 from tuner.search.space import SearchSpace
-from tuner.study.environment import source_commit
 
 EPOCHS, MOST_PARAMS = 9, 1e6
 _BOTH = (OBJECTIVES["dev_accuracy"], OBJECTIVES["params"])

@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.benchmarks.problem import Problem
 from tuner.config import SearchConfig, StudyConfig
+from tuner.engine import brains
 from tuner.search.earlier import WarmStart
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace, Suggest
-from tuner.study import brains
 
 
 def ours(problem: Problem, seed: int, **changes: Any) -> Search:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuner.files import write_json
+from tuner.io.files import write_json
 
 
 def publish(found: Mapping[str, Any], path: Path | None) -> None:

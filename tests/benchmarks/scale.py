@@ -25,6 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.output import publish
 from tuner.config import ResourceConfig
+from tuner.engine.clock import BudgetClock, RetrainLoad
+from tuner.engine.coordinator import Coordinator
+from tuner.engine.provenance import source_commit
 from tuner.journal.events import EpochReported, Event, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
@@ -32,9 +35,6 @@ from tuner.search.registry import build_search
 from tuner.search.scheduler import Action
 from tuner.search.seeds import derive_seed
 from tuner.search.space import load_space
-from tuner.study.clock import BudgetClock, RetrainLoad
-from tuner.study.conductor import Conductor
-from tuner.study.environment import source_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def pretended(trial: int, epoch: int) -> dict[str, Any]:
     return {"epoch": epoch, **losses, "train_accuracy": accuracy, "dev_accuracy": accuracy, "lr": 0.1, "seconds": 0.0}
 
 
-def _conductor(arguments: argparse.Namespace, trials: int, record: Callable[..., None]) -> Conductor:
+def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..., None]) -> Coordinator:
     search = build_search(
         load_space("cnn"),
         searcher=arguments.searcher,
@@ -110,32 +110,32 @@ def _conductor(arguments: argparse.Namespace, trials: int, record: Callable[...,
         seed=0,
     )
     clock = BudgetClock(None, RetrainLoad(0, 0, _MAX_EPOCHS, arguments.nodes), 1.0, lambda: 0.0)
-    return Conductor(search, record, clock, workers=arguments.nodes, seed=0, discard=lambda trial: None)
+    return Coordinator(search, record, clock, workers=arguments.nodes, seed=0, discard=lambda trial: None)
 
 
-def _without_ray(arguments: argparse.Namespace, conductor: Conductor) -> None:
-    """Give the conductor results as fast as it takes them, `--nodes` trials at a time."""
+def _without_ray(arguments: argparse.Namespace, coordinator: Coordinator) -> None:
+    """Give the coordinator results as fast as it takes them, `--nodes` trials at a time."""
     running: list[list[int]] = []
     while True:
-        while len(running) < arguments.nodes and (proposed := conductor.next_trial()) is not None:
+        while len(running) < arguments.nodes and (proposed := coordinator.next_trial()) is not None:
             running.append([proposed.number, 0])
         if not running:
             break
         trial, epoch = running.pop(0)
         report = pretended(trial, epoch + 1)
-        if conductor.report(trial, report, "nobody:0", finished=epoch + 1 == _MAX_EPOCHS) is Action.CONTINUE:
+        if coordinator.report(trial, report, "nobody:0", finished=epoch + 1 == _MAX_EPOCHS) is Action.CONTINUE:
             running.append([trial, epoch + 1])
-    conductor.finish()
+    coordinator.finish()
 
 
-def _with_ray(arguments: argparse.Namespace, conductor: Conductor, paths: RunPaths) -> None:
+def _with_ray(arguments: argparse.Namespace, coordinator: Coordinator, paths: RunPaths) -> None:
     import ray
 
     from tests.benchmarks.sleeping import sleeping
-    from tuner.study.search_phase import run_search
+    from tuner.engine.search_phase import run_search
 
     nothing: Any = ray.put(None)  # sleepers need no data
-    run_search(conductor, nothing, ResourceConfig(), paths, print, sleeping(arguments.seconds))
+    run_search(coordinator, nothing, ResourceConfig(), paths, print, sleeping(arguments.seconds))
 
 
 def measure(arguments: argparse.Namespace, trials: int) -> dict[str, Any]:
@@ -147,11 +147,11 @@ def measure(arguments: argparse.Namespace, trials: int) -> dict[str, Any]:
         with JournalWriter(paths.journal) as journal:
             journal.append(StudyStarted({}, {}))
             meter = Meter(journal, trials)
-            conductor = _conductor(arguments, trials, meter.record)
+            coordinator = _coordinator(arguments, trials, meter.record)
             if arguments.without_ray:
-                _without_ray(arguments, conductor)
+                _without_ray(arguments, coordinator)
             else:
-                _with_ray(arguments, conductor, paths)
+                _with_ray(arguments, coordinator, paths)
             end = meter.finish()
         events = [entry.event for entry in read_journal(paths.journal)]
         size = sum(path.stat().st_size for path in paths.journal.glob("*.jsonl"))
@@ -197,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _on_a_cluster(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from ray.cluster_utils import Cluster
 
-    from tuner.study.ray_session import ray_session
+    from tuner.engine.ray_session import ray_session
 
     store: dict[str, Any] = {"object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **store})

@@ -3,8 +3,9 @@
 python -m tests.benchmarks.search_cost --trials 100,1000,5000 --json FILE
 
 Milliseconds of `next_trial` (those calls that propose a new configuration) and of `report` (with the question which
-paused trials are hopeless, which the conductor asks after a comparison): median and 95th percentile, on the family
-`power-law` in the simulator. `wall` is what a worker waits; `cpu` is what to compare on a machine that has other work.
+paused trials are unpromotable, which the coordinator asks after a comparison): median and 95th percentile, on the
+family `power-law` in the simulator. `wall` is what a worker waits; `cpu` is what to compare on a machine that has other
+work.
 
 The trials before were drawn at random, which is quick; where they came from makes no difference to the cost. All of
 them have ended or are PAUSED, but for as many as there are workers.
@@ -26,18 +27,18 @@ import tyro
 from tests.benchmarks import power_law
 from tests.benchmarks.output import publish
 from tuner.config import SearchConfig
+from tuner.engine.provenance import source_commit
 from tuner.search.registry import build_search
 from tuner.search.scheduler import Decision
 from tuner.search.search import Search
 from tuner.search.simulator import simulate
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Proposal
-from tuner.study.environment import source_commit
 
 T = TypeVar("T")
 
 _MAX_TRIALS = 1_000_000
-"""Never reached, but known, so that hopeless trials are looked for."""
+"""Never reached, but known, so that unpromotable trials are looked for."""
 
 
 @dataclass(frozen=True)

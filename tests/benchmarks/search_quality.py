@@ -33,9 +33,9 @@ from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
 from tests.benchmarks.problem import Problem, load_problem
 from tests.benchmarks.warm_started import warm_changed, warm_same
+from tuner.engine.provenance import source_commit
 from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Simulated, simulate
-from tuner.study.environment import source_commit
 
 _BOOTSTRAPS = 2000
 

@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 
 from tests.benchmarks.scale import pretended
-from tuner.study.trainable import FINISHED, REPORT, TRIAL, WORKER
+from tuner.engine.trainable import FINISHED, REPORT, TRIAL, WORKER
 
 
 def sleeping(seconds: float) -> type[tune.Trainable]:

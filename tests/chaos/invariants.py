@@ -13,6 +13,7 @@ import pandas as pd
 
 from tests.chaos.study import ChaosStudy
 from tests.chaos.torment import Toll
+from tuner.engine.replay import DivergenceError
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
@@ -27,7 +28,6 @@ from tuner.journal.events import (
 )
 from tuner.journal.store import Entry
 from tuner.replay import replay
-from tuner.study.replay import DivergenceError
 
 MOST_EXTRA_EPOCHS = 0.03
 """Epochs begun above the undisturbed study's, as a share of those, for each kill."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.chaos.study import ChaosStudy
-from tuner import job
+from tuner.engine import driver
 from tuner.journal.events import EpochReported, RetrainEpochReported, StudyStarted, TrialRetried
 from tuner.journal.store import JournalWriter
 from tuner.paths import RunPaths
@@ -125,13 +125,13 @@ def test_a_run_killed_while_it_wrote_the_beginning_of_its_journal_is_resumed_fro
 
 def test_a_run_killed_before_its_journal_began_is_known_by_its_configuration(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
-    assert job._has_begun(paths)  # it is no run: reading the journal says so
+    assert driver._has_begun(paths)  # it is no run: reading the journal says so
     paths.config.write_text("{}")
-    assert not job._has_begun(paths)
+    assert not driver._has_begun(paths)
     paths.journal.mkdir()
     (paths.journal / "00000001.jsonl").write_bytes(b"0123abcd {")
-    assert not job._has_begun(paths)
+    assert not driver._has_begun(paths)
     (paths.journal / "00000001.jsonl").unlink()
     with JournalWriter(paths.journal) as journal:
         journal.append(StudyStarted({}, {}))
-    assert job._has_begun(paths)
+    assert driver._has_begun(paths)

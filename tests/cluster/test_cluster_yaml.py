@@ -14,7 +14,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from cluster.prepare_aws import HEAD, WORKER, Arguments, prepare
-from tuner.study.autoscaler import largest_workers
+from tuner.engine.autoscaler import largest_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RAY = Path(sys.executable).with_name("ray")

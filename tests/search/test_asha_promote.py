@@ -79,17 +79,17 @@ def test_hopeless_are_those_out_of_reach_even_if_all_to_come_are_worse(to_come: 
     scheduler = AshaPromote((1, 3), reduction_factor=2)
     fill(scheduler, [0.5, 0.4, 0.3])
     assert scheduler.promote() == 0
-    assert scheduler.hopeless(to_come) == expected
+    assert scheduler.unpromotable(to_come) == expected
 
 
 def test_trials_under_way_below_a_rung_may_still_arrive_there() -> None:
     scheduler = AshaPromote((1, 3), reduction_factor=2)
     fill(scheduler, [0.5, 0.4])
     assert scheduler.promote() == 0
-    assert scheduler.hopeless(0) == [1]
+    assert scheduler.unpromotable(0) == [1]
     scheduler.start(2)
     scheduler.start(3)
-    assert scheduler.hopeless(0) == []
+    assert scheduler.unpromotable(0) == []
 
 
 def test_about_one_in_factor_has_gone_on_of_values_in_random_order() -> None:

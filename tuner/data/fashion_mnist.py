@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tuner.data.splits import Dataset, Split, build_dataset
 from tuner.errors import DataError, StorageError
-from tuner.files import hash_file, write_whole
+from tuner.io.files import hash_file, write_whole
 
 CLASS_NAMES = (
     "T-shirt/top",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuner.files import write_text
+from tuner.io.files import write_text
 from tuner.journal.history import History
 from tuner.journal.store import read_journal
 from tuner.paths import RunPaths

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuner.files import write_whole
+from tuner.io.files import write_whole
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.paths import RunPaths

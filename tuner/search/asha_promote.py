@@ -69,12 +69,12 @@ class AshaPromote(Scheduler):
         """See `Scheduler.resume`."""
         self._rungs[self._paused_at.pop(trial)].promote(trial)
 
-    def hopeless(self, trials_to_come: int) -> list[int]:
-        """See `Scheduler.hopeless`."""
+    def unpromotable(self, trials_to_come: int) -> list[int]:
+        """See `Scheduler.unpromotable`."""
         given_up = []
         for level, rung in self._rungs.items():
             still_below = sum(count for reached, count in self._unfinished_at.items() if reached < level)
-            given_up += rung.hopeless(still_below + trials_to_come)
+            given_up += rung.unpromotable(still_below + trials_to_come)
         return given_up
 
     def end(self, trial: int) -> None:
@@ -139,7 +139,7 @@ class _Rung:
         """Let a waiting trial go; its value stays."""
         del self._waiting[bisect_left(self._waiting, self._key[trial])]
 
-    def hopeless(self, arrivals_to_come: int) -> list[int]:
+    def unpromotable(self, arrivals_to_come: int) -> list[int]:
         """Return those waiting that are out of reach even if all that arrive are worse."""
         kept_at_most = (len(self._ranked) + arrivals_to_come) // self._reduction_factor
         given_up = []

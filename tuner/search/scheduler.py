@@ -59,7 +59,7 @@ class Scheduler(ABC):
     def resume(self, trial: int) -> None:
         """Take note that an earlier process promoted this PAUSED trial."""
 
-    def hopeless(self, trials_to_come: int) -> list[int]:
+    def unpromotable(self, trials_to_come: int) -> list[int]:
         """Return the PAUSED trials that could not be promoted even if all that is to come were worse.
 
         At most `trials_to_come` trials will still be started. Whoever asks ends them.

@@ -108,8 +108,8 @@ class Search:
         `end` ends one of them, and calls `Search.end` for it, where more than that is to be done.
         """
         # One given up at a low rung can no longer help those above to more places.
-        while hopeless := self._hopeless():
-            for number in hopeless:
+        while unpromotable := self._unpromotable():
+            for number in unpromotable:
                 if end is None:
                     self.end(number, TrialState.PRUNED)
                 else:
@@ -120,10 +120,10 @@ class Search:
         self._scheduler.end(number)
         self._leave(number, state)
 
-    def _hopeless(self) -> list[int]:
+    def _unpromotable(self) -> list[int]:
         if self._foreseen_trials is None:
             return []
-        return self._scheduler.hopeless(max(0, self._foreseen_trials - self._proposed))
+        return self._scheduler.unpromotable(max(0, self._foreseen_trials - self._proposed))
 
     def _propose(self) -> Proposal | None:
         if self._exhausted or (self._max_trials is not None and self._proposed >= self._max_trials):

@@ -22,7 +22,7 @@ import optuna
 
 import search_spaces
 from tuner.errors import SpaceError, unknown_name
-from tuner.files import hash_file
+from tuner.io.files import hash_file
 from tuner.search.quiet import quiet_study
 
 Suggest = Callable[[optuna.trial.BaseTrial], dict[str, Any]]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tuner.errors import StorageError, TunerError
-from tuner.files import hash_file, write_whole
+from tuner.io.files import hash_file, write_whole
 from tuner.training.fit import Training
 
 

@@ -1,0 +1,52 @@
+"""Tests of `tuner.engine.clock`, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tuner.engine.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad, makespan
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "expected"),
+    [
+        ([], 2, 0.0),
+        ([4.0], 3, 4.0),
+        ([4.0, 3.0, 3.0, 2.0], 1, 12.0),
+        ([2.0, 3.0, 4.0, 3.0], 2, 6.0),  # 4 + 2 beside 3 + 3
+        ([3.0, 3.0, 3.0, 4.0, 5.0], 2, 10.0),  # 5 + 3 beside 4 + 3 + 3: longest first is not always the best
+        ([1.0] * 7, 3, 3.0),
+    ],
+)
+def test_jobs_are_laid_on_the_workers_longest_first(seconds: list[float], workers: int, expected: float) -> None:
+    assert makespan(seconds, workers) == expected
+
+
+def test_retraining_counts_every_seed_of_both_candidates_and_the_closing() -> None:
+    # 10 epochs and the final evaluation are 10.3 epochs: on each worker a baseline of 20.6s, then a tuned one of 10.3s.
+    assert RetrainLoad(2, 2, 10, 2).seconds(1.0, 2.0) == pytest.approx(30.9 + CLOSING_SECONDS)
+    assert RetrainLoad(3, 0, 10, 2).seconds(1.0, 99.0) == pytest.approx(20.6 + CLOSING_SECONDS)
+
+
+def test_the_search_may_take_what_retraining_does_not_need() -> None:
+    now = [0.0]
+    clock = BudgetClock(200.0, RetrainLoad(1, 1, 10, 1), 2.0, lambda: now[0])
+    assert clock.search_seconds_left == pytest.approx(200.0 - 41.2 - CLOSING_SECONDS)
+    now[0] = 50.0
+    assert clock.search_seconds_left == pytest.approx(150.0 - 41.2 - CLOSING_SECONDS)
+
+
+def test_the_reserve_follows_the_incumbent_and_the_baseline_keeps_its_own_cost() -> None:
+    clock = BudgetClock(200.0, RetrainLoad(1, 1, 10, 1), 2.0, lambda: 0.0)
+    clock.incumbent_changed(1.0)
+    assert clock.search_seconds_left == pytest.approx(200.0 - 10.3 - 20.6 - CLOSING_SECONDS)
+    assert clock.seconds_left_for(3.0) == pytest.approx(200.0 - 30.9 - 20.6 - CLOSING_SECONDS)
+    assert clock.search_seconds_left == pytest.approx(200.0 - 10.3 - 20.6 - CLOSING_SECONDS)
+
+
+def test_without_a_budget_there_is_always_time() -> None:
+    clock = BudgetClock(None, RetrainLoad(1, 1, 10, 1), 2.0, lambda: 1e9)
+    assert clock.search_seconds_left == math.inf
+    assert clock.seconds_left_for(1e9) == math.inf

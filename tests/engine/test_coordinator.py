@@ -1,0 +1,739 @@
+"""Tests of `tuner.engine.coordinator`: a real search and a real journal, trainings by a formula, Ray a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState as OptunaState
+
+from tuner.engine.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad
+from tuner.engine.coordinator import Coordinator
+from tuner.engine.known_results import KnownResults
+from tuner.errors import StorageError
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    ModelMeasured,
+    RungDecided,
+    SearchEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialPromoted,
+    TrialProposed,
+    TrialRetried,
+)
+from tuner.journal.store import JournalWriter, read_journal
+from tuner.search.asha import Asha
+from tuner.search.asha_promote import AshaPromote
+from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.objectives import objectives_of
+from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.scheduler import Action
+from tuner.search.search import Search
+from tuner.search.space import load_space
+from tuner.search.trial import Origin, TrialState
+
+SPACE = """
+MODEL = "cnn"
+START = [{"x": 0.5, "kind": "a"}, {"x": 0.25, "kind": "b", "y": 3}]
+
+
+def suggest(trial):
+    hparams = {"x": trial.suggest_float("x", 0.0, 1.0), "kind": trial.suggest_categorical("kind", ["a", "b"])}
+    if hparams["kind"] == "b":
+        hparams["y"] = trial.suggest_int("y", 1, 8)
+    return hparams
+"""
+LEVELS = (1, 3, 9)
+OPENING = StudyStarted({}, {})
+
+DIVERGING = {0: 2, 5: 1}
+"""By trial, the epoch in which it fails."""
+STUCK = (6,)
+"""Trials that are through after their third epoch, a rung, with nothing better since the first."""
+
+
+def report_of(trial: TrialProposed, epoch: int, **changes: Any) -> dict[str, Any]:
+    accuracy = (1.0 - abs(trial.hparams["x"] - 0.7)) * (1.0 - 0.5**epoch)
+    report = {
+        "epoch": epoch,
+        "train_loss": 1.0 / epoch,
+        "train_accuracy": accuracy,
+        "dev_loss": 1.0 - accuracy,
+        "dev_accuracy": accuracy,
+        "lr": 0.01,
+        "seconds": 2.0,
+    }
+    return report | changes
+
+
+def measures_of(trial: TrialProposed) -> dict[str, float]:
+    return {"params": 100.0 * trial.hparams.get("y", 9)}
+
+
+@dataclass
+class Driver:
+    """What one driver process has of a search; it can do what Ray does with the coordinator."""
+
+    folder: Path
+    trials: int | None = 12
+    workers: int = 1
+    startup_trials: int = 3
+    clock: BudgetClock = field(default_factory=lambda: clock(None))
+    source: str = SPACE
+    scheduler: type[Asha | AshaPromote] = Asha
+    known: KnownResults | None = None
+    objectives: tuple[str, ...] = ("dev_accuracy",)
+    """With several, what is measured comes with each report, as from a worker."""
+
+    def __post_init__(self) -> None:
+        space = self.folder / "space.py"
+        space.parent.mkdir(parents=True, exist_ok=True)
+        space.write_text(self.source)
+        self.searcher = OptunaSearcher(
+            load_space(str(space)),
+            SAMPLERS["tpe"],
+            LEVELS,
+            seed=0,
+            startup_trials=self.startup_trials,
+            objectives=objectives_of(self.objectives),
+        )
+        self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials)
+        self.journal = JournalWriter(self.folder / "journal")
+        if not self.journal.entries:
+            self.journal.append(OPENING)
+        self.refusing = False
+        self.discarded: list[int] = []
+        self.coordinator = Coordinator(
+            self.search,
+            self.record,
+            self.clock,
+            workers=self.workers,
+            seed=0,
+            discard=self.discarded.append,
+            known=self.known,
+        )
+        self.coordinator.restore(self.journal.entries)
+
+    def record(self, *events: Event) -> None:
+        if self.refusing:
+            raise StorageError("no space left")
+        self.journal.append(*events)
+
+    @property
+    def events(self) -> list[Event]:
+        """What is on the disk, without the opening."""
+        return [entry.event for entry in read_journal(self.folder / "journal")][1:]
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def begin(self) -> TrialProposed:
+        trial = self.coordinator.next_trial()
+        assert trial is not None
+        return trial.proposed
+
+    def report(self, trial: TrialProposed, epoch: int, *, finished: bool = False, **changes: Any) -> bool:
+        if len(self.objectives) > 1:
+            self.coordinator.measured(trial.trial, measures_of(trial))
+        action = self.coordinator.report(trial.trial, report_of(trial, epoch, **changes), "host:1", finished)
+        return action is Action.CONTINUE
+
+    def run(self) -> list[Event]:
+        """Run the search to its end as Ray would, every trial an epoch in turn; return the journal's events."""
+        running: dict[int, tuple[TrialProposed, int]] = {}
+        while not self.coordinator.is_stopping:
+            while (trial := self.coordinator.next_trial()) is not None:
+                running[trial.number] = (trial.proposed, max(0, len(trial.epochs) - 1))  # as a worker reports
+            if not running:
+                break
+            for number, (proposed, epoch) in list(running.items()):
+                goes_on = self._step(proposed, epoch + 1)
+                running[number] = (proposed, epoch + 1)
+                if not goes_on:
+                    del running[number]
+        self.coordinator.finish()
+        self.journal.close()
+        return self.events
+
+    def _step(self, trial: TrialProposed, epoch: int) -> bool:
+        if DIVERGING.get(trial.trial) == epoch:
+            self.coordinator.fail(trial.trial, "diverged")
+            return False
+        changes = {"dev_accuracy": 0.95} if trial.trial in STUCK else {}
+        return self.report(trial, epoch, finished=trial.trial in STUCK and epoch == 3, **changes)
+
+
+def clock(budget: float | None, elapsed: Callable[[], float] = lambda: 0.0, *, epoch: float = 2.0) -> BudgetClock:
+    """A clock whose retraining is one training of about 9 epochs."""
+    return BudgetClock(budget, RetrainLoad(1, 0, 9, 1), epoch, elapsed)
+
+
+RETRAIN_SECONDS = 2.0 * 9.3 + CLOSING_SECONDS
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Driver:
+    return Driver(tmp_path)
+
+
+# The journal comes first.
+
+
+def test_a_trial_is_on_the_disk_before_it_is_given_out(driver: Driver) -> None:
+    trial = driver.begin()
+    assert driver.events == [trial]
+
+
+def test_a_trial_that_cannot_be_written_down_is_not_given_out(driver: Driver) -> None:
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.coordinator.next_trial()
+    assert driver.coordinator.unfinished == ()
+    assert driver.events == []
+
+
+def test_the_search_does_not_act_on_a_result_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1)
+    assert driver.searcher.studies[1].states() == {0: OptunaState.RUNNING}
+    driver.refusing = False
+    assert driver.report(trial, 1)
+    assert driver.searcher.studies[1].states() == {0: OptunaState.COMPLETE}
+
+
+def test_the_search_does_not_act_on_a_failure_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.coordinator.fail(trial.trial, "diverged")
+    assert driver.searcher.studies[1].states() == {0: OptunaState.RUNNING}
+    assert driver.coordinator.unfinished == (0,)
+
+
+def test_the_search_does_not_act_on_the_end_of_progress_that_cannot_be_written_down(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1, finished=True)
+    assert driver.searcher.studies[9].states() == {0: OptunaState.RUNNING}
+    driver.refusing = False
+    assert not driver.report(trial, 1, finished=True)
+    assert driver.searcher.studies[9].states() == {0: OptunaState.COMPLETE}
+
+
+def test_a_result_then_the_decision_then_the_end_are_written_in_this_order(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    trial = driver.begin()
+    for epoch in (1, 2, 3):
+        assert driver.report(trial, epoch)
+    kinds = [type(event) for event in driver.events]
+    assert kinds == [TrialProposed, EpochReported, RungDecided, EpochReported, EpochReported, RungDecided]
+    worse = driver.begin()
+    assert not driver.report(worse, 1, dev_accuracy=0.1)
+    assert [type(event) for event in driver.events[-3:]] == [EpochReported, RungDecided, TrialEnded]
+
+
+def test_the_journal_holds_the_report_as_it_came_and_who_made_it(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    assert driver.of(EpochReported) == [EpochReported(trial=0, worker="host:1", **report_of(trial, 1))]
+
+
+# Measurements.
+
+
+def test_what_is_measured_is_on_the_disk_before_the_first_epoch_and_then_told_to_optuna(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    trial = driver.begin()
+    driver.report(trial, 1)
+    driver.report(trial, 2)
+    kinds = [type(event) for event in driver.events]
+    assert kinds == [TrialProposed, ModelMeasured, EpochReported, RungDecided, EpochReported]
+    assert driver.of(ModelMeasured) == [ModelMeasured(0, {"params": 900.0})]
+    assert driver.searcher.studies[1].trials[-1].values == [report_of(trial, 1)["dev_accuracy"], 900.0]
+
+
+def test_the_first_measurement_stays_whoever_trains_the_trial_later(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    earlier.coordinator.measured(earlier.begin().trial, {"params": 7.0, "latency": 0.25})
+    earlier.coordinator.measured(0, {"params": 7.0, "latency": 0.5})
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    trial = later.begin()
+    later.coordinator.measured(trial.trial, {"params": 7.0, "latency": 0.75})
+    later.coordinator.measured(trial.trial, {})
+    assert later.of(ModelMeasured) == [ModelMeasured(0, {"params": 7.0, "latency": 0.25})]
+
+
+def test_a_measurement_of_a_trial_that_has_ended_or_never_was_leaves_no_trace(driver: Driver) -> None:
+    driver.coordinator.fail(driver.begin().trial, "diverged")
+    before = driver.events
+    for number in (0, 7):
+        driver.coordinator.measured(number, {"params": 7.0})
+    assert driver.events == before
+
+
+def test_the_search_does_not_act_on_a_measurement_that_cannot_be_written_down(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    trial = driver.begin()
+    driver.refusing = True
+    with pytest.raises(StorageError):
+        driver.report(trial, 1)
+    driver.refusing = False
+    driver.report(trial, 1)
+    assert len(driver.of(ModelMeasured)) == 1
+    assert driver.searcher.studies[1].states() == {0: OptunaState.COMPLETE}
+
+
+# Results.
+
+
+def test_an_epoch_that_arrives_again_is_ignored(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.report(trial, 1)
+    before = driver.events
+    assert driver.report(trial, 1, dev_accuracy=0.0)
+    assert driver.events == before
+    assert driver.report(trial, 2)
+    assert [report.epoch for report in driver.of(EpochReported)] == [1, 2]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_result_of_a_trial_that_has_ended_or_never_was_stops_it_and_leaves_no_trace(
+    driver: Driver, ended: bool
+) -> None:
+    trial = driver.begin()
+    if ended:
+        driver.coordinator.fail(trial.trial, "diverged")
+    before = driver.events
+    number = trial.trial if ended else 7
+    assert driver.coordinator.report(number, report_of(trial, 1), "host:1", False) is Action.STOP
+    driver.coordinator.fail(number, "again")
+    assert driver.events == before
+
+
+def test_each_state_is_told_with_its_reason_to_journal_and_optuna(driver: Driver) -> None:
+    complete = driver.begin()
+    for epoch in range(1, 10):
+        driver.report(complete, epoch)
+    pruned = driver.begin()
+    driver.report(pruned, 1, dev_accuracy=0.1)
+    failed = driver.begin()
+    driver.report(failed, 1, dev_accuracy=0.99)
+    driver.coordinator.fail(failed.trial, "the train loss is nan in epoch 2.", "Traceback ...")
+    stuck = driver.begin()
+    driver.report(stuck, 1, dev_accuracy=0.995)
+    driver.report(stuck, 2, dev_accuracy=0.5, finished=True)
+
+    ends = {end.trial: end for end in driver.of(TrialEnded)}
+    states = {trial: end.state for trial, end in ends.items()}
+    assert states == {
+        0: TrialState.COMPLETE,
+        1: TrialState.PRUNED,
+        2: TrialState.FAILED,
+        3: TrialState.COMPLETE,
+    }
+    assert ends[0].reason == f"{report_of(complete, 9)['dev_accuracy']:.4f} after all 9 epochs"
+    assert ends[1].reason.startswith("0.1000 < ")
+    assert (ends[2].reason, ends[2].error) == ("the train loss is nan in epoch 2.", "Traceback ...")
+    assert ends[3].reason == "no better dev accuracy since epoch 1"
+    done, cut, fail = OptunaState.COMPLETE, OptunaState.PRUNED, OptunaState.FAIL
+    assert driver.searcher.studies[1].states() == {0: done, 1: done, 2: done, 3: done}
+    assert driver.searcher.studies[9].states() == {0: done, 1: cut, 2: fail, 3: done}
+
+
+def test_a_lost_worker_is_written_down_and_the_trial_goes_on(driver: Driver) -> None:
+    trial = driver.begin()
+    assert driver.coordinator.lose_worker(trial.trial, "ActorDiedError", charged=True, max_failures=2)
+    assert driver.of(TrialRetried) == [TrialRetried(0, "ActorDiedError")]
+    assert driver.coordinator.unfinished == (0,)
+
+
+def test_a_trial_fails_when_it_has_lost_too_many_workers_by_its_own_doing(driver: Driver) -> None:
+    trial = driver.begin().trial
+    for charged in (True, False, False, True):
+        assert driver.coordinator.lose_worker(trial, "the node died", charged=charged, max_failures=2)
+    assert not driver.coordinator.lose_worker(trial, "Traceback ...\nMemoryError", charged=True, max_failures=2)
+    (end,) = driver.of(TrialEnded)
+    assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: MemoryError")
+    assert end.error == "Traceback ...\nMemoryError"
+
+
+def test_seeds_of_trials_differ_and_follow_the_studys(tmp_path: Path) -> None:
+    first, again = Driver(tmp_path / "a", workers=4), Driver(tmp_path / "b", workers=4)
+    seeds = [first.begin().seed for _ in range(4)]
+    assert len(set(seeds)) == 4
+    assert [again.begin().seed for _ in range(4)] == seeds
+
+
+# Giving out trials.
+
+
+def test_no_more_trials_run_at_a_time_than_there_are_workers(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    first, _ = driver.begin(), driver.begin()
+    assert driver.coordinator.next_trial() is None
+    assert not driver.coordinator.is_exhausted
+    driver.coordinator.fail(first.trial, "diverged")
+    assert driver.begin().trial == 2
+
+
+def test_the_search_is_exhausted_after_its_trials(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, trials=1, workers=2)
+    trial = driver.begin()
+    assert driver.coordinator.next_trial() is None
+    assert not driver.coordinator.is_exhausted  # its result might promote a paused one
+    driver.coordinator.fail(trial.trial, "diverged")
+    assert driver.coordinator.is_exhausted
+
+
+def test_a_search_over_all_its_trials_ends_with_all_of_them_ended(driver: Driver) -> None:
+    events = driver.run()
+    assert events[-1] == SearchEnded("all trials have ended")
+    assert sorted(end.trial for end in driver.of(TrialEnded)) == list(range(12))
+    assert {trial.origin for trial in driver.of(TrialProposed)} == set(Origin)
+    assert {end.state for end in driver.of(TrialEnded)} == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
+
+
+# Ends of a search.
+
+
+def test_what_still_runs_when_the_search_is_stopped_is_pruned_with_the_reason(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    driver.begin(), driver.begin()
+    driver.coordinator.stop("interrupted")
+    assert driver.coordinator.is_stopping
+    assert driver.coordinator.next_trial() is None
+    driver.coordinator.finish()
+    assert driver.events[2:] == [
+        TrialEnded(0, TrialState.PRUNED, "interrupted"),
+        TrialEnded(1, TrialState.PRUNED, "interrupted"),
+        SearchEnded("interrupted"),
+    ]
+    assert not driver.search.running
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_kept(driver: Driver) -> None:
+    driver.coordinator.stop("interrupted")
+    driver.coordinator.stop("the time for the search is over")
+    driver.coordinator.finish()
+    assert driver.events == [SearchEnded("interrupted")]
+
+
+def test_a_search_whose_first_three_trials_fail_is_unpromotable(driver: Driver) -> None:
+    for expected in (False, False, True):
+        driver.coordinator.fail(driver.begin().trial, "the model does not fit")
+        assert driver.coordinator.is_stopping is expected
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded("the first 3 trials failed, the last one because the model does not fit")
+
+
+def test_failures_beside_a_trial_that_reported_are_the_configurations_own_fault(driver: Driver) -> None:
+    driver.report(driver.begin(), 1, finished=True)
+    for _ in range(6):
+        driver.coordinator.fail(driver.begin().trial, "diverged")
+    assert not driver.coordinator.is_stopping
+
+
+def test_the_search_ends_when_only_the_time_for_retraining_is_left(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.begin()
+    now[0] = 99.9
+    assert not driver.coordinator.is_stopping
+    now[0] = 100.0
+    assert driver.coordinator.is_stopping
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded("the time for the search is over")
+
+
+def test_a_cheaper_incumbent_leaves_more_time_to_search(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.report(driver.begin(), 1, seconds=1.0)
+    now[0] = 100.0 + 9.3 - 0.1
+    assert not driver.coordinator.is_stopping
+    now[0] = 100.0 + 9.3
+    assert driver.coordinator.is_stopping
+
+
+def test_a_trial_whose_retraining_would_not_fit_is_pruned_and_the_search_goes_on(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    assert driver.report(cheap, 1, dev_accuracy=0.8)
+    # The better of the two at its rung, but 9 epochs of 4 seconds are 18 seconds more than is reserved.
+    assert not driver.report(dear, 1, dev_accuracy=0.8, seconds=4.0)
+    assert driver.of(RungDecided)[-1].action == "CONTINUE"
+    end = driver.of(TrialEnded)[-1]
+    assert end == TrialEnded(1, TrialState.PRUNED, "its retraining would not fit into the time left")
+    assert not driver.coordinator.is_stopping
+    assert driver.begin().trial == 2
+
+
+def test_no_trial_begins_that_could_not_reach_the_first_rung(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, workers=3, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    trial, dear = driver.begin(), driver.begin()
+    driver.report(trial, 1)  # 2 seconds
+    driver.report(dear, 1, seconds=50.0)  # says nothing of others
+    now[0] = 97.0
+    cheap = driver.begin()
+    now[0] = 98.0
+    driver.coordinator.fail(cheap.trial, "diverged")
+    assert driver.coordinator.next_trial() is None
+    for last in (trial, dear):
+        driver.coordinator.fail(last.trial, "diverged")
+    assert driver.coordinator.is_exhausted
+    assert not driver.coordinator.is_stopping
+
+
+# Resume is replay.
+
+
+def resumed_from(tmp_path: Path, events: Sequence[Event], **arguments: Any) -> Driver:
+    """A driver on a journal that ends after `events`."""
+    with JournalWriter(tmp_path / "journal") as journal:
+        journal.append(OPENING, *events)
+    return Driver(tmp_path, **arguments)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+@pytest.mark.parametrize("scheduler", [Asha, AshaPromote])
+def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted_search(
+    tmp_path: Path, scheduler: type[Asha | AshaPromote], objectives: tuple[str, ...]
+) -> None:
+    driver = Driver(tmp_path / "uninterrupted", scheduler=scheduler, objectives=objectives)
+    uninterrupted = driver.run()
+    assert len(driver.of(ModelMeasured)) == (11 if len(objectives) > 1 else 0)  # one failed in its first epoch
+    assert Origin.MODEL in {trial.origin for trial in driver.of(TrialProposed)}
+    for cut in range(len(uninterrupted) + 1):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], scheduler=scheduler, objectives=objectives)
+        if cut == len(uninterrupted):
+            assert resumed.events == uninterrupted
+        else:
+            assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
+
+
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
+    tmp_path: Path, objectives: tuple[str, ...]
+) -> None:
+    driver = Driver(tmp_path / "uninterrupted", scheduler=AshaPromote, trials=40, objectives=objectives)
+    events = driver.run()
+    promoted = driver.of(TrialPromoted)
+    assert promoted
+    for promotion in promoted:
+        before = events[: events.index(promotion)]
+        assert RungDecided in {type(event) for event in before if getattr(event, "trial", None) == promotion.trial}
+        epochs = [
+            event.epoch for event in events if isinstance(event, EpochReported) and event.trial == promotion.trial
+        ]
+        assert epochs == list(range(1, len(epochs) + 1))
+        for cut in (len(before), len(before) + 1):
+            arguments: dict[str, Any] = {"scheduler": AshaPromote, "trials": 40, "objectives": objectives}
+            assert resumed_from(tmp_path / f"cut-{cut}", events[:cut], **arguments).run() == events
+
+
+def test_a_paused_trial_takes_no_worker_and_keeps_its_checkpoints(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=AshaPromote)
+    trial = driver.begin()
+    assert driver.coordinator.report(trial.trial, report_of(trial, 1), "host:1", False) is Action.PAUSE
+    assert driver.discarded == []
+    assert driver.begin().trial == 1
+
+
+def test_of_a_trial_that_has_ended_nothing_is_kept(driver: Driver) -> None:
+    driver.run()
+    assert sorted(driver.discarded) == sorted(end.trial for end in driver.of(TrialEnded))
+
+
+def test_a_paused_trial_that_can_no_longer_be_promoted_ends(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=AshaPromote)
+    driver.run()
+    reasons = [end.reason for end in driver.of(TrialEnded)]
+    assert "out of reach at its rung" in reasons
+
+
+@pytest.mark.timeout(180)
+def test_wherever_the_journal_breaks_off_every_trial_of_several_workers_ends_once(tmp_path: Path) -> None:
+    uninterrupted = Driver(tmp_path / "uninterrupted", workers=3).run()
+    for cut in range(0, len(uninterrupted), 5):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], workers=3)
+        events = resumed.run()
+        assert events[:cut] == uninterrupted[:cut]
+        assert sorted(end.trial for end in resumed.of(TrialEnded)) == list(range(12))
+        epochs = [(report.trial, report.epoch) for report in resumed.of(EpochReported)]
+        assert len(epochs) == len(set(epochs))
+        assert len(resumed.of(SearchEnded)) == 1
+
+
+def test_trials_an_earlier_driver_left_are_given_out_again_before_new_ones(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path, workers=3)
+    left = [earlier.begin() for _ in range(3)]
+    earlier.report(left[1], 1)
+    earlier.coordinator.fail(left[0].trial, "diverged")
+    earlier.journal.close()
+    later = Driver(tmp_path, workers=3)
+    assert not later.coordinator.is_exhausted
+    assert later.coordinator.unfinished == (1, 2)
+    assert [later.begin() for _ in range(2)] == left[1:]
+    assert later.begin().trial == 3
+
+
+def test_fewer_workers_than_trials_that_were_left_get_them_all(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path, workers=3)
+    left = [earlier.begin() for _ in range(3)]
+    earlier.journal.close()
+    later = Driver(tmp_path, workers=1)
+    assert [later.begin() for _ in range(3)] == left
+    assert later.coordinator.next_trial() is None
+
+
+def test_what_an_earlier_driver_had_no_time_to_write_is_written_once(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path / "earlier")
+    earlier.report(earlier.begin(), 1, finished=True)
+    earlier.report(earlier.begin(), 1, dev_accuracy=0.1)
+    events = earlier.events
+    assert [type(event) for event in events[-3:]] == [EpochReported, RungDecided, TrialEnded]
+    for missing in (1, 2):
+        later = resumed_from(tmp_path / str(missing), events[:-missing])
+        assert later.events == events
+        assert later.coordinator.unfinished == ()
+
+
+def test_a_hopeless_search_stays_hopeless_when_it_is_resumed(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    for _ in range(3):
+        earlier.coordinator.fail(earlier.begin().trial, "the model does not fit")
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    assert later.coordinator.is_stopping
+    assert later.coordinator.next_trial() is None
+    later.coordinator.finish()
+    assert later.events[-1] == SearchEnded("the first 3 trials failed, the last one because the model does not fit")
+
+
+def test_failures_count_on_after_a_resume(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    for _ in range(2):
+        earlier.coordinator.fail(earlier.begin().trial, "the model does not fit")
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    assert not later.coordinator.is_stopping
+    later.coordinator.fail(later.begin().trial, "the model does not fit")
+    assert later.coordinator.is_stopping
+
+
+def test_a_resumed_search_knows_what_its_incumbent_costs(tmp_path: Path) -> None:
+    earlier = Driver(tmp_path)
+    earlier.report(earlier.begin(), 1, seconds=1.0)
+    earlier.journal.close()
+    now = [100.0 + 9.3 - 0.1]
+    later = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    assert not later.coordinator.is_stopping
+    now[0] = 100.0 + 9.3
+    assert later.coordinator.is_stopping
+
+
+# Results of an earlier run.
+
+
+def known_reference(
+    epochs: int, *, stalled: bool = False, measures: dict[str, float] | None = None, wanted: Sequence[str] = ()
+) -> KnownResults:
+    """What an earlier run knows of the first start configuration."""
+    hparams = {"x": 0.5, "kind": "a"}
+    proposed = TrialProposed(4, hparams, {}, hparams, Origin.START, 12345)
+    reports = [report_of(proposed, epoch) | {"worker": "there:9"} for epoch in range(1, epochs + 1)]
+    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, reports, stalled, measures or {})
+    return KnownResults(WarmStart([trial], {}, reusable=True), LEVELS[-1], wanted)
+
+
+def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in_the_journal(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(9))
+    assert driver.begin().trial == 1
+    reference = driver.of(TrialProposed)[0]
+    assert reference.seed == 12345
+    assert driver.of(TrialProposed)[1].seed != 12345
+    reports = driver.of(EpochReported)
+    assert [report.epoch for report in reports] == list(range(1, 10))
+    assert all(report.reused and report.worker == "there:9" for report in reports)
+    assert driver.of(TrialEnded) == [TrialEnded(0, TrialState.COMPLETE, "0.7984 after all 9 epochs")]
+    assert driver.searcher.studies[9].states()[0] is OptunaState.COMPLETE
+    assert driver.discarded == [0]
+
+
+def test_what_was_measured_of_a_known_trial_is_taken_over_with_its_epochs(tmp_path: Path) -> None:
+    known = known_reference(9, measures={"params": 900.0}, wanted=["params"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params"))
+    driver.begin()
+    assert [type(event) for event in driver.events[:3]] == [TrialProposed, ModelMeasured, EpochReported]
+    assert driver.searcher.studies[9].trials[0].values == [driver.of(EpochReported)[8].dev_accuracy, 900.0]
+
+
+def test_a_known_trial_of_which_an_objective_was_not_measured_is_trained_again(tmp_path: Path) -> None:
+    known = known_reference(9, measures={"params": 900.0}, wanted=["params", "latency"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params", "latency"))
+    assert driver.begin().trial == 0
+    assert driver.of(EpochReported) == []
+
+
+def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(2))
+    trial = driver.begin()
+    assert trial.trial == 0
+    assert [report.epoch for report in driver.of(EpochReported)] == [1, 2]
+    # It is trained from its first epoch; what is known already is not taken twice.
+    for epoch in (1, 2, 3):
+        assert driver.report(trial, epoch, dev_accuracy=0.6)
+    assert [(report.epoch, report.reused) for report in driver.of(EpochReported)] == [(1, True), (2, True), (3, False)]
+
+
+def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promoted(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(9), scheduler=AshaPromote, workers=3)
+    others = [driver.begin() for _ in range(2)]
+    assert [trial.trial for trial in others] == [1, 2]
+    assert [report.epoch for report in driver.of(EpochReported)] == [1]
+    for trial in others:
+        driver.report(trial, 1, dev_accuracy=0.1)
+    driver.begin()
+    assert driver.of(TrialPromoted) == [TrialPromoted(0)]
+    assert [report.epoch for report in driver.of(EpochReported) if report.trial == 0] == [1, 2, 3]
+    assert driver.coordinator.unfinished[0] == 0  # paused again, at the next rung
+
+
+def test_a_known_trial_that_stalled_is_complete(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(2, stalled=True))
+    assert driver.begin().trial == 1
+    (end,) = driver.of(TrialEnded)
+    assert (end.trial, end.state) == (0, TrialState.COMPLETE)
+
+
+def test_a_driver_that_died_while_it_took_over_is_followed_by_one_that_goes_on(tmp_path: Path) -> None:
+    known = known_reference(9, measures={"params": 900.0})
+    first = Driver(tmp_path / "whole", known=known)
+    first.begin()
+    events = first.events
+    for length in range(1, len(events)):
+        folder = tmp_path / str(length)
+        with JournalWriter(folder / "journal") as journal:
+            journal.append(OPENING, *events[:length])
+        later = Driver(folder, known=known)
+        assert later.begin().trial == 1
+        assert later.events == events
+
+
+def test_the_earlier_machine_does_not_tell_how_long_a_rung_takes_here(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, known=known_reference(9), clock=clock(RETRAIN_SECONDS + 1.0, lambda: now[0]))
+    # A reused first rung of 2 seconds is no reason to begin nothing in the second that is left.
+    assert driver.begin().trial == 1

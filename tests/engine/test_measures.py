@@ -1,0 +1,101 @@
+"""From the worker that measures to the front in the tables: all that lies between, with a loop in Ray's place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.utils import flatten_dict
+
+from tuner.engine.clock import BudgetClock, RetrainLoad
+from tuner.engine.coordinator import Coordinator
+from tuner.engine.ray_tune import TuneScheduler, TuneSearcher
+from tuner.engine.trainable import TrialTrainable
+from tuner.engine.worker import Job
+from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted
+from tuner.journal.history import read_history
+from tuner.journal.store import JournalWriter, read_journal
+from tuner.models import get_model
+from tuner.paths import RunPaths
+from tuner.results.tables import trials_table
+from tuner.search.registry import build_search
+from tuner.search.space import load_space
+
+SPACE = """
+START = [{"hidden": 4, "learning_rate": 0.003}]
+
+
+def suggest(trial):
+    return {
+        "hidden": trial.suggest_int("hidden", 1, 16),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
+        "batch_size": 32,
+    }
+
+
+def MODEL(hparams):
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, hparams["hidden"]), nn.Linear(hparams["hidden"], 10))
+"""
+CONTROLLER: Any = None
+
+
+def params(hidden: int) -> int:
+    return (784 + 1) * hidden + (hidden + 1) * 10
+
+
+def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
+    """Run a study of eight trials, one after the other, on the journal in `root`."""
+    space_file = root.parent / "space.py"
+    space_file.write_text(SPACE)
+    space = load_space(str(space_file))
+    paths = RunPaths(root)
+    paths.checkpoints.mkdir(parents=True)
+    search = build_search(
+        space,
+        searcher="tpe",
+        scheduler="asha",
+        min_epochs=1,
+        max_epochs=3,
+        reduction_factor=3,
+        startup_trials=4,
+        max_trials=8,
+        objectives=objectives,
+        seed=0,
+    )
+    with JournalWriter(paths.journal) as journal:
+        journal.append(StudyStarted({"search": {"objectives": objectives}}, {}))
+        clock = BudgetClock(None, RetrainLoad(1, 0, 3, 1), 2.0, lambda: 0.0)
+        coordinator = Coordinator(search, journal.append, clock, workers=1, seed=0, discard=lambda _: None)
+        searcher, scheduler = TuneSearcher(coordinator, paths), TuneScheduler(coordinator, print)
+        job = replace(job, model=get_model(space.model), measures_latency="latency" in objectives)
+        while isinstance(config := searcher.suggest("ray-id"), dict):
+            trainable = TrialTrainable.__new__(TrialTrainable)
+            trainable.setup(config, job)
+            trial: Any = SimpleNamespace(config=config)
+            answer = str(TrialScheduler.CONTINUE)
+            while answer == TrialScheduler.CONTINUE:
+                answer = scheduler.on_trial_result(CONTROLLER, trial, flatten_dict(trainable.step()))
+        coordinator.finish()
+    return paths
+
+
+@pytest.mark.parametrize("objectives", ["dev_accuracy", "dev_accuracy,params", "dev_accuracy,latency,params"])
+def test_what_the_worker_measures_decides_in_the_search_and_stands_in_the_tables(
+    job: Job, tmp_path: Path, objectives: str
+) -> None:
+    paths = run_study(tmp_path / "run", job, objectives.split(","))
+    events: list[Event] = [entry.event for entry in read_journal(paths.journal)]
+    for place, event in enumerate(events):
+        if isinstance(event, EpochReported) and event.epoch == 1:
+            assert isinstance(events[place - 1], ModelMeasured)
+    rows = trials_table(read_history(paths.journal)).to_pylist()
+    assert [row["model_params"] for row in rows] == [params(row["hp_hidden"]) for row in rows]
+    assert [row["latency_seconds"] is not None for row in rows] == ["latency" in objectives] * 8
+    assert {row["on_front"] for row in rows} == ({None} if objectives == "dev_accuracy" else {True, False})
+    assert {row["origin"] for row in rows} == {"start", "random", "model"}

@@ -1,0 +1,204 @@
+"""Tests of `tuner.engine.progress`: few lines where nobody watches, one that moves where somebody does."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tuner.engine.plan import Plan
+from tuner.engine.progress import Progress, clock, plan_lines
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    RungDecided,
+    SearchEnded,
+    TrialEnded,
+    TrialProposed,
+    TrialRetried,
+    WinnerSelected,
+)
+from tuner.search.trial import Origin, TrialState
+
+PLAN = Plan(
+    workers=2,
+    rungs=(1, 3, 9),
+    reduction_factor=3,
+    seconds_per_epoch=12.34,
+    max_trials=None,
+    expected_trials=17,
+    search_seconds=1500.0,
+    retrain_seconds=280.0,
+    budget_seconds=1800.0,
+)
+
+
+def proposed(trial: int) -> TrialProposed:
+    return TrialProposed(trial, {}, {}, {}, Origin.RANDOM, trial)
+
+
+def epoch(trial: int, number: int, accuracy: float) -> EpochReported:
+    return EpochReported(trial, number, 1.0, 0.5, 1.0, accuracy, 0.01, 2.0, "host:1")
+
+
+IMPORTANT: list[tuple[Event, str]] = [
+    (SearchEnded("all trials have ended"), "search ended: all trials have ended"),
+    (WinnerSelected(3, {}, 0.9, 2, "rule"), "winner: trial 3, dev accuracy 0.9000 after epoch 2"),
+    (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again"),
+    (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned seed 1 failed: the loss is nan"),
+    (
+        RetrainEnded("tuned", 1, {}, 2, {"dev": {"accuracy": 0.93}, "test": {"accuracy": 0.92}}, "w", "5ha"),
+        "retrained tuned seed 1: dev 0.9300, test 0.9200",
+    ),
+]
+
+
+class Screen:
+    """A progress on a console that remembers, and a clock that is set by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, terminal: bool = False) -> None:
+        self.now = 1000.0
+        self._file = io.StringIO()
+        console = Console(file=self._file, force_terminal=terminal, width=200, color_system=None)
+        self.progress = Progress(console, lambda: self.now - 1000.0)
+        if not terminal:
+            monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+    @property
+    def text(self) -> str:
+        return self._file.getvalue()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    return Screen(monkeypatch)
+
+
+def test_without_a_terminal_a_line_comes_at_most_every_five_seconds(screen: Screen) -> None:
+    with screen.progress as progress:
+        for step in range(6000):  # one a hundredth of a second, for a minute
+            screen.now = 1000.0 + step / 100
+            progress.on_event(proposed(step))
+            progress.on_event(epoch(step, 1, 0.5))
+            progress.on_event(RungDecided(step, 1, "STOP", "worse"))
+            progress.on_event(TrialEnded(step, TrialState.PRUNED, "worse"))
+    assert len(screen.lines) == 12
+    assert screen.lines[0] == "[0s] trial 0 epoch 1: dev accuracy 0.5000"
+    assert screen.lines[-1].startswith("[55s] ")
+
+
+@pytest.mark.parametrize(("event", "text"), IMPORTANT, ids=lambda value: type(value).__name__)
+def test_what_must_not_be_missed_is_told_at_once(screen: Screen, event: Event, text: str) -> None:
+    screen.progress.on_event(epoch(0, 1, 0.5))
+    screen.progress.on_event(event)
+    assert screen.lines[1] == f"[0s] {text}"
+
+
+def test_an_important_line_puts_off_the_next_ordinary_one(screen: Screen) -> None:
+    screen.progress.on_event(SearchEnded("over"))
+    screen.now += 4.9
+    screen.progress.on_event(RetrainEpochReported("tuned", 1, 1, 1.0, 0.5, 1.0, 0.6, 0.01, 2.0))
+    assert len(screen.lines) == 1
+    screen.now += 0.1
+    screen.progress.on_event(RetrainEpochReported("tuned", 1, 2, 1.0, 0.5, 1.0, 0.7, 0.01, 2.0))
+    assert screen.lines[1:] == ["[5s] retraining tuned seed 1 epoch 2: dev accuracy 0.7000"]
+
+
+def test_proposals_and_decisions_are_not_worth_a_line(screen: Screen) -> None:
+    screen.progress.on_event(proposed(0))
+    screen.progress.on_event(RungDecided(0, 1, "CONTINUE", "best"))
+    assert screen.text == ""
+
+
+def test_markup_in_a_reason_is_printed_as_it_is(screen: Screen) -> None:
+    screen.progress.restore([proposed(0)])
+    screen.progress.on_event(TrialEnded(0, TrialState.FAILED, "[red]:smile: [/nothing]"))
+    assert screen.lines == ["[0s] trial 0 failed: [red]:smile: [/nothing]"]
+
+
+def test_a_long_line_is_not_broken(screen: Screen) -> None:
+    screen.progress.say("x" * 500)
+    assert screen.lines == ["x" * 500]
+
+
+def moving_line(monkeypatch: pytest.MonkeyPatch, *events: Event, before: tuple[Event, ...] = ()) -> str:
+    """Return the line as it stands on a terminal after the events."""
+    screen = Screen(monkeypatch, terminal=True)
+    screen.progress.show_plan(PLAN, "digits", 2)
+    screen.progress.restore(before)
+    with screen.progress as progress:
+        screen.now += 65.0
+        for event in events:
+            progress.on_event(event)
+    return next(line for line in reversed(screen.lines) if " of 30m00s" in line)
+
+
+def test_a_terminal_shows_time_trials_rungs_and_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = moving_line(
+        monkeypatch,
+        *(proposed(trial) for trial in range(3)),
+        epoch(0, 1, 0.8),
+        RungDecided(0, 1, "CONTINUE", "best"),
+        epoch(1, 1, 0.9),
+        RungDecided(1, 1, "CONTINUE", "best"),
+        epoch(1, 3, 0.85),
+        RungDecided(1, 3, "STOP", "worse"),
+        TrialEnded(1, TrialState.PRUNED, "worse"),
+    )
+    assert "1m05s of 30m00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev 0.9000 (trial 1)" in line
+
+
+def test_a_terminal_shows_the_retrainings_that_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = moving_line(
+        monkeypatch,
+        RetrainEpochReported("tuned", 1, 4, 1.0, 0.5, 1.0, 0.7, 0.01, 2.0),
+        RetrainEpochReported("baseline", 1, 3, 1.0, 0.5, 1.0, 0.6, 0.01, 2.0),
+    )
+    assert "retraining  tuned seed 1: epoch 4, dev 0.7000  baseline seed 1: epoch 3, dev 0.6000" in line
+
+
+def test_a_resumed_run_counts_on_from_the_earlier_drivers_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (proposed(0), proposed(1), epoch(0, 1, 0.9), RungDecided(0, 1, "CONTINUE", "best"))
+    line = moving_line(monkeypatch, epoch(1, 1, 0.8), TrialEnded(1, TrialState.PRUNED, "worse"), before=before)
+    assert "trials: 1 running, 1 pruned  rungs 1:1  best dev 0.9000 (trial 0)" in line
+
+
+def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
+    assert plan_lines(PLAN, "digits: 1,078 train", 4) == [
+        "data       digits: 1,078 train",
+        "workers    2, one epoch of the first configuration takes 12.3s on each",
+        "rungs      1 3 9 epochs; one trial in 3 goes on from each",
+        "trials     about 17",
+        "time       search 25m00s, retraining (4 x 9 epochs) 4m40s; in 30m00s together",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"reduction_factor": None}, "rungs      1 3 9 epochs; no trial is stopped from each"),
+        ({"max_trials": 20}, "trials     about 17, at most 20"),
+        ({"budget_seconds": None}, "time       search 25m00s, retraining (4 x 9 epochs) 4m40s; about 29m40s together"),
+    ],
+)
+def test_the_plan_without_stopping_with_a_limit_and_without_a_budget(changes: dict[str, Any], expected: str) -> None:
+    assert expected in plan_lines(replace(PLAN, **changes), "digits", 4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (245, "4m05s"), (3599.6, "1h00m"), (3720, "1h02m")],
+)
+def test_durations_are_short(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

@@ -1,0 +1,43 @@
+"""Tests of `tuner.engine.ray_patches`; a worker that really runs out of memory is in `tests/chaos/test_failures.py`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+from tuner.engine.ray_patches import as_death, every_death_survived
+
+OUT_OF_MEMORY = OutOfMemoryError(  # type: ignore[no-untyped-call]
+    "2 workers were killed, for the node runs low on memory\nTop users: ...\nRefer to ..."
+)
+
+
+def test_what_happened_is_in_the_last_line() -> None:
+    death = as_death(OUT_OF_MEMORY)
+    assert isinstance(death, RayActorError)
+    assert str(death).splitlines() == [
+        *str(OUT_OF_MEMORY).splitlines(),
+        "2 workers were killed, for the node runs low on memory",
+    ]
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    error = ValueError("no")
+    assert as_death(error) is error
+
+
+def test_ray_tune_is_told_of_a_death_and_is_as_it_was_afterwards() -> None:
+    told: list[Exception] = []
+    actor: Any = SimpleNamespace(actor_id=1, _on_error=None)
+    task: Any = SimpleNamespace(_tracked_actor=actor, _on_error=lambda actor, error: told.append(error))
+    manager: Any = object.__new__(RayActorManager)  # its __init__ would start a Ray
+    manager._failed_actor_ids, manager._cleanup_actor = set(), lambda tracked_actor: None
+    with every_death_survived():
+        manager._actor_task_failed(tracked_actor_task=task, exception=OUT_OF_MEMORY)
+    assert [type(error) for error in told] == [RayActorError]
+    with pytest.raises(RuntimeError, match="unexpected"):
+        manager._actor_task_failed(tracked_actor_task=task, exception=OUT_OF_MEMORY)

@@ -1,0 +1,207 @@
+"""Tests of `tuner.engine.ray_session`: whom a local Ray lets in, what it writes and says; see also `test_loopback`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from tuner.config import ResourceConfig
+from tuner.engine.ray_session import ray_session, workers_available
+from tuner.errors import ResourceError
+
+SCRIPT = """
+import json, logging, os, subprocess, sys, warnings
+from pathlib import Path
+
+import ray
+
+from tuner.config import ResourceConfig
+from tuner.engine.ray_session import ray_session, workers_available
+
+found = {"token_before": os.environ.get("RAY_AUTH_TOKEN")}
+with ray_session(ResourceConfig(), Path(sys.argv[1])):
+    logging.getLogger("ray.tune").error("said by Ray")
+    warnings.warn("said by Python")
+
+    @ray.remote
+    def chatter():
+        print("said by a worker")
+        logging.getLogger("ray").error("said by a worker")
+
+        return sys.executable, os.getcwd()
+
+    found["worker_is_at_home"] = ray.get(chatter.remote()) == (sys.executable, os.getcwd())
+    found["token"] = os.environ.get("RAY_AUTH_TOKEN")
+    found["workers"] = workers_available(ResourceConfig())
+    code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
+    address = ray.get_runtime_context().gcs_address
+    stranger = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    for name, environment in (("friend", {**os.environ, "RAY_AUTH_MODE": "token"}), ("stranger", stranger)):
+        command = [sys.executable, "-c", code, address]
+        visit = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        found[name] = visit.returncode
+        found[name + "_said"] = visit.stderr[-2000:]
+found["token_after"] = os.environ.get("RAY_AUTH_TOKEN")
+found["running_after"] = ray.is_initialized()
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+
+NODES = [
+    {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}},
+    {"Alive": True, "Resources": {"CPU": 3.0}},
+    {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+]
+
+
+@dataclass(frozen=True)
+class Session:
+    found: dict[str, Any]
+    home: Path
+    log: str
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """What a process saw that started Ray as a study does, visited it with and without its token, and left it."""
+    folder = tmp_path_factory.mktemp("session")
+    home = folder / "home"
+    home.mkdir()
+    # As on a machine where nothing about authentication was decided.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    arguments = [sys.executable, "-c", SCRIPT, str(folder / "run.log"), str(folder / "found.json")]
+    # As below `uv run`, by which Ray would have its workers run somewhere else.
+    (folder / "run").write_text(f"{shlex.join(arguments)}\nexit $?\n")
+    finished = subprocess.run(
+        ["uv", "run"],
+        executable="/bin/sh",
+        cwd=folder,
+        env={**environment, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads((folder / "found.json").read_text())
+    return Session(found, home, (folder / "run.log").read_text(), finished.stdout, finished.stderr)
+
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_who_does_not_know_the_token_is_kept_out(session: Session) -> None:
+    assert session.found["friend"] == 0, session.found["friend_said"]
+    assert session.found["stranger"] != 0
+
+
+def test_the_token_is_made_for_the_session_and_written_nowhere(session: Session) -> None:
+    assert session.found["token_before"] is None
+    assert len(session.found["token"]) == 64
+    assert session.found["token_after"] is None
+    assert not (session.home / ".ray").exists()
+
+
+def test_workers_run_in_the_environment_of_their_node(session: Session) -> None:
+    assert session.found["worker_is_at_home"]
+
+
+def test_ray_is_left_at_the_end(session: Session) -> None:
+    assert session.found["running_after"] is False
+
+
+def test_nothing_is_printed_and_what_ray_and_python_warn_of_is_in_the_log(session: Session) -> None:
+    assert (session.stdout, session.stderr) == ("", "")
+    assert "said by Ray" in session.log
+    assert "UserWarning: said by Python" in session.log
+
+
+def test_every_cpu_is_a_worker(session: Session) -> None:
+    assert session.found["workers"] == os.cpu_count()
+
+
+# Counting workers, without a cluster.
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, 11),
+        ({"cpus_per_trial": 2}, 5),  # 4 on the first, 1 on the second: a trial does not span machines
+        ({"cpus_per_trial": 4}, 2),
+        ({"gpus_per_trial": 1.0}, 2),
+        ({"gpus_per_trial": 0.5}, 4),
+        ({"gpus_per_trial": 0.1}, 8),  # 20 by the GPUs, 8 by the CPUs
+        ({"cpus_per_trial": 8, "gpus_per_trial": 2.0}, 1),
+        ({"workers": 3}, 3),
+    ],
+)
+def test_trials_are_counted_machine_by_machine_and_the_dead_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, resources: dict[str, Any], expected: int
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: NODES)
+    assert workers_available(replace(ResourceConfig(), **resources)) == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        (
+            {"cpus_per_trial": 9},
+            "--cpus-per-trial is 9 and --gpus-per-trial 0, but the largest machine has 8 CPUs and 2 GPUs.",
+        ),
+        (
+            {"gpus_per_trial": 2.5},
+            "--cpus-per-trial is 1 and --gpus-per-trial 2.5, but the largest machine has 8 CPUs and 2 GPUs.",
+        ),
+        (
+            {"workers": 12},
+            "--workers is 12, but with 1 CPUs and 0 GPUs per trial only 11 fit at the same time.",
+        ),
+    ],
+)
+def test_more_than_there_is_is_refused_with_the_numbers(
+    monkeypatch: pytest.MonkeyPatch, resources: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: NODES)
+    with pytest.raises(ResourceError) as caught:
+        workers_available(replace(ResourceConfig(), **resources))
+    assert str(caught.value) == message
+
+
+# A notebook's own session.
+
+
+@pytest.mark.usefixtures("ray_running")
+def test_a_ray_that_runs_already_is_used_and_left_running(tmp_path: Path) -> None:
+    with ray_session(ResourceConfig(), tmp_path / "run.log"):
+        assert ray.is_initialized()
+    assert ray.is_initialized()
+
+
+@pytest.mark.usefixtures("ray_running")
+def test_logs_and_warnings_go_to_the_log_during_the_session_and_where_they_went_before_after_it(tmp_path: Path) -> None:
+    loggers = [logging.getLogger(name) for name in ("ray", "py.warnings")]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    log = tmp_path / "run.log"
+    with ray_session(ResourceConfig(), log):
+        logging.getLogger("ray.tune").error("during")
+        warnings.warn("also during", stacklevel=1)
+    logging.getLogger("ray.tune").error("after")
+    assert "ray.tune ERROR during" in log.read_text()
+    assert "UserWarning: also during" in log.read_text()
+    assert "after" not in log.read_text()
+    assert [(logger.handlers, logger.propagate) for logger in loggers] == before
+    with pytest.warns(UserWarning, match="after"):
+        warnings.warn("after", stacklevel=1)

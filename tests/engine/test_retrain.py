@@ -1,0 +1,295 @@
+"""Tests of `tuner.engine.retrain` under a real Ray: every seed once, whatever dies, and the dev set alone chooses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+import torch
+from ray import cloudpickle
+from torch import nn
+
+from tuner.config import ResourceConfig
+from tuner.data.splits import Split
+from tuner.engine.retrain import Retraining, keep_best, retrain
+from tuner.engine.worker import Job
+from tuner.errors import StorageError, TunerError
+from tuner.io import retry
+from tuner.io.files import hash_file
+from tuner.journal.events import (
+    Event,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    StudyStarted,
+)
+from tuner.journal.history import History, fold
+from tuner.journal.store import Entry
+from tuner.models import get_model
+from tuner.paths import RunPaths
+from tuner.training.checkpoints import load_weights
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("ray_running")]
+
+HPARAMS = {"learning_rate": 0.003, "batch_size": 32}
+EPOCHS = 3
+
+
+def mortal(hparams: Mapping[str, Any]) -> nn.Module:
+    """A linear model whose first builders die: as many as there are to be."""
+    deaths = Path(hparams["deaths"])
+    died = len(list(deaths.iterdir()))
+    if died < hparams["lives"]:
+        (deaths / str(died)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def signing(hparams: Mapping[str, Any]) -> nn.Module:
+    """A linear model that leaves the number of the process that built it."""
+    (Path(hparams["signatures"]) / str(os.getpid())).touch()
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def without_seconds(event: Event) -> Event:
+    return replace(event, seconds=0.0) if isinstance(event, RetrainEpochReported) else event
+
+
+class Books:
+    """What was written down, and the run's folder."""
+
+    def __init__(self, root: Path, job: Job) -> None:
+        self.paths = RunPaths(root)
+        self.paths.checkpoints.mkdir(parents=True)
+        self.job = job
+        self.test = Split(job.splits.dev.images[:40].copy(), job.splits.dev.labels[:40].copy())
+        self.events: list[Event] = []
+        self.said: list[str] = []
+
+    @property
+    def history(self) -> History:
+        events = [StudyStarted({}, {}), *self.events]
+        return fold(Entry(seq, 0.0, float(seq), event) for seq, event in enumerate(events))
+
+    def retrain(self, *retrainings: Retraining, workers: int = 2, **resources: Any) -> None:
+        retrain(
+            retrainings,
+            ray.put(self.job),
+            ray.put(self.test),
+            workers=workers,
+            resources=replace(ResourceConfig(), **resources),
+            history=self.history,
+            record=lambda *events: self.events.extend(events),
+            paths=self.paths,
+            say=self.said.append,
+        )
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def books(tmp_path: Path, job: Job) -> Books:
+    return Books(tmp_path / "run", job)
+
+
+@pytest.fixture
+def mortal_books(tmp_path: Path, job: Job) -> Books:
+    """Books of a job whose processes die."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+    (tmp_path / "deaths").mkdir()
+    return Books(tmp_path / "run", replace(job, model=get_model(mortal)))
+
+
+def retraining(seed: int = 1, candidate: str = "tuned", **hparams: Any) -> Retraining:
+    return Retraining(candidate, seed, HPARAMS | hparams, EPOCHS)
+
+
+def test_every_retraining_has_all_its_epochs_and_is_measured_on_every_split(books: Books) -> None:
+    books.retrain(retraining(1), retraining(2), retraining(1, "baseline", learning_rate=0.001))
+    keys = {("tuned", 1), ("tuned", 2), ("baseline", 1)}
+    assert {(ended.candidate, ended.seed) for ended in books.of(RetrainEnded)} == keys
+    for key in keys:
+        known = books.history.retrains[key]
+        assert sorted(known.epochs) == list(range(1, EPOCHS + 1))
+        assert known.ended is not None
+        sizes = {split: found["n"] for split, found in known.ended.evaluations.items()}
+        assert sizes == {"train": 150, "dev": 60, "test": 40}
+        assert dict(known.ended.hparams) == HPARAMS | ({"learning_rate": 0.001} if key[0] == "baseline" else {})
+    accuracies = {ended.evaluations["dev"]["loss"] for ended in books.of(RetrainEnded)}
+    assert len(accuracies) == 3  # seeds and hyperparameters make a difference
+
+
+def test_the_weights_are_those_of_the_best_dev_epoch_and_are_what_was_measured(books: Books) -> None:
+    # A learning rate that jumps about, so that the last epoch need not be the best.
+    books.retrain(*(retraining(seed, learning_rate=0.1) for seed in (1, 2, 3)))
+    bests = []
+    for ended in books.of(RetrainEnded):
+        epochs = books.history.retrains["tuned", ended.seed].epochs
+        best = max(epochs.values(), key=lambda report: (report.dev_accuracy, -report.epoch))
+        assert ended.best_epoch == best.epoch
+        assert ended.evaluations["dev"]["accuracy"] == pytest.approx(best.dev_accuracy)
+        bests.append(best.epoch)
+
+        path = books.paths.root / ended.weights
+        assert hash_file(path) == ended.weights_sha256
+        model = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(784, 10)).eval()
+        model.load_state_dict(load_weights(path))
+        images = torch.from_numpy(books.test.images).unsqueeze(1) / 255
+        logits = model((images - books.job.splits.mean) / books.job.splits.std)
+        found = (logits.argmax(1) == torch.from_numpy(books.test.labels)).float().mean().item()
+        assert ended.evaluations["test"]["accuracy"] == pytest.approx(found)
+    assert any(best < EPOCHS for best in bests)  # else it could have been the last
+
+
+def test_one_process_does_retraining_after_retraining_and_none_changes_the_next(tmp_path: Path, job: Job) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+    job = replace(job, model=get_model(signing))
+    (tmp_path / "signatures").mkdir()
+    seeds = [retraining(seed, signatures=str(tmp_path / "signatures")) for seed in (1, 2)]
+    together = Books(tmp_path / "together", job)
+    together.retrain(*seeds, workers=1)
+    assert len(list((tmp_path / "signatures").iterdir())) == 1
+    alone = Books(tmp_path / "alone", job)
+    alone.retrain(seeds[1])
+    assert list(map(without_seconds, together.events[-EPOCHS - 1 :])) == list(map(without_seconds, alone.events))
+
+
+def test_a_retraining_that_is_done_or_has_failed_is_not_done_again(books: Books) -> None:
+    books.retrain(retraining(1))
+    books.events.append(RetrainFailed("tuned", 2, "diverged"))
+    before = list(books.events)
+    books.retrain(retraining(1), retraining(2))
+    assert books.events == before
+
+
+def test_a_retraining_that_was_broken_off_goes_on_from_its_checkpoint_to_the_same_end(
+    books: Books, tmp_path: Path, job: Job
+) -> None:
+    books.retrain(retraining(1))
+    expected = list(map(without_seconds, books.events))
+
+    broken = Books(tmp_path / "broken", job)
+    attempts = 0
+
+    def full(*events: Event) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 2:
+            raise StorageError("the journal is full")
+        broken.events.extend(events)
+
+    arguments: dict[str, Any] = {"workers": 1, "resources": ResourceConfig(), "paths": broken.paths, "say": print}
+    with pytest.raises(StorageError):
+        retrain([retraining(1)], ray.put(job), ray.put(broken.test), history=broken.history, record=full, **arguments)
+    assert [event.epoch for event in broken.of(RetrainEpochReported)] == [1, 2]
+    broken.retrain(retraining(1))
+    assert list(map(without_seconds, broken.events)) == expected
+
+
+def test_a_retraining_that_diverges_has_failed_at_once_and_the_others_go_on(books: Books) -> None:
+    books.retrain(retraining(1, learning_rate=1e38), retraining(2), workers=1)
+    (failed,) = books.of(RetrainFailed)
+    assert failed.seed == 1
+    assert failed.reason.endswith("in epoch 1.")
+    assert [ended.seed for ended in books.of(RetrainEnded)] == [2]
+
+
+def test_a_retraining_whose_process_dies_is_taken_up_again(mortal_books: Books, tmp_path: Path) -> None:
+    mortal_books.retrain(retraining(1, deaths=str(tmp_path / "deaths"), lives=1), max_failures=1)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert [ended.seed for ended in mortal_books.of(RetrainEnded)] == [1]
+    assert [report.epoch for report in mortal_books.of(RetrainEpochReported)] == [1, 2, 3]
+
+
+def test_a_retraining_whose_process_dies_too_often_has_failed(mortal_books: Books, tmp_path: Path) -> None:
+    mortal_books.retrain(retraining(1, deaths=str(tmp_path / "deaths"), lives=9), max_failures=1)
+    assert len(list((tmp_path / "deaths").iterdir())) == 2
+    (failed,) = mortal_books.of(RetrainFailed)
+    assert "died" in failed.reason
+    assert "\n" not in failed.reason
+
+
+def test_a_disk_that_stays_full_ends_the_retraining_for_a_resume_to_go_on(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "_SECONDS_BETWEEN", 0.1)
+    folder = books.paths.retrain_checkpoints("tuned", 1)
+    folder.touch()  # a file where the folder must be: nothing can be written there
+    with pytest.raises(StorageError, match="no checkpoint can be written"):
+        books.retrain(retraining(1))
+    assert books.events == []
+    assert books.said[0].startswith("WAITING: no checkpoint can be written")
+    folder.unlink()
+    books.retrain(retraining(1))
+    assert [ended.seed for ended in books.of(RetrainEnded)] == [1]
+
+
+# What is kept in the end.
+
+DESCRIPTION = {"model": "linear", "space": "here"}
+
+
+def ended(books: Books, seed: int, dev: float, candidate: str = "tuned") -> RetrainEnded:
+    """A retraining that has ended, with a file for its weights."""
+    path = books.paths.retrain_weights(candidate, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"weights of {candidate} {seed}")
+    evaluations = {split: {"accuracy": dev, "loss": 0.1, "n": 60} for split in ("train", "dev")}
+    evaluations["test"] = {
+        "accuracy": 1.0 - dev,
+        "loss": 0.1,
+        "n": 60,
+    }  # the dev set's losers are the test set's winners
+    weights = str(path.relative_to(books.paths.root))
+    event = RetrainEnded(candidate, seed, HPARAMS, 2, evaluations, weights, hash_file(path))
+    books.events.append(event)
+    return event
+
+
+def test_the_best_seed_by_the_dev_set_is_kept_with_what_is_needed_to_use_it(books: Books) -> None:
+    ended(books, 1, 0.90)
+    ended(books, 2, 0.92)
+    ended(books, 3, 0.91)
+    ended(books, 1, 0.99, "baseline")
+    keep_best(books.history, books.paths, DESCRIPTION)
+    assert books.paths.best_model.read_text() == "weights of tuned 2"
+    assert json.loads(books.paths.best_hparams.read_text()) == {**DESCRIPTION, "hparams": HPARAMS, "seed": 2}
+
+
+def test_what_is_kept_already_needs_no_other_copy(books: Books) -> None:
+    kept = ended(books, 1, 0.90)
+    keep_best(books.history, books.paths, DESCRIPTION)
+    (books.paths.root / kept.weights).unlink()
+    keep_best(books.history, books.paths, DESCRIPTION)
+    assert books.paths.best_model.read_text() == "weights of tuned 1"
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_damaged_or_missing_weights_are_named(books: Books, damaged: bool) -> None:
+    path = books.paths.root / ended(books, 1, 0.90).weights
+    if damaged:
+        path.write_text("damaged")
+    else:
+        path.unlink()
+    with pytest.raises(TunerError, match=r"retrain-tuned-1/model\.safetensors is missing or damaged"):
+        keep_best(books.history, books.paths, DESCRIPTION)
+    assert not books.paths.best_model.exists()
+
+
+def test_without_a_retraining_that_succeeded_there_is_nothing_to_keep(books: Books) -> None:
+    ended(books, 1, 0.99, "baseline")
+    with pytest.raises(TunerError, match="no retraining of the winner succeeded: none was run"):
+        keep_best(books.history, books.paths, DESCRIPTION)
+    books.events.append(RetrainFailed("tuned", 1, "the train loss is nan in epoch 1."))
+    with pytest.raises(TunerError, match="succeeded: the train loss is nan in epoch 1"):
+        keep_best(books.history, books.paths, DESCRIPTION)

@@ -1,0 +1,100 @@
+"""Tests of `tuner.engine.run_folder`: every folder that cannot be is refused, and a refused one leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from tuner.config import StudyConfig
+from tuner.engine.run_folder import check_space, create_run, open_run
+from tuner.errors import StorageError
+
+Usage = namedtuple("Usage", ["total", "used", "free"])
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 1 << 40, 5 << 20))
+
+
+def config(tmp_path: Path, name: str | None = "study", space: str = "cnn") -> StudyConfig:
+    return StudyConfig(name=name, space=space, storage=str(tmp_path / "runs"))
+
+
+def test_a_run_has_the_name_it_was_given(tmp_path: Path) -> None:
+    paths = create_run(config(tmp_path))
+    assert paths.root == tmp_path / "runs" / "study"
+    assert paths.root.is_dir()
+
+
+@pytest.mark.parametrize("space", ["cnn", "somewhere/cnn.py"])
+def test_a_run_without_a_name_is_named_after_time_and_space(tmp_path: Path, space: str) -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-cnn", create_run(config(tmp_path, None, space)).root.name)
+
+
+def test_the_path_stays_right_when_the_process_goes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert create_run(StudyConfig(name="study")).root == tmp_path / "runs" / "study"
+    assert open_run(Path("runs/study")).root == tmp_path / "runs" / "study"
+
+
+def test_a_run_that_exists_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    kept = create_run(config(tmp_path)).root / "trials.parquet"
+    kept.touch()
+    with pytest.raises(StorageError, match="runs/study exists: give another --name, or go on with --resume"):
+        create_run(config(tmp_path))
+    assert kept.exists()
+
+
+def test_a_file_in_the_place_of_the_runs_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(StorageError, match=r"--storage is '.*/runs', which cannot be made: File exists\."):
+        create_run(config(tmp_path))
+
+
+def test_a_runs_folder_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"--storage is '.*/file/runs', which cannot be made: Not a directory\."):
+        create_run(config(tmp_path / "file"))
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_too_little_space_is_told_with_the_numbers_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="runs/study has 5 MiB free, but a run needs at least 1024 MiB"):
+        create_run(config(tmp_path))
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_gibibyte_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = [1 << 30]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 40, 0, free[0]))
+    check_space(tmp_path)
+    free[0] -= 1
+    with pytest.raises(StorageError):
+        check_space(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["absent", "file"])
+def test_a_resume_needs_a_folder(tmp_path: Path, kind: str) -> None:
+    if kind == "file":
+        (tmp_path / kind).touch()
+    with pytest.raises(StorageError, match=f"--resume is '.*{kind}', but there is no such folder"):
+        open_run(tmp_path / kind)
+
+
+def test_a_resume_needs_a_folder_it_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may be root, to whom every folder is writable.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(StorageError, match=r"--resume is .*, but it cannot be written"):
+        open_run(tmp_path)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_resume_needs_space_too(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="has 5 MiB free"):
+        open_run(tmp_path)

@@ -1,0 +1,116 @@
+"""Tests of `tuner.engine.throughput`: a sample stands for the whole epoch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+import torch
+from ray import cloudpickle
+from torch import Tensor, nn
+
+from tuner.config import ResourceConfig
+from tuner.data.splits import SearchSplits, Split
+from tuner.engine.throughput import _measure, seconds_per_epoch
+from tuner.engine.worker import Job
+from tuner.errors import SpaceError
+from tuner.models import get_model
+
+SECONDS = {"first": 50.0, "second": 3.0}
+"""Of the two epochs that are measured."""
+
+
+class Seeing(nn.Module):
+    """Remembers how many images it was shown in training."""
+
+    shown = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(784, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            Seeing.shown += len(images)
+        logits: Tensor = self.layer(images.flatten(1))
+        return logits
+
+
+def seeing(hparams: Mapping[str, Any]) -> nn.Module:
+    return Seeing()
+
+
+def broken(hparams: Mapping[str, Any]) -> nn.Module:
+    raise ValueError("no such layer:\n  conv7")
+
+
+@pytest.fixture(autouse=True)
+def _by_value() -> None:
+    """Workers cannot import a test."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+
+
+def of_size(job: Job, n: int) -> Job:
+    images = np.zeros((n, 28, 28), np.uint8)
+    splits = SearchSplits(Split(images, np.zeros(n, np.int64)), job.splits.dev, 0.5, 0.5)
+    return replace(job, splits=splits, model=get_model(seeing))
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock as the training reads it, at the start and the end of each epoch."""
+    times: Iterator[float] = iter([0.0, SECONDS["first"], 100.0, 100.0 + SECONDS["second"]])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+
+
+@pytest.mark.usefixtures("readings")
+@pytest.mark.parametrize(("images", "sample"), [(2560, 1280), (5120, 1280), (1280, 1280), (100, 100)])
+def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(
+    job: Job, images: int, sample: int, tmp_path: Path
+) -> None:
+    Seeing.shown = 0
+    assert _measure(of_size(job, images), {}, tmp_path) == pytest.approx(SECONDS["second"] * images / sample)
+    assert Seeing.shown == 2 * sample
+
+
+def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, tmp_path: Path) -> None:
+    assert _measure(job, {"learning_rate": 1e38}, tmp_path) > 0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("ray_running")
+def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path) -> None:
+    started = time.perf_counter()
+    found = seconds_per_epoch(ray.put(job), {}, 2, ResourceConfig(), tmp_path)
+    assert 0 < found < time.perf_counter() - started
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("ray_running")
+@pytest.mark.parametrize(
+    ("model", "hparams", "reason"),
+    [
+        (broken, {}, "ValueError: no such layer: conv7"),
+        (seeing, {"batch_size": 1}, "batch_size is 1, but must be at least 2."),
+    ],
+)
+def test_a_first_configuration_that_cannot_be_trained_at_all_is_told_in_a_line(
+    job: Job, model: Any, hparams: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SpaceError) as caught:
+        seconds_per_epoch(ray.put(replace(job, model=get_model(model))), hparams, 1, ResourceConfig(), tmp_path)
+    assert str(caught.value) == f"the space's first start configuration cannot be trained: {reason}"
+
+
+def test_the_measuring_leaves_torchs_random_state_alone(job: Job, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    _measure(job, {}, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,174 @@
+"""Tests of `tuner.engine.worker`: one training after another, each resumable after every epoch."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuner.engine.worker import Assignment, Job, Worker
+from tuner.errors import ConfigError, StorageError
+from tuner.training.fit import EpochReport, NonFiniteLossError
+
+Assign = Callable[..., Assignment]
+
+
+def train(job: Job, assignment: Assignment, epochs: int | None = None) -> tuple[Worker, list[EpochReport]]:
+    """Train to the end, or for some epochs."""
+    worker = Worker(job)
+    worker.begin(assignment)
+    reports: list[EpochReport] = []
+    while not worker.finished and len(reports) != epochs:
+        reports.append(worker.next_report())
+    return worker, reports
+
+
+def without_seconds(reports: list[EpochReport]) -> list[EpochReport]:
+    return [replace(report, seconds=0.0) for report in reports]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_trains_with_the_threads_of_its_job(job: Job, threads: int) -> None:
+    Worker(replace(job, threads=threads))
+    assert torch.get_num_threads() == threads
+
+
+def test_a_worker_is_named_by_host_and_process(job: Job) -> None:
+    assert Worker(job).name == f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_a_training_has_its_epochs_and_is_then_finished(job: Job, assign: Assign) -> None:
+    worker, reports = train(job, assign(max_epochs=3))
+    assert [report.epoch for report in reports] == [1, 2, 3]
+    assert worker.finished
+
+
+def test_a_training_without_progress_is_finished_early(job: Job, assign: Assign) -> None:
+    # A learning rate too small to change a prediction.
+    assignment = assign(max_epochs=9, hparams={"learning_rate": 1e-9})
+    _, reports = train(replace(job, patience=2), assignment)
+    assert [report.epoch for report in reports] == [1, 2, 3]
+
+
+def test_a_training_taken_up_again_equals_an_uninterrupted_one_bit_for_bit(job: Job, assign: Assign) -> None:
+    whole, expected = train(job, assign("whole"))
+    train(job, assign("broken"), epochs=2)
+    resumed, reports = train(job, assign("broken"))
+    assert without_seconds(reports) == without_seconds(expected)
+    for name, weights in whole.training.model.state_dict().items():
+        assert torch.equal(resumed.training.model.state_dict()[name], weights)
+
+
+def test_the_epochs_in_the_checkpoint_are_reported_again_before_new_ones(job: Job, assign: Assign) -> None:
+    _, first = train(job, assign(), epochs=2)
+    worker = Worker(job)
+    worker.begin(assign())
+    assert [worker.next_report(), worker.next_report()] == first
+    assert not worker.finished
+    assert worker.next_report().epoch == 3
+
+
+def test_a_finished_training_is_finished_again_only_when_all_is_reported(job: Job, assign: Assign) -> None:
+    _, first = train(job, assign(max_epochs=2))
+    worker = Worker(job)
+    worker.begin(assign(max_epochs=2))
+    assert not worker.finished
+    assert worker.next_report() == first[0]
+    assert not worker.finished
+    assert worker.next_report() == first[1]
+    assert worker.finished
+
+
+def test_a_damaged_newest_checkpoint_costs_one_epoch_and_no_difference(
+    job: Job, assign: Assign, tmp_path: Path
+) -> None:
+    _, expected = train(job, assign("whole"))
+    train(job, assign("broken"), epochs=3)
+    newest = max((tmp_path / "broken").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-50])
+    _, reports = train(job, assign("broken"))
+    assert without_seconds(reports) == without_seconds(expected)
+
+
+def test_nothing_of_a_damaged_checkpoint_gets_into_the_training(job: Job, assign: Assign, tmp_path: Path) -> None:
+    _, expected = train(job, assign("whole"))
+    train(job, assign("broken"), epochs=3)
+    for path in (tmp_path / "broken").iterdir():
+        path.write_bytes(path.read_bytes()[:-50])
+    _, reports = train(job, assign("broken"))
+    assert without_seconds(reports) == without_seconds(expected)
+
+
+def test_a_worker_takes_one_training_after_another(job: Job, assign: Assign) -> None:
+    worker, _ = train(job, assign("first", seed=1))
+    _, alone = train(job, assign("alone", seed=2))
+    worker.begin(assign("second", seed=2))
+    after_another = [worker.next_report() for _ in range(4)]
+    assert without_seconds(after_another) == without_seconds(alone)
+
+
+def test_seeds_make_trainings_differ(job: Job, assign: Assign) -> None:
+    (_, one), (_, other) = train(job, assign("a", seed=1)), train(job, assign("b", seed=2))
+    assert without_seconds(one) != without_seconds(other)
+
+
+def test_a_training_that_diverges_says_so_and_leaves_no_checkpoint_of_it(
+    job: Job, assign: Assign, tmp_path: Path
+) -> None:
+    worker = Worker(job)
+    worker.begin(assign(hparams={"learning_rate": 1e38}))
+    with pytest.raises(NonFiniteLossError, match="in epoch 1"):
+        worker.next_report()
+    assert not (tmp_path / "trial").exists()
+
+
+def test_a_hyperparameter_that_breaks_its_law_says_so(job: Job, assign: Assign) -> None:
+    with pytest.raises(ConfigError, match="batch_size is 1, but must be at least 2"):
+        Worker(job).begin(assign(hparams={"batch_size": 1}))
+
+
+def test_a_checkpoint_that_cannot_be_written_is_a_storage_error(job: Job, assign: Assign, tmp_path: Path) -> None:
+    (tmp_path / "trial").touch()
+    worker = Worker(job)
+    worker.begin(assign())
+    with pytest.raises(StorageError, match="no checkpoint can be written"):
+        worker.next_report()
+
+
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_the_best_weights_are_kept_where_they_are_wanted(job: Job, assign: Assign, keep_best: bool) -> None:
+    worker, _ = train(job, assign(keep_best=keep_best))
+    assert (worker.training.state_dict()["best_weights"] is not None) == keep_best
+
+
+# What a model costs.
+
+
+def measured(job: Job, assignment: Assignment) -> dict[str, float]:
+    worker = Worker(job)
+    worker.begin(assignment)
+    return worker.measure()
+
+
+def test_a_models_parameters_are_always_measured_and_its_latency_where_it_is_wanted(job: Job, assign: Assign) -> None:
+    assert measured(job, assign()) == {"params": 7850.0}
+    both = measured(replace(job, measures_latency=True), assign())
+    assert both["params"] == 7850.0
+    assert 0 < both["latency"] < 1
+
+
+def test_a_latency_that_the_driver_knows_is_not_measured_again(job: Job, assign: Assign) -> None:
+    assert measured(replace(job, measures_latency=True), assign(known_epochs=1)) == {"params": 7850.0}
+
+
+def test_a_measurement_changes_nothing_of_the_training(job: Job, assign: Assign) -> None:
+    _, expected = train(job, assign("other"))
+    worker = Worker(replace(job, measures_latency=True))
+    worker.begin(assign())
+    worker.measure()
+    assert without_seconds([worker.next_report() for _ in range(4)]) == without_seconds(expected)

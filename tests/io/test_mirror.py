@@ -1,0 +1,144 @@
+"""Tests of `tuner.io.mirror` with real journals and a real S3 server (moto's, on loopback)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import JournalError
+from tuner.io.mirror import Mirror
+from tuner.io.storage import place
+from tuner.journal.events import DriverStarted, Event, StudyStarted
+from tuner.journal.store import JournalWriter, read_journal
+from tuner.paths import RunPaths
+
+STARTED = StudyStarted({}, {})
+MakePaths = Callable[[str], RunPaths]
+
+
+@pytest.fixture
+def paths_on(bucket: str, tmp_path: Path) -> MakePaths:
+    """The same run as seen from machines with these names."""
+    return lambda machine: RunPaths(tmp_path / machine / "run", f"{bucket}/runs/run")
+
+
+def _append(journal: JournalWriter, mirror: Mirror, *events: Event) -> None:
+    journal.append(*events)
+    mirror.publish_journal()
+
+
+def test_a_driver_that_dies_leaves_every_published_event_to_another_machine(paths_on: MakePaths) -> None:
+    here, there = paths_on("here"), paths_on("there")
+    mirror = Mirror(here)
+    with JournalWriter(here.journal) as journal:
+        _append(journal, mirror, STARTED, DriverStarted("here", None))
+        _append(journal, mirror, DriverStarted("here again", None))
+        journal.append(DriverStarted("never published", None))
+
+    Mirror(there).pull()
+    assert [entry.event for entry in read_journal(there.journal)] == [
+        STARTED,
+        DriverStarted("here", None),
+        DriverStarted("here again", None),
+    ]
+
+
+def test_the_next_driver_goes_on_and_a_third_reads_both(paths_on: MakePaths) -> None:
+    for host in ("first", "second"):
+        paths = paths_on(host)
+        mirror = Mirror(paths)
+        if mirror.exists():
+            mirror.pull()
+        with JournalWriter(paths.journal) as journal:
+            if not journal.entries:
+                _append(journal, mirror, STARTED)
+            _append(journal, mirror, DriverStarted(host, None))
+    Mirror(paths_on("third")).pull()
+    events = [entry.event for entry in read_journal(paths_on("third").journal)]
+    assert events == [STARTED, DriverStarted("first", None), DriverStarted("second", None)]
+
+
+def test_a_driver_that_goes_on_publishes_only_what_is_new(paths_on: MakePaths) -> None:
+    here, there = paths_on("here"), paths_on("there")
+    with JournalWriter(here.journal) as journal:
+        mirror = Mirror(here)
+        _append(journal, mirror, STARTED)
+        _append(journal, mirror, DriverStarted("here", None))
+    Mirror(there).pull()
+    with JournalWriter(there.journal) as journal:  # it dies before it can put whole segments in place
+        _append(journal, Mirror(there), DriverStarted("there", None))
+    Mirror(paths_on("third")).pull()
+    events = [entry.event for entry in read_journal(paths_on("third").journal)]
+    assert events == [STARTED, DriverStarted("here", None), DriverStarted("there", None)]
+
+
+def test_a_driver_whose_run_was_taken_over_stops(paths_on: MakePaths) -> None:
+    first, second = paths_on("first"), paths_on("second")
+    mirror = Mirror(first)
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        other = Mirror(second)
+        other.pull()
+        with JournalWriter(second.journal) as theirs:
+            _append(theirs, other, DriverStarted("second", None))
+        with pytest.raises(JournalError, match="another driver has taken over s3://some-bucket/runs/run"):
+            _append(journal, mirror, DriverStarted("first", None))
+        other.push()
+        with pytest.raises(JournalError, match="another driver has taken over s3://some-bucket/runs/run"):
+            mirror.publish_journal()
+
+
+def test_a_finished_run_is_file_for_file_like_one_in_a_folder(paths_on: MakePaths) -> None:
+    paths = paths_on("here")
+    mirror = Mirror(paths)
+    with JournalWriter(paths.journal) as journal:
+        _append(journal, mirror, STARTED)
+    paths.trials.write_bytes(b"table")
+    paths.checkpoints.mkdir()
+    (paths.checkpoints / "left over").touch()
+    mirror.push()
+    assert paths.remote is not None
+    assert place(paths.remote).names() == ["journal/00000001.jsonl", "trials.parquet"]
+    again = paths_on("there")
+    Mirror(again).pull()
+    assert [entry.event for entry in read_journal(again.journal)] == [STARTED]
+    assert again.trials.read_bytes() == b"table"
+
+
+def test_a_driver_that_died_while_it_put_whole_segments_in_place_did_no_harm(paths_on: MakePaths) -> None:
+    paths = paths_on("here")
+    mirror = Mirror(paths)
+    with JournalWriter(paths.journal) as journal:
+        _append(journal, mirror, STARTED)
+        _append(journal, mirror, DriverStarted("here", None))
+    assert paths.remote is not None
+    part = paths.journal / "copy"
+    part.write_bytes((paths.journal / "00000001.jsonl").read_bytes())
+    place(paths.remote).put(part, "journal/00000001.jsonl")
+    Mirror(paths_on("there")).pull()
+    assert len(read_journal(paths_on("there").journal)) == 2
+
+
+def test_a_file_is_published_as_it_is(paths_on: MakePaths) -> None:
+    paths = paths_on("here")
+    paths.best.mkdir(parents=True)
+    paths.best_model.write_bytes(b"weights")
+    Mirror(paths).publish(paths.best_model)
+    Mirror(paths_on("there")).pull()
+    assert paths_on("there").best_model.read_bytes() == b"weights"
+
+
+def test_a_part_that_is_missing_is_noticed(paths_on: MakePaths) -> None:
+    paths = paths_on("here")
+    mirror = Mirror(paths)
+    with JournalWriter(paths.journal) as journal:
+        for host in ("a", "b", "c"):
+            _append(journal, mirror, *([STARTED] if host == "a" else []), DriverStarted(host, None))
+    assert paths.remote is not None
+    parts = [name for name in place(paths.remote).names() if name.startswith("journal/0")]
+    assert len(parts) == 3
+    place(paths.remote).delete(parts[1])
+    with pytest.raises(JournalError, match=r"lacks a part of 00000001\.jsonl from byte \d+ on"):
+        Mirror(paths_on("there")).pull()

@@ -1,0 +1,112 @@
+"""Tests of `tuner.io.storage`: one contract for a folder and for a bucket on a real S3 server (moto's, on loopback)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import ConfigError, DataError
+from tuner.io.storage import Place, check_location, explain, fetch, place
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def somewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "folder":
+        return place(tmp_path / "place")
+    return place(f"{request.getfixturevalue('bucket')}/some/prefix")
+
+
+def _put(where: Place, name: str, content: bytes) -> None:
+    with where.scratch() as folder:
+        made = folder / "made"
+        made.write_bytes(content)
+        where.put(made, name)
+
+
+def _read(where: Place, name: str) -> bytes:
+    with where.local(name) as path:
+        return path.read_bytes()
+
+
+def test_what_was_put_is_read_back(somewhere: Place) -> None:
+    content = bytes(range(256)) * 40_000  # 10 MB: an S3 upload in several parts
+    _put(somewhere, "large", content)
+    _put(somewhere, "empty", b"")
+    assert _read(somewhere, "large") == content
+    assert _read(somewhere, "empty") == b""
+
+
+def test_a_file_of_the_same_name_is_replaced(somewhere: Place) -> None:
+    _put(somewhere, "name", b"old and longer")
+    _put(somewhere, "name", b"new")
+    assert _read(somewhere, "name") == b"new"
+
+
+def test_names_are_in_order_and_a_deleted_one_is_gone(somewhere: Place) -> None:
+    for name in ("b", "c", "a"):
+        _put(somewhere, name, b"")
+    somewhere.delete("b")
+    somewhere.delete("b")
+    assert somewhere.names() == ["a", "c"]
+
+
+def test_a_place_that_was_never_written_to_is_empty(somewhere: Place) -> None:
+    assert somewhere.names() == []
+    somewhere.delete_all()
+
+
+def test_everything_can_be_deleted_and_the_place_used_again(somewhere: Place) -> None:
+    _put(somewhere, "name", b"")
+    somewhere.delete_all()
+    assert somewhere.names() == []
+    _put(somewhere, "name", b"again")
+    assert _read(somewhere, "name") == b"again"
+
+
+def test_what_is_not_there_cannot_be_read(somewhere: Place, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        _read(somewhere, "name")
+    with pytest.raises(DataError, match="name is missing"):
+        fetch(somewhere, "name", tmp_path / "copy")
+
+
+def test_a_file_is_fetched_into_folders_that_are_made_for_it(somewhere: Place, tmp_path: Path) -> None:
+    _put(somewhere, "name", b"content")
+    fetch(somewhere, "name", tmp_path / "deep/down/copy")
+    assert (tmp_path / "deep/down/copy").read_bytes() == b"content"
+
+
+def test_a_folder_below_one_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        _put(place(tmp_path / "not mounted" / "trial"), "name", b"")
+
+
+def test_prefixes_that_begin_alike_are_apart(bucket: str) -> None:
+    _put(place(f"{bucket}/run"), "name", b"")
+    _put(place(f"{bucket}/run-2"), "name", b"")
+    place(f"{bucket}/run").delete_all()
+    assert place(f"{bucket}/run-2").names() == ["name"]
+
+
+def test_a_bucket_that_is_not_there_is_told_in_one_line(aws: str) -> None:
+    with pytest.raises(OSError, match="bucket") as caught:
+        _put(place("s3://no-such-bucket/prefix"), "name", b"")
+    assert "\n" not in explain(caught.value)
+
+
+@pytest.mark.parametrize("location", ["gs://bucket/prefix", "s3://", "s3:///prefix", "file:///runs"])
+def test_an_address_that_is_no_bucket_of_s3_is_refused(location: str) -> None:
+    with pytest.raises(ConfigError, match="must be a folder or s3://bucket/prefix"):
+        check_location("--storage", location)
+
+
+def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="from the environment alone") as caught:
+        check_location("--storage", "s3://key:secret@bucket/prefix")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["runs", "/mnt/runs", "s3://bucket", "s3://bucket/a/b"])
+def test_folders_and_buckets_are_accepted(location: str) -> None:
+    check_location("--storage", location)

@@ -1,0 +1,348 @@
+"""The driver's part of a search: first write down what happened, then let the search act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tuner.engine.clock import BudgetClock
+from tuner.engine.known_results import KnownResults
+from tuner.errors import TunerError
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    ModelMeasured,
+    RungDecided,
+    SearchEnded,
+    TrialEnded,
+    TrialPromoted,
+    TrialProposed,
+    TrialRetried,
+)
+from tuner.journal.history import TrialHistory
+from tuner.journal.store import Entry
+from tuner.search.scheduler import Action
+from tuner.search.search import Search
+from tuner.search.seeds import derive_seed
+from tuner.search.trial import Proposal, TrialState
+
+Record = Callable[..., None]
+"""Takes events; when it returns they are on the disk."""
+
+INTERRUPTED = "interrupted"
+"""The reason when a person ends the search."""
+TIME_IS_OVER = "the time for the search is over"
+NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
+
+_TRIAL_STREAM = 1
+_HOPELESS_FAILURES = 3
+"""If this many trials failed and none ever reported, the fault is not the configurations'."""
+
+
+class Coordinator:
+    """Gives out trials and takes their results, journal first; constant work for each.
+
+    Results of one trial arrive in the order of its epochs. An epoch that arrives again (a trial taken up from a
+    checkpoint reports what it holds) is ignored.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        record: Record,
+        clock: BudgetClock,
+        *,
+        workers: int,
+        seed: int,
+        discard: Callable[[int], None],
+        known: KnownResults | None = None,
+    ) -> None:
+        """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
+
+        `discard` is told each trial that has ended, once that is written; what was kept for it may go. `known` are the
+        results of an earlier run, which stand for the training of an equal configuration.
+        """
+        self._search = search
+        self._record = record
+        self._clock = clock
+        self.workers = workers
+        """Trials that may be RUNNING at a time."""
+        self._seed = seed
+        self._discard = discard
+        self._known = known or KnownResults(None, search.levels[-1])
+        self._trials: dict[int, TrialHistory] = {}
+        """The RUNNING and PAUSED trials."""
+        self._orphans: list[int] = []
+        """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
+        self._best = -1.0
+        self._first_rung_seconds = 0.0
+        """The least that a trial needed to the first rung: from a dear one nothing follows for the next."""
+        self._failed = 0
+        self._nothing_to_give = False
+        self._stop_reason: str | None = None
+        self.fatal: TunerError | None = None
+        """What made going on impossible; the run can be resumed."""
+
+    # What the search asks of Ray.
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether all trials must end now."""
+        if self._stop_reason is None and self._clock.search_seconds_left <= 0:
+            self.stop(TIME_IS_OVER)
+        return self._stop_reason is not None or self.fatal is not None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no further trial will be given out: there is none now, and no result to come that could change it."""
+        return self._nothing_to_give and not self._search.running
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of a full training."""
+        return self._search.levels[-1]
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """The trials that have not ended, RUNNING or PAUSED."""
+        return tuple(self._trials)
+
+    @property
+    def orphans(self) -> tuple[int, ...]:
+        """The RUNNING trials that an earlier driver left or Ray gave up, and that have not been given out again."""
+        return tuple(self._orphans)
+
+    def is_unfinished(self, trial: int) -> bool:
+        """Whether the trial has not ended."""
+        return trial in self._trials
+
+    def stop(self, reason: str) -> None:
+        """End the search: unfinished trials end PRUNED with this reason, none begins."""
+        self._stop_reason = self._stop_reason or reason
+
+    def next_trial(self) -> TrialHistory | None:
+        """Return a trial to run, None if none is to begin now.
+
+        It is one that an earlier driver left, else a paused one that is promoted, else a new one; the first two go on
+        from their checkpoint. What is known of a trial from an earlier run is taken over first; it may be all.
+        """
+        while (trial := self._next_trial()) is not None:
+            if self._take_over(trial):
+                return trial
+        return None
+
+    def _next_trial(self) -> TrialHistory | None:
+        if self._orphans:
+            return self._trials[self._orphans.pop(0)]
+        if self.is_stopping or len(self._search.running) >= self.workers:
+            return None
+        # A trial that cannot reach the first rung in the time left could not change the result.
+        proposal = self._search.next_trial() if self._clock.search_seconds_left > self._first_rung_seconds else None
+        self._nothing_to_give = proposal is None
+        if proposal is None:
+            return None
+        if proposal.number in self._trials:
+            self._record(TrialPromoted(proposal.number))
+            return self._trials[proposal.number]
+        return self._begin(proposal)
+
+    def _take_over(self, trial: TrialHistory) -> bool:
+        """Take what an earlier run reported of an equal trial; return whether the trial then goes on to be trained.
+
+        It is trained from its first epoch, for its checkpoints are gone; what it reports again is ignored.
+        """
+        hparams = trial.proposed.hparams
+        self.measured(trial.number, self._known.measures(hparams))
+        for known in self._known.reports(hparams)[len(trial.epochs) :]:
+            report = {**known, "reused": True}
+            last = self._known.is_last(hparams, report["epoch"])
+            if self.report(trial.number, report, report.pop("worker"), last) is not Action.CONTINUE:
+                return False
+        return True
+
+    # What Ray reports.
+
+    def measured(self, trial: int, measures: Mapping[str, float]) -> None:
+        """Take what was measured of a trial's model, by the names of `OBJECTIVES`; what was measured first stays."""
+        known = self._trials.get(trial)
+        if known is None or known.measures or not measures:
+            return
+        event = ModelMeasured(trial, dict(measures))
+        self._record(event)
+        self._note_measures(event)
+
+    def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> Action:
+        """Take an epoch's report (the fields of `EpochReport`); return what the trial does next."""
+        known = self._trials.get(trial)
+        if known is None:
+            return Action.STOP
+        event = EpochReported(trial=trial, worker=worker, finished=finished, **report)
+        consequences: list[Event] = []
+        if event.epoch not in known.epochs:
+            self._record(event)
+            consequences = self._consequences(known, event)
+        if trial in self._trials and finished:
+            self._end(_completion(known), *consequences)
+        elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
+            self._end(TrialEnded(trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN), *consequences)
+        else:
+            self._write(consequences)
+        if consequences:
+            self._give_up_unpromotable()
+        if trial not in self._trials:
+            return Action.STOP
+        return Action.PAUSE if trial in self._search.paused else Action.CONTINUE
+
+    def fail(self, trial: int, reason: str, error: str | None = None) -> None:
+        """Take the end of a trial by its own fault; `error` is the worker's traceback."""
+        if trial not in self._trials:
+            return
+        self._end(TrialEnded(trial, TrialState.FAILED, reason, error))
+        self._count_failure(reason)
+        self._give_up_unpromotable()
+
+    def lose_worker(self, trial: int, error: str, *, charged: bool, max_failures: int) -> bool:
+        """Take the death of a trial's worker; return whether the trial is taken up again, else it has failed.
+
+        `charged` says whether it is the trial's own doing; `max_failures` times that is forgiven, by whichever driver.
+        """
+        known = self._trials.get(trial)
+        if known is None:
+            return False
+        failures = sum(retry.charged for retry in known.retries)
+        if charged and failures >= max_failures:
+            self.fail(trial, f"its worker failed {failures + 1} times: {_last_line(error)}", error)
+            return False
+        event = TrialRetried(trial, error, charged)
+        self._record(event)
+        known.retries.append(event)
+        return True
+
+    def give_out_again(self, trial: int) -> None:
+        """Take back a RUNNING trial that Ray has given up; `next_trial` will return it."""
+        if trial in self._trials and trial not in self._orphans:
+            self._orphans.append(trial)
+
+    def finish(self) -> None:
+        """End the search: whatever has not ended is PRUNED."""
+        reason = self._stop_reason or "all trials have ended"
+        for trial in self.unfinished:
+            self._end(TrialEnded(trial, TrialState.PRUNED, reason))
+        self._record(SearchEnded(reason))
+
+    # Resume.
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Replay an earlier driver's events; trials it left RUNNING are given out again."""
+        unwritten: dict[int, list[Event]] = {}
+        for entry in entries:
+            match entry.event:
+                case TrialProposed() as event:
+                    self._search.restore(event.proposal())
+                    self._trials[event.trial] = TrialHistory(event)
+                case ModelMeasured() as event if event.trial in self._trials:
+                    self._note_measures(event)
+                case EpochReported() as event:
+                    unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
+                case TrialPromoted() as event:
+                    self._search.resume(event.trial)
+                case RungDecided() as event:
+                    _cross_off(unwritten, event)
+                case TrialRetried() as event if event.trial in self._trials:
+                    self._trials[event.trial].retries.append(event)
+                case TrialEnded() as event:
+                    _cross_off(unwritten, event)
+                    self._restore_end(event)
+        # A driver may die between writing a result and writing what followed from it.
+        for trial, events in unwritten.items():
+            if trial in self._trials and self._trials[trial].is_finished:
+                self._end(_completion(self._trials[trial]), *events)
+            else:
+                self._write(events)
+        self._give_up_unpromotable()
+        self._orphans = sorted(self._search.running)
+
+    def _restore_end(self, event: TrialEnded) -> None:
+        if event.trial in self._trials:
+            self._search.end(event.trial, event.state)
+            del self._trials[event.trial]
+        if event.state is TrialState.FAILED:
+            self._count_failure(event.reason)
+
+    def _begin(self, proposal: Proposal) -> TrialHistory:
+        seed = self._known.seed(proposal.hparams)
+        if seed is None:
+            seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
+        event = TrialProposed(
+            proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
+        )
+        self._record(event)
+        self._trials[event.trial] = TrialHistory(event)
+        return self._trials[event.trial]
+
+    def _note_measures(self, event: ModelMeasured) -> None:
+        self._trials[event.trial].measures = event.measures
+        self._search.measured(event.trial, event.measures)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Write events down and let go of what the trials that they end have left."""
+        if not events:
+            return
+        self._record(*events)
+        for event in events:
+            if isinstance(event, TrialEnded):
+                self._discard(event.trial)
+
+    def _give_up_unpromotable(self) -> None:
+        """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
+        self._search.give_up(lambda trial: self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung")))
+
+    def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
+        """Let the search act on a result and return the events that follow from it."""
+        trial.epochs[event.epoch] = event
+        self._note_cost(event)
+        decision = self._search.report(event.trial, event.epoch, event.dev_accuracy)
+        events: list[Event] = []
+        if decision.reason:
+            events.append(RungDecided(event.trial, event.epoch, decision.action.value, decision.reason))
+        if decision.action in (Action.STOP, Action.COMPLETE):
+            state = TrialState.COMPLETE if decision.action is Action.COMPLETE else TrialState.PRUNED
+            events.append(TrialEnded(event.trial, state, decision.reason))
+            del self._trials[event.trial]
+        return events
+
+    def _end(self, end: TrialEnded, *before: Event) -> None:
+        """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
+        self._write([*before, end])
+        self._search.end(end.trial, end.state)
+        del self._trials[end.trial]
+
+    def _count_failure(self, reason: str) -> None:
+        self._failed += 1
+        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
+            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
+
+    def _note_cost(self, event: EpochReported) -> None:
+        if event.epoch == self._search.levels[0] and not event.reused:  # another machine may have trained it
+            seconds = event.seconds * event.epoch
+            self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
+        if event.dev_accuracy > self._best:
+            self._best = event.dev_accuracy
+            self._clock.incumbent_changed(event.seconds)
+
+
+def _completion(trial: TrialHistory) -> TrialEnded:
+    """Return the end of a trial that stopped making progress."""
+    best = trial.best
+    assert best is not None, trial.number
+    return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
+def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:
+    expected = unwritten.get(written.trial, [])
+    unwritten[written.trial] = [event for event in expected if type(event) is not type(written)]

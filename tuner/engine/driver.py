@@ -1,0 +1,382 @@
+"""The whole job: search, select, retrain, report; for the command and for notebooks alike."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from rich.console import Console
+
+from tuner import config as configs
+from tuner.config import StudyConfig
+from tuner.data import load_dataset
+from tuner.data.splits import Dataset
+from tuner.engine.brains import coordinator_of, search_of
+from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.coordinator import INTERRUPTED, Coordinator
+from tuner.engine.interrupt import Interrupts, interruptible
+from tuner.engine.plan import Plan, make_plan
+from tuner.engine.preflight import check_storage
+from tuner.engine.progress import Progress
+from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
+from tuner.engine.ray_session import ray_session, workers_available, workers_of_one_node
+from tuner.engine.retrain import Retraining, keep_best, retrain
+from tuner.engine.run_folder import create_run, delete_run, open_run
+from tuner.engine.search_phase import run_search
+from tuner.engine.throughput import MEASURED, seconds_per_epoch
+from tuner.engine.worker import Job
+from tuner.errors import ConfigError, TunerError
+from tuner.io import storage
+from tuner.io.files import remove_unfinished, write_json
+from tuner.io.mirror import Mirror
+from tuner.io.retry import Outage
+from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted, WarmStarted
+from tuner.journal.history import History, read_history
+from tuner.journal.store import JournalWriter, read_journal
+from tuner.models import ModelSpec, get_model
+from tuner.paths import RunPaths
+from tuner.results.earlier import read_earlier, unmeasured
+from tuner.results.export import export
+from tuner.results.selection import BASELINE, TUNED, select
+from tuner.search.objectives import LATENCY
+from tuner.search.space import SearchSpace, load_space
+from tuner.search.warm_start import fit_to_space
+from tuner.training.hparams import TrainingHparams
+
+
+@dataclass(frozen=True)
+class _Ingredients:
+    """What a study is made of, loaded and checked before anything is spent."""
+
+    config: StudyConfig
+    space: SearchSpace
+    model: ModelSpec
+    dataset: Dataset
+    environment: dict[str, Any]
+
+    @cached_property
+    def warm_start(self) -> WarmStarted | None:
+        """What a run begins with, None if it starts cold; raises TunerError if that cannot be used."""
+        path, space = self.config.search.warm_start, self.space
+        if path is None:
+            return None
+        defaults = {} if self.model.defaults is None else {**self.model.defaults, **asdict(TrainingHparams())}
+        found = read_earlier(path, self.environment, self.config.search.patience, defaults)
+        if not fit_to_space(space, found.warm_start()):
+            raise ConfigError(
+                f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
+                f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
+            )
+        return found
+
+
+def run_new(config: StudyConfig, console: Console) -> RunPaths:
+    """Run a new study to its end and return its paths.
+
+    Raises:
+        TunerError: what the user can put right. If nothing had started, nothing is left behind.
+    """
+    ingredients = _gather(config)
+    _ = ingredients.warm_start  # which may be unusable
+    paths = create_run(config)
+    try:
+        _Job(ingredients, paths, console).run()
+    except (TunerError, KeyboardInterrupt):
+        if not any(paths.journal.glob("*.jsonl")):
+            delete_run(paths)
+        raise
+    return paths
+
+
+def resume(run: str | Path, console: Console) -> RunPaths:
+    """Go on with an earlier run, from whatever it was doing, and return its paths.
+
+    Raises:
+        TunerError: if it cannot go on as it began: no run, other data, another search space.
+    """
+    paths = open_run(run)
+    if not _has_begun(paths):
+        _Job(_gather(configs.from_dict(configs.read_file(paths.config), str(paths.config))), paths, console).run()
+        return paths
+    history = read_history(paths.journal)
+    ingredients = _gather(configs.from_dict(history.config, str(paths.journal)))
+    check_unchanged(history.environment, ingredients.environment)
+    _Job(ingredients, paths, console).run()
+    return paths
+
+
+def _has_begun(paths: RunPaths) -> bool:
+    """Return whether there is anything in the journal; a driver killed in its first seconds leaves none."""
+    if not any(paths.journal.glob("*.jsonl")):
+        return not paths.config.is_file()  # then it is no run, which reading the journal will say
+    return bool(read_journal(paths.journal))
+
+
+def _gather(config: StudyConfig) -> _Ingredients:
+    configs.check(config)
+    space = load_space(config.space)
+    model = get_model(space.model)
+    known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
+    space.check(known)
+    # Fails on an unknown name before the data is loaded.
+    search_of(config, space, config.search.max_epochs or config.search.min_epochs or 1, None, None)
+    dataset = load_dataset(config.data.dataset, config.data.data_dir)
+    environment = describe_environment(dataset, space.sha256, config.resources.precision)
+    # A user's own model is known by the file that brings it.
+    environment["model"] = model.name if model.defaults is not None else f"{model.name} of {space.sha256}"
+    return _Ingredients(config, space, model, dataset, environment)
+
+
+class _Job:
+    """One driver's work on a run, new or resumed."""
+
+    def __init__(self, ingredients: _Ingredients, paths: RunPaths, console: Console) -> None:
+        self._config = ingredients.config
+        self._ingredients = ingredients
+        self._paths = paths
+        self._console = console
+        self._coordinator: Coordinator | None = None
+        self._mirror = None if paths.remote is None else Mirror(paths)
+        self._interrupts = Interrupts()
+
+    def run(self) -> None:
+        """Do whatever the journal does not show as done."""
+        if not self._paths.config.exists():
+            # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
+            self._write_down(self._paths.config, configs.to_dict(self._config))
+        with JournalWriter(self._paths.journal) as journal:
+            self._journal = journal
+            self._progress = Progress(self._console, lambda: journal.elapsed)
+            self._progress.restore(entry.event for entry in journal.entries)
+            self._outage = Outage(self._progress.say)
+            self._outage.retry(self._clear_away)
+            # Below it each training makes a folder of its own, but none makes this one: see `storage.FolderPlace`.
+            self._paths.checkpoints.mkdir(exist_ok=True)
+            for notice in self._notices():
+                self._progress.say(notice)
+            if not journal.entries or not self._history().ended:
+                # Ray sets signal handlers of its own when it starts; ours replace them.
+                with (
+                    ray_session(self._config.resources, self._paths.log),
+                    interruptible(self._end_search) as self._interrupts,
+                ):
+                    self._work()
+            # Also if an earlier driver was killed between its last event and this.
+            shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+            if self._mirror is not None:
+                self._mirror.delete_checkpoints()
+            self._outage.retry(lambda: export(self._history(), self._paths))
+            if self._mirror is not None:
+                self._outage.retry(self._mirror.push)
+
+    def _clear_away(self) -> None:
+        """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
+        remove_unfinished(self._paths.root)
+        remove_unfinished(self._paths.best)
+        checkpoints = self._paths.location(self._paths.checkpoints)
+        left = {name.partition("/")[0] for name in storage.place(checkpoints).names()}
+        for measured in left:
+            if measured.startswith(MEASURED):
+                CheckpointStore(f"{checkpoints}/{measured}").delete()
+        if self._journal.entries:
+            for trial in self._history().trials.values():
+                if trial.state.is_finished and self._paths.trial_checkpoints(trial.number).name in left:
+                    self._delete_checkpoints(trial.number)
+
+    def _notices(self) -> Iterator[str]:
+        if self._ingredients.dataset.notice:
+            yield f"NOTICE: {self._ingredients.dataset.notice}"
+        if self._journal.entries:
+            changes = changes_to_tell(self._history().environment, self._ingredients.environment)
+            if changes is not None:
+                yield changes
+
+    def _work(self) -> None:
+        workers = workers_available(self._config.resources)
+        check_storage(self._paths.location(self._paths.root), self._config.storage)
+        dataset = self._ingredients.dataset
+        job = ray.put(self._job(dataset))
+        plan = self._open(job, workers)
+        self._progress.show_plan(plan, _data_line(dataset), len(self._seeds()) * (1 + self._config.retrain.baseline))
+        with self._progress:
+            if self._history().search_ended is None:
+                self._search(plan, job, workers)
+            self._select()
+            retrain(
+                self._retrainings(plan.max_epochs),
+                job,
+                ray.put(dataset.test),
+                workers=workers,
+                resources=self._config.resources,
+                history=self._history(),
+                record=self._record,
+                paths=self._paths,
+                say=self._progress.say,
+            )
+            self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
+            if self._mirror is not None:
+                # Before the end is written down: who then goes on fetches the best from there.
+                mirror, best = self._mirror, (self._paths.best_model, self._paths.best_hparams)
+                self._outage.retry(lambda: mirror.publish(*best))
+        self._record(StudyEnded())
+
+    def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
+        """Return the plan: that of the journal, or a new one, with which the journal begins."""
+        if self._journal.entries:
+            self._record(DriverStarted(socket.gethostname(), source_commit(), workers))
+            planned = self._history().plan
+            if planned is not None:
+                return Plan.from_dict(planned)
+        plan = self._make_plan(job, workers)
+        if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
+            missing = None if self._history().warm_start else self._ingredients.warm_start
+            self._record(*([missing] if missing else []), PlanMade(plan.to_dict()))
+            return plan
+        config, environment = configs.to_dict(self._config), self._ingredients.environment
+        self._write_down(self._paths.config, config)
+        self._write_down(self._paths.environment, environment)
+        driver = DriverStarted(socket.gethostname(), source_commit(), workers)
+        # Before the plan: with which the journal's beginning is whole.
+        warm_start = self._ingredients.warm_start
+        beginning: list[Event] = [StudyStarted(config, environment), driver, *([warm_start] if warm_start else [])]
+        self._record(*beginning, PlanMade(plan.to_dict()))
+        return plan
+
+    def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
+        reference = self._ingredients.space.hparams_of_start(0)
+        # A cluster that grows need not have grown before the plan is made.
+        side_by_side = min(workers, workers_of_one_node(self._config.resources))
+        checkpoints = self._paths.location(self._paths.checkpoints)
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, checkpoints)
+        return make_plan(self._config, workers, seconds, self._journal.elapsed)
+
+    def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
+        warm_start = self._history().warm_start
+        notice = unmeasured(warm_start, self._config.search.objectives) if warm_start else None
+        if notice is not None:
+            self._progress.say(f"NOTICE: {notice}")
+        coordinator = coordinator_of(
+            self._config,
+            self._ingredients.space,
+            plan,
+            self._record,
+            warm_start=warm_start.warm_start() if warm_start else None,
+            workers=workers,
+            elapsed=lambda: self._journal.elapsed,
+            discard=self._delete_checkpoints,
+        )
+        coordinator.restore(self._journal.entries)
+
+        self._coordinator = coordinator
+        run_search(coordinator, job, self._config.resources, self._paths, self._progress.say)
+
+    def _delete_checkpoints(self, trial: int) -> None:
+        CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
+
+    def _end_search(self) -> bool:
+        """End the search because the user wants it; False if there is none to end."""
+        if self._coordinator is None or self._coordinator.is_stopping:
+            return False
+        self._coordinator.stop(INTERRUPTED)
+        self._progress.say(
+            "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
+            f"then go on with --resume {self._paths.remote or _shown(self._paths.root)}."
+        )
+        return True
+
+    def _select(self) -> None:
+        history = self._history()
+        if history.winner is not None:
+            return
+        winner = select(history)
+        if winner is None:
+            raise TunerError(_no_winner(history))
+        self._record(winner)
+
+    def _retrainings(self, max_epochs: int) -> list[Retraining]:
+        winner = self._history().winner
+        assert winner is not None
+        tuned = [Retraining(TUNED, seed, winner.hparams, max_epochs) for seed in self._seeds()]
+        if not self._config.retrain.baseline:
+            return tuned
+        reference = self._ingredients.space.hparams_of_start(0)
+        return tuned + [Retraining(BASELINE, seed, reference, max_epochs) for seed in self._seeds()]
+
+    def _seeds(self) -> range:
+        first = 1000 * self._config.seed + 1
+        return range(first, first + self._config.retrain.retrain_seeds)
+
+    def _job(self, dataset: Dataset) -> Job:
+        module = self._ingredients.space.module
+        if not module.__name__.startswith("search_spaces."):
+            # A user's file is not importable where the workers are; its model travels by value.
+            cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+        resources = self._config.resources
+        splits = dataset.search_splits()
+        return Job(
+            splits,
+            self._ingredients.model,
+            patience=self._config.search.patience,
+            precision=resources.precision,
+            threads=resources.cpus_per_trial,
+            trial_timeout=self._config.trial_timeout_seconds,
+            measures_latency=LATENCY.name in self._config.search.objectives,
+            splits_sha256=splits.sha256(),
+        )
+
+    def _description(self) -> dict[str, Any]:
+        dataset, space = self._ingredients.dataset, self._ingredients.space
+        return {
+            "model": self._ingredients.model.name,
+            "space": space.name,
+            "dataset": dataset.name,
+            "class_names": list(dataset.class_names),
+            "mean": dataset.mean,
+            "std": dataset.std,
+        }
+
+    def _record(self, *events: Event) -> None:
+        self._outage.retry(lambda: self._append(*events))
+        if self._mirror is not None:
+            self._outage.retry(self._mirror.publish_journal)
+        for event in events:
+            self._progress.on_event(event)
+
+    def _write_down(self, path: Path, values: Mapping[str, Any]) -> None:
+        write_json(path, values)
+        if self._mirror is not None:
+            self._mirror.publish(path)
+
+    def _append(self, *events: Event) -> None:
+        with self._interrupts.deferred():
+            self._journal.append(*events)
+
+    def _history(self) -> History:
+        return read_history(self._paths.journal)
+
+
+def _no_winner(history: History) -> str:
+    failed = [trial.ended.reason for trial in history.trials.values() if trial.ended and trial.ended.state == "FAILED"]
+    if failed:
+        return f"no trial finished an epoch; {len(failed)} failed, the last because {failed[-1]}"
+    return "the search ended before a trial finished an epoch: give it more time."
+
+
+def _data_line(dataset: Dataset) -> str:
+    sizes = ", ".join(
+        f"{len(split):,} {name}"
+        for name, split in (("train", dataset.train), ("dev", dataset.dev), ("test", dataset.test))
+    )
+    return f"{dataset.name}: {sizes}"
+
+
+def _shown(path: Path) -> str:
+    """Return the path relative to where the user is, if it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

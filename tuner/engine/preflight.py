@@ -1,0 +1,94 @@
+"""Before the first trial: every node of the cluster must reach the place in which the run is kept."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tuner.errors import StorageError
+from tuner.io import storage
+
+_SECONDS_TO_ANSWER = 60.0
+"""A node that takes longer to start a process and write a few bytes would take no trial either."""
+
+
+def check_storage(location: str, given: str) -> None:
+    """Let every living node write a probe where the run is kept, read it back and delete it.
+
+    `given` is what the user gave as `--storage`, for the error.
+
+    Raises:
+        StorageError: naming the nodes that cannot, each with its reason.
+    """
+    name = f".probe-{uuid.uuid4().hex}"
+    place = storage.place(location)
+    try:
+        _write(place, name, name)
+    except OSError as error:
+        raise StorageError(f"--storage is {given!r}, but cannot be written: {storage.explain(error)}.") from error
+    try:
+        reasons = _ask_every_node(location, name)
+    finally:
+        place.delete(name)
+    if reasons:
+        law = "must be a folder that all nodes share, at the same path, or s3://bucket/prefix"
+        raise StorageError(f"--storage is {given!r}, but {'; '.join(reasons)}: on a cluster it {law}.")
+
+
+def probe(location: str, name: str, suffix: str) -> str | None:
+    """Return why this machine cannot use the place in which the driver wrote the file `name`; None if it can."""
+    place, ours = storage.place(location), f"{name}-{suffix}"
+    try:
+        if _read(place, name) != name:
+            return "reads something else than the driver wrote there"
+        _write(place, ours, suffix)
+        if _read(place, ours) != suffix:
+            return "reads something else than it wrote there"
+        place.delete(ours)
+    except FileNotFoundError:
+        return "does not see what the driver wrote there"
+    except OSError as error:
+        return f"cannot use it ({storage.explain(error)})"
+    return None
+
+
+def _read(place: storage.Place, name: str) -> str:
+    with place.local(name) as path:
+        return path.read_text(encoding="utf-8")
+
+
+def _write(place: storage.Place, name: str, text: str) -> None:
+    with place.scratch() as folder:
+        made = folder / f"{name}.made"
+        with made.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        place.put(made, name)
+
+
+def _ask_every_node(location: str, name: str) -> list[str]:
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    answers = {}
+    for node in known:
+        if node["Alive"]:
+            here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ask = ray.remote(probe).options(num_cpus=0, scheduling_strategy=here)
+            title = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            answers[title] = ask.remote(location, name, node["NodeID"][:8])
+    reasons = []
+    for title, answer in answers.items():
+        try:
+            reason = ray.get(answer, timeout=_SECONDS_TO_ANSWER)
+        except GetTimeoutError:
+            reason = f"did not answer within {_SECONDS_TO_ANSWER:.0f}s"
+        except RayError as error:
+            reason = f"could not be asked ({' '.join(str(error).split())})"
+        if reason:
+            reasons.append(f"{title} {reason}")
+    return reasons

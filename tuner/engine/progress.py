@@ -1,0 +1,189 @@
+"""What the screen shows of a run: the plan, a line that moves on a terminal, or a few lines that do not."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.status import Status
+
+from tuner.engine.plan import Plan
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    RungDecided,
+    SearchEnded,
+    TrialEnded,
+    TrialPromoted,
+    TrialProposed,
+    TrialRetried,
+    WarmStarted,
+    WinnerSelected,
+)
+from tuner.search.scheduler import Action
+from tuner.search.trial import TrialState
+
+_SECONDS_BETWEEN_LINES = 5.0
+"""Not a terminal: less important events closer than this to the last line are left out."""
+
+
+class Progress:
+    """Follows a run's events; constant memory and work for each."""
+
+    def __init__(self, console: Console, elapsed: Callable[[], float]) -> None:
+        """Show on `console`; `elapsed` counts the seconds worked on the run."""
+        self._console = console
+        self._elapsed = elapsed
+        self._states: Counter[TrialState] = Counter()
+        self._unfinished: dict[int, TrialState] = {}
+        self._rungs: Counter[int] = Counter()
+        self._best: EpochReported | None = None
+        self._retraining: dict[str, RetrainEpochReported] = {}
+        self._plan: Plan | None = None
+        self._status: Status | None = None
+        self._last_line = -_SECONDS_BETWEEN_LINES
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status = self._console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def say(self, text: str) -> None:
+        """Print a line that must not be missed."""
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    def show_plan(self, plan: Plan, data: str, candidates: int) -> None:
+        """Print the plan; `candidates` trainings follow the search."""
+        self._plan = plan
+        for line in plan_lines(plan, data, candidates):
+            self.say(line)
+
+    def restore(self, events: Iterable[Event]) -> None:
+        """Take note of an earlier driver's events; nothing is shown."""
+        for event in events:
+            self._count(event)
+
+    def on_event(self, event: Event) -> None:
+        """Take an event that has been written down."""
+        self._count(event)
+        text = _describe(event)
+        if text is not None and self._is_due(event):
+            self.say(f"[{clock(self._elapsed())}] {text}")
+        if self._status is not None:
+            self._status.update(self._summary())
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case TrialProposed():
+                self._unfinished[event.trial] = TrialState.RUNNING
+                self._states[TrialState.RUNNING] += 1
+            case EpochReported() if self._best is None or event.dev_accuracy > self._best.dev_accuracy:
+                self._best = event
+            case RungDecided():
+                self._rungs[event.epoch] += 1
+                if event.action == Action.PAUSE:
+                    self._move(event.trial, TrialState.PAUSED)
+            case TrialPromoted():
+                self._move(event.trial, TrialState.RUNNING)
+            case TrialEnded():
+                self._states[self._unfinished.pop(event.trial)] -= 1
+                self._states[event.state] += 1
+            case RetrainEpochReported():
+                self._retraining[f"{event.candidate} seed {event.seed}"] = event
+
+    def _move(self, trial: int, state: TrialState) -> None:
+        self._states[self._unfinished[trial]] -= 1
+        self._states[state] += 1
+        self._unfinished[trial] = state
+
+    def _is_due(self, event: Event) -> bool:
+        important = isinstance(
+            event, WarmStarted | SearchEnded | WinnerSelected | RetrainEnded | RetrainFailed | TrialRetried
+        )
+        if important or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            return True
+        return False
+
+    def _summary(self) -> str:
+        if self._retraining:
+            epochs = [
+                f"{name}: epoch {report.epoch}, dev {report.dev_accuracy:.4f}"
+                for name, report in self._retraining.items()
+            ]
+            return f"{clock(self._elapsed())}{self._limit()}  retraining  {'  '.join(epochs)}"
+        trials = ", ".join(f"{count} {state.lower()}" for state, count in self._states.items() if count)
+        rungs = " ".join(f"{level}:{count}" for level, count in sorted(self._rungs.items()))
+        best = f"best dev {self._best.dev_accuracy:.4f} (trial {self._best.trial})" if self._best else "no result yet"
+        return f"{clock(self._elapsed())}{self._limit()}  trials: {trials or 'starting'}  rungs {rungs}  {best}"
+
+    def _limit(self) -> str:
+        budget = self._plan.budget_seconds if self._plan else None
+        return f" of {clock(budget)}" if budget else ""
+
+
+def plan_lines(plan: Plan, data: str, candidates: int) -> list[str]:
+    """Return the plan in words."""
+    stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
+    at_most = f", at most {plan.max_trials}" if plan.max_trials else ""
+    total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
+    retraining = f"retraining ({candidates} x {plan.max_epochs} epochs) {clock(plan.retrain_seconds)}"
+    together = f"{'in' if plan.budget_seconds else 'about'} {clock(total)} together"
+    return [
+        f"data       {data}",
+        f"workers    {plan.workers}, one epoch of the first configuration takes {plan.seconds_per_epoch:.1f}s on each",
+        f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
+        f"trials     about {plan.expected_trials}{at_most}",
+        f"time       search {clock(plan.search_seconds)}, {retraining}; {together}",
+    ]
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as 59s, 4m05s or 1h02m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _describe(event: Event) -> str | None:
+    """Return the event in words; None if it is not worth a line."""
+    match event:
+        case WarmStarted():
+            return f"starting warm with {len(event.trials)} trials of {event.source}"
+        case EpochReported():
+            return f"trial {event.trial} epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}"
+        case TrialEnded():
+            return f"trial {event.trial} {event.state.lower()}: {event.reason}"
+        case TrialRetried():
+            return f"trial {event.trial} lost its worker and is taken up again"
+        case SearchEnded():
+            return f"search ended: {event.reason}"
+        case WinnerSelected():
+            return f"winner: trial {event.trial}, dev accuracy {event.dev_accuracy:.4f} after epoch {event.epoch}"
+        case RetrainEpochReported():
+            name = f"{event.candidate} seed {event.seed}"
+            return f"retraining {name} epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}"
+        case RetrainEnded():
+            accuracies = ", ".join(f"{name} {values['accuracy']:.4f}" for name, values in event.evaluations.items())
+            return f"retrained {event.candidate} seed {event.seed}: {accuracies}"
+        case RetrainFailed():
+            return f"retraining {event.candidate} seed {event.seed} failed: {event.reason}"
+    return None

@@ -1,0 +1,104 @@
+"""Where and with what a run was made, so that its numbers can be traced, and whether it can go on as it began.
+
+The rule: what the trials see, the data and the search space, decides what their results mean, so a change is refused.
+What they run on, code, packages and number format, may change numbers a little; a change is told in one line, and each
+driver's commit stands in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuner.data.splits import Dataset
+from tuner.errors import ConfigError
+from tuner.training.precision import resolve
+
+_PACKAGES = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow", "scikit-learn")
+_SOURCE = Path(__file__).resolve().parents[2]
+_REFUSED = (("data_hashes", "data set"), ("space_sha256", "search space"))
+_TOLD = ("commit", "python", "precision")
+
+
+def describe_environment(dataset: Dataset, space_sha256: str, precision: str) -> dict[str, Any]:
+    """Return versions, hardware and data hashes as a JSON-ready dictionary."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "commit": source_commit(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "host": socket.gethostname(),
+        "system": platform.platform(),
+        "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "precision": str(resolve(precision, device)).removeprefix("torch."),
+        "dataset": dataset.name,
+        "images": {"train": len(dataset.train), "dev": len(dataset.dev), "test": len(dataset.test)},
+        "data_hashes": dataset.hashes,
+        "space_sha256": space_sha256,
+    }
+
+
+def source_commit() -> str | None:
+    """Return the commit of the source tree, with `-dirty` if it was changed; None outside a checkout."""
+    command = ["git", "-C", str(_SOURCE), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Compare two environments (`describe_environment`); raises ConfigError if data or search space differ."""
+    for key, what in _REFUSED:
+        if key in now and before.get(key) != now[key]:
+            raise ConfigError(
+                f"the run cannot go on: the {what} has changed since it began ({before.get(key)} then, {now[key]} now)."
+            )
+
+
+def changes_to_tell(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return in one line what may change numbers a little between two environments; None if nothing does."""
+    changed = list(_changes(before, now))
+    if not changed:
+        return None
+    return f"NOTICE: the run began with {', '.join(changed)}; numbers from here on may differ a little."
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in _TOLD:
+        if before.get(name) != now.get(name):
+            yield f"{name} {before.get(name)} (now {now.get(name)})"
+    packages, packages_now = before.get("packages") or {}, now.get("packages") or {}
+    for name in sorted({*packages, *packages_now}):
+        if packages.get(name) != packages_now.get(name):
+            yield f"{name} {packages.get(name)} (now {packages_now.get(name)})"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

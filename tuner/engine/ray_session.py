@@ -1,0 +1,216 @@
+"""Starting Ray quietly and safely, and asking it what there is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TextIO
+
+import ray
+from ray._private import ray_constants
+
+from tuner.config import ResourceConfig
+from tuner.engine import autoscaler
+from tuner.errors import ResourceError
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # A failed trial's result has a reason in place of a metric.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "0",
+    # Ray's own record of the experiment is not ours; write it rarely.
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+}
+"""Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
+
+_SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "died by preemption")
+
+_TOKEN = secrets.token_hex(32)
+"""Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
+
+_WARNINGS = "py.warnings"
+"""The logger of Python's warnings."""
+
+
+@contextmanager
+def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster at `address`, and leave it at the end.
+
+    A local Ray listens on the loopback interface and wants a token, made anew in every process and never written down.
+    What Ray logs goes to the file `log`.
+
+    Raises:
+        ResourceError: if there is no cluster at `address`.
+    """
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    with _log_to_file(log):
+        if ray.is_initialized():  # a notebook's own session is used, and left as it is
+            yield
+            return
+        with _connected(resources.address):
+            yield
+
+
+def workers_available(resources: ResourceConfig) -> int:
+    """Return how many trials can train at the same time, once a cluster that grows has grown.
+
+    Raises:
+        ResourceError: if not even one can, or fewer than `--workers`; with the numbers.
+    """
+    if resources.workers is not None and autoscaler.grows_unseen():
+        return resources.workers
+    nodes = _largest_nodes(resources)
+    # A trial runs on one node, so nodes are counted one by one.
+    fitting = sum(_fitting(node, resources) for node in nodes)
+    cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
+    gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+    if fitting == 0:
+        raise ResourceError(
+            f"--cpus-per-trial is {resources.cpus_per_trial} and --gpus-per-trial "
+            f"{resources.gpus_per_trial:g}, but the largest machine has {cpus:g} CPUs and {gpus:g} GPUs."
+        )
+    if resources.workers is not None and resources.workers > fitting:
+        raise ResourceError(
+            f"--workers is {resources.workers}, but with {resources.cpus_per_trial} CPUs and "
+            f"{resources.gpus_per_trial:g} GPUs per trial only {fitting} fit at the same time."
+        )
+    return resources.workers or fitting
+
+
+def is_lost_node(error: str) -> bool:
+    """Return whether Ray says of a worker's death that its whole node was lost, as by pre-emption."""
+    return any(sign in error for sign in _SIGNS_OF_A_LOST_NODE)
+
+
+def workers_of_one_node(resources: ResourceConfig) -> int:
+    """Return how many trials share a machine where most do, at least 1."""
+    return max([1, *(_fitting(node, resources) for node in _largest_nodes(resources))])
+
+
+def _largest_nodes(resources: ResourceConfig) -> list[dict[str, float]]:
+    """Return the resources of the nodes there are, or of those there may be if they hold more trials."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in known if node["Alive"]]
+    if resources.address is None:
+        return alive
+    heads = [node for node in alive if "node:__internal_head__" in node]
+    return max(
+        alive, heads + autoscaler.largest_workers(), key=lambda nodes: sum(_fitting(n, resources) for n in nodes)
+    )
+
+
+def _fitting(node: dict[str, float], resources: ResourceConfig) -> int:
+    fits = int(node.get("CPU", 0.0) // resources.cpus_per_trial)
+    if resources.gpus_per_trial > 0:
+        fits = min(fits, int(node.get("GPU", 0.0) / resources.gpus_per_trial + 1e-9))
+    return fits
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    # Ray turns token authentication on for a local cluster of its own accord, unless $RAY_AUTH_MODE says otherwise. It
+    # reads that variable when it is imported, so here it is too late to set; what we add is a token that is never
+    # written to the user's home.
+    token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
+    os.environ.update(token)
+    try:
+        with _this_environment(), _loopback_only() if address is None else nullcontext():
+            _init(address)
+            yield
+    finally:
+        ray.shutdown()
+        for name in token:
+            del os.environ[name]
+
+
+@contextmanager
+def _this_environment() -> Iterator[None]:
+    """Let workers run in the Python environment of their node, which has the project installed.
+
+    Below `uv run`, Ray would else upload the working directory and install an environment in the copy, anew for each
+    session. It read its setting when it was imported.
+    """
+    before = ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
+    ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
+    try:
+        yield
+    finally:
+        ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = before
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Keep a local Ray off the network: by itself it replaces 127.0.0.1 by the machine's address and listens on all.
+
+    Ray has no setting for it but the one with which it forbids clusters on other systems than Linux. This process read
+    that when Ray was imported, those that Ray starts read it from the environment.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+
+
+def _token_is_given() -> bool:
+    return "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
+
+
+def _init(address: str | None) -> None:
+    local: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(local if address is None else {}),
+        )
+    # A machine too busy to start Ray in time makes it raise a bare Exception.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        where = "this machine" if address is None else f"--address {address!r}"
+        raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
+
+
+@contextmanager
+def _log_to_file(log: Path) -> Iterator[None]:
+    """Send what Ray and Python's warnings have to say to `log`; a notebook has its own again afterwards."""
+    handler = logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("ray", _WARNINGS)]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    show_before = warnings.showwarning
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    warnings.showwarning = _log_warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = show_before
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+        handler.close()
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001 - showwarning's signature
+    line: str | None = None,
+) -> None:
+    logging.getLogger(_WARNINGS).warning(warnings.formatwarning(message, category, filename, lineno, line))

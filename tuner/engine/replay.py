@@ -1,0 +1,223 @@
+"""Deriving every decision of a run again from its journal.
+
+Measurements, results, failures and interruptions are what a replay is given; what followed from them it works out with
+a search of its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials
+and of the search, the winner, and the epoch whose weights each retraining kept.
+
+Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
+two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tuner.config import StudyConfig
+from tuner.engine.brains import coordinator_of
+from tuner.engine.coordinator import INTERRUPTED, NO_TIME_TO_RETRAIN, Coordinator
+from tuner.engine.plan import Plan
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    ModelMeasured,
+    PlanMade,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    SearchEnded,
+    StudyEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialRetried,
+    WarmStarted,
+    WinnerSelected,
+    to_record,
+)
+from tuner.journal.history import fold
+from tuner.journal.store import Entry
+from tuner.results.selection import select
+from tuner.search.earlier import WarmStart
+from tuner.search.space import SearchSpace
+from tuner.search.trial import TrialState
+
+_GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, StudyEnded)
+"""Events outside the search that follow from nothing in the journal."""
+_CONSEQUENCES = 3
+"""Events a driver writes at once after a result, at most."""
+
+
+class DivergenceError(Exception):
+    """The journal holds a decision that does not follow from what came before it."""
+
+
+class Replay:
+    """Works through a journal, one entry after the other."""
+
+    def __init__(self, config: StudyConfig, space: SearchSpace, entries: Sequence[Entry]) -> None:
+        """Replay `entries`, a whole journal or the beginning of one."""
+        self._config = config
+        self._space = space
+        self._entries = entries
+        self._warm_start: WarmStart | None = None
+        self._plan: Plan | None = None
+        self._workers: int | None = None
+        self._coordinator: Coordinator | None = None
+        self._derived: deque[Event] = deque()
+        """What must come next."""
+        self._reports: dict[int, EpochReported] = {}
+        """By trial, the last."""
+        self._retrain_bests: dict[tuple[str, int], RetrainEpochReported] = {}
+        self._now = 0.0
+
+    def run(self) -> Counter[str]:
+        """Check all entries and return how many there were of each kind.
+
+        Raises:
+            DivergenceError: at the first that differs, with its place, what it says and what follows.
+        """
+        for index, entry in enumerate(self._entries):
+            self._check(index, entry.event)
+        return Counter(type(entry.event).__name__ for entry in self._entries)
+
+    def _check(self, index: int, event: Event) -> None:
+        match event:
+            case DriverStarted():
+                self._workers = event.workers
+                self._restart(index)
+            case WarmStarted():
+                self._warm_start = event.warm_start()
+            case PlanMade():
+                self._plan = Plan.from_dict(event.plan)
+                self._restart(index)
+            case WinnerSelected():
+                self._compare(index, event, select(fold(self._entries[:index])))
+            case RetrainEnded():
+                self._check_retraining(index, event)
+            case RetrainEpochReported():
+                best = self._retrain_bests.setdefault((event.candidate, event.seed), event)
+                if event.dev_accuracy > best.dev_accuracy:
+                    self._retrain_bests[event.candidate, event.seed] = event
+            case _ if not isinstance(event, _GIVEN):
+                self._check_search(index, event)
+
+    # The search: everything else that is written, a coordinator writes.
+
+    def _restart(self, index: int) -> None:
+        """Do as the driver that starts here: restore the search, and first write what its predecessor could not."""
+        self._derived.clear()
+        if self._plan is None or any(isinstance(entry.event, SearchEnded) for entry in self._entries[:index]):
+            return
+        self._now = self._entries[index].elapsed
+        self._coordinator = coordinator_of(
+            self._config,
+            self._space,
+            self._plan,
+            lambda *events: self._derived.extend(events),
+            warm_start=self._warm_start,
+            workers=self._workers or self._plan.workers,
+            elapsed=lambda: self._now,
+            discard=lambda _: None,
+        )
+        self._coordinator.restore(self._entries[:index])
+        while self._coordinator.orphans:
+            self._coordinator.next_trial()  # given out again, which is written nowhere
+
+    def _check_search(self, index: int, event: Event) -> None:
+        if not self._derived:
+            self._provoke(index, event)
+        self._compare(index, event, self._derived.popleft() if self._derived else None)
+        if isinstance(event, EpochReported):
+            self._reports[event.trial] = event
+
+    def _provoke(self, index: int, event: Event) -> None:
+        """Let the coordinator do what it must have done to write `event`."""
+        if self._coordinator is None:
+            raise DivergenceError(f"event {index} is of a search, but no plan was made before it.")
+        before, after = self._entries[max(0, index - 1)].elapsed, self._entries[index].elapsed
+        match event:
+            case EpochReported():
+                self._now = self._moment_of_consequences(index, event.trial)
+                self._report(event)
+            case ModelMeasured():
+                self._coordinator.measured(event.trial, event.measures)
+            case TrialRetried():
+                self._lose_worker(event)
+            case TrialEnded(state=TrialState.FAILED):
+                self._coordinator.fail(event.trial, event.reason, event.error)
+            case TrialEnded() if event.state is TrialState.COMPLETE or event.reason == NO_TIME_TO_RETRAIN:
+                # Its driver was killed between the result and the end; a later one was told the result again.
+                self._now = after
+                if event.trial in self._reports:
+                    self._report(self._reports[event.trial])
+            case TrialEnded() | SearchEnded():
+                self._now = after
+                self._finish(event)
+            case _:
+                self._now = before
+                self._coordinator.next_trial()
+
+    def _lose_worker(self, event: TrialRetried) -> None:
+        assert self._coordinator is not None
+        forgiven = self._config.resources.max_failures
+        self._coordinator.lose_worker(event.trial, event.error, charged=event.charged, max_failures=forgiven)
+
+    def _report(self, event: EpochReported) -> None:
+        assert self._coordinator is not None
+        fields = _fields(event)
+        trial, worker, finished = fields.pop("trial"), fields.pop("worker"), fields.pop("finished")
+        self._coordinator.report(trial, fields, worker, finished)
+
+    def _finish(self, event: TrialEnded | SearchEnded) -> None:
+        assert self._coordinator is not None
+        if event.reason == INTERRUPTED:
+            self._coordinator.stop(INTERRUPTED)
+        elif not self._coordinator.is_stopping:
+            self._coordinator.next_trial()  # there must be none
+        if not self._derived:
+            self._coordinator.finish()
+
+    def _moment_of_consequences(self, index: int, trial: int) -> float:
+        """Return when the clock was asked after a result: as late as its trial's end, if it ended."""
+        for entry in self._entries[index + 1 : index + _CONSEQUENCES]:
+            if isinstance(entry.event, TrialEnded) and entry.event.trial == trial:
+                return entry.elapsed
+        return self._entries[index].elapsed
+
+    # After the search.
+
+    def _check_retraining(self, index: int, event: RetrainEnded) -> None:
+        best = self._retrain_bests.get((event.candidate, event.seed))
+        if best is None or best.epoch != event.best_epoch:
+            raise DivergenceError(
+                f"event {index}: the weights kept of {event.candidate}, seed {event.seed}, are of epoch "
+                f"{event.best_epoch}, but the best dev accuracy is that of epoch {best and best.epoch}."
+            )
+
+    def _compare(self, index: int, written: Event, derived: Event | None) -> None:
+        if derived is None or _text(written) != _text(derived):
+            follows = "nothing" if derived is None else _differing(derived, written)
+            raise DivergenceError(
+                f"event {index}: the journal has {_differing(written, derived)}, but {follows} follows."
+            )
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in to_record(event).items() if name != "kind"}
+
+
+def _text(event: Event) -> str:
+    return json.dumps(to_record(event), sort_keys=True)
+
+
+def _differing(event: Event, other: Event | None) -> str:
+    """Return the event in words, without the fields in which the other is equal."""
+    record = to_record(event)
+    equal: Mapping[str, Any] = asdict(other) if type(other) is type(event) and other is not None else {}
+    kept = {"trial"}
+    shown = [f"{name} {value!r}" for name, value in record.items() if name in kept or equal.get(name, equal) != value]
+    return f"{record.pop('kind')} ({', '.join(part for part in shown if not part.startswith('kind '))})"

@@ -1,0 +1,143 @@
+"""What happens in a worker process: one training after another, an epoch at a time, resumable at each."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuner.data.splits import SearchSplits
+from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.watchdog import watched
+from tuner.errors import DataError
+from tuner.models import ModelSpec
+from tuner.models.summary import trainable_parameters
+from tuner.search.objectives import LATENCY, PARAMS
+from tuner.training.fit import EpochReport, Training
+from tuner.training.initialise import build_seeded
+from tuner.training.latency import latency
+from tuner.training.precision import resolve
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trainings of a study share; travels through Ray's object store once."""
+
+    splits: SearchSplits
+    """Train and dev images; the test set never comes here."""
+    model: ModelSpec
+    patience: int
+    precision: str
+    threads: int
+    """torch threads of one training."""
+    trial_timeout: float | None = None
+    """Seconds that an epoch may take before its process counts as hanging and is ended; None: any time."""
+    measures_latency: bool = False
+    """Whether a trial's latency is an objective."""
+    splits_sha256: str | None = None
+    """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One training to do."""
+
+    hparams: Mapping[str, Any]
+    seed: int
+    max_epochs: int
+    checkpoints: str | Path
+    """The training's own place; what it holds already is where the training goes on from."""
+    keep_best: bool = False
+    """Whether the weights of the best dev epoch are wanted."""
+    known_epochs: int = 0
+    """Epochs whose reports the driver has already."""
+
+
+class Worker:
+    """Trains what it is assigned; a process may do many trainings, so it imports torch and maps the data once."""
+
+    def __init__(self, job: Job) -> None:
+        """Take the job's shared part.
+
+        Raises:
+            DataError: if the images on this node are not those the driver sent.
+        """
+        if job.splits_sha256 is not None and job.splits.sha256() != job.splits_sha256:
+            raise DataError(f"the images on node {socket.gethostname()} are damaged: their sha256 is another.")
+        torch.set_num_threads(job.threads)
+        self.job = job
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = resolve(job.precision, self.device)
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        """Host and process, for the tables."""
+
+    def begin(self, assignment: Assignment) -> None:
+        """Set up a training, from its newest good checkpoint if it has one; raises StorageError if it cannot be read.
+
+        Of the epochs in the checkpoint, the last that the driver knows and those after it are reported again: it may
+        have died before it acted on that report. Whoever listens ignores what it has heard.
+        """
+        self._assignment = assignment
+        self._store = CheckpointStore(assignment.checkpoints)
+        with watched(self.job.trial_timeout, assignment.checkpoints):
+            self.training = self._new_training(assignment)
+            if not self._store.load_newest(self.training):
+                self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        self._saved = self.training.epoch
+        first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
+        self._reported = first
+        self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
+
+    def measure(self) -> dict[str, float]:
+        """Return what the model costs, by the names of `OBJECTIVES`.
+
+        The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
+        """
+        measures = {PARAMS.name: float(trainable_parameters(self.training.model))}
+        if self.job.measures_latency and self._assignment.known_epochs == 0:
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                found = latency(self.training.model, device=self.device, precision=self.precision)
+            measures[LATENCY.name] = found
+        return measures
+
+    def next_report(self) -> EpochReport:
+        """Return the next epoch's report, trained now or known from the checkpoint.
+
+        Raises:
+            NonFiniteLossError: if the training diverged.
+            StorageError: if the checkpoint cannot be written; the next call tries again, and does not train again.
+        """
+        report = next(self._known, None)
+        if report is None:
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                if self._saved == self.training.epoch:
+                    self.training.run_epoch()
+                self._store.save(self.training)
+            report = self.training.reports[-1]
+            self._saved = report.epoch
+        self._reported = report.epoch
+        return report
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
+        return self.training.finished and self._reported == self.training.epoch
+
+    def _new_training(self, assignment: Assignment) -> Training:
+        job = self.job
+        return Training(
+            build_seeded(job.model, assignment.hparams, assignment.seed),
+            assignment.hparams,
+            job.splits,
+            seed=assignment.seed,
+            max_epochs=assignment.max_epochs,
+            patience=job.patience,
+            device=self.device,
+            precision=self.precision,
+            keep_best=assignment.keep_best,
+        )

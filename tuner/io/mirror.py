@@ -1,0 +1,165 @@
+"""A run that is kept in a bucket: this machine works on a copy, and what is written down there is so in the bucket too.
+
+An object cannot be appended to, so the journal of a run at work is many objects, one for each append, named by segment
+and offset (`journal/00000001.jsonl.000000004711`). When the driver ends, whole segments take their place: file for
+file, a finished run in a bucket is like one in a folder.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tuner.errors import JournalError, StorageError
+from tuner.io import storage
+from tuner.paths import RunPaths
+
+_PART = re.compile(r"journal/(\d+\.jsonl)\.(\d{12})")
+_OWNER = "journal/owner"
+_OF_THIS_MACHINE = ("lock", "holder")
+"""Of the journal's folder, what keeps other processes of this machine out."""
+_DOWNLOADS = 16
+"""At the same time; one after another they would take a minute for each thousand."""
+
+
+class Mirror:
+    """The bucket's side of a run; used by the one driver that works on it."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        """Mirror the folder `paths.root` at the address `paths.remote`."""
+        assert paths.remote is not None
+        self._paths = paths
+        self._place = storage.place(paths.remote)
+        self._owner = uuid.uuid4().hex
+        self._published = self._sizes()
+        """Bytes of each segment that are in the bucket: at first all of it, for a resumed run was pulled from there."""
+        self._took_over = False
+
+    def exists(self) -> bool:
+        """Return whether the bucket has a run here; raises StorageError if it cannot be asked."""
+        try:
+            return bool(self._place.names())
+        except OSError as error:
+            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+
+    def pull(self) -> None:
+        """Make the folder what the bucket says, but for checkpoints.
+
+        Raises:
+            JournalError: if a part of the journal is missing.
+            StorageError: if the bucket cannot be read.
+        """
+        shutil.rmtree(self._paths.root, ignore_errors=True)
+        try:
+            names = [name for name in self._place.names() if not name.startswith("checkpoints/") and name != _OWNER]
+        except OSError as error:
+            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+        with ThreadPoolExecutor(_DOWNLOADS) as pool:
+            list(pool.map(lambda name: storage.fetch(self._place, name, self._paths.root / name), names))
+        self._join_parts(names)
+        self._published = self._sizes()
+
+    def publish_journal(self) -> None:
+        """Bring what was appended since the last call into the bucket; when this returns it is there.
+
+        Raises:
+            JournalError: if another driver has taken over the run.
+            StorageError: if it cannot be written; nothing that follows from the events may then be done. It can be
+                called again.
+        """
+        try:
+            self._stay_owner()
+            for segment in self._segments():
+                offset = self._published.get(segment.name, 0)
+                if segment.stat().st_size > offset:
+                    self._put_part(segment, offset)
+        except OSError as error:
+            reason = storage.explain(error)
+            raise StorageError(f"the journal in {self._paths.remote} cannot be written: {reason}.") from error
+
+    def publish(self, *files: Path) -> None:
+        """Bring files below the run's folder into the bucket as they are; raises as `publish_journal` does."""
+        try:
+            self._stay_owner()
+            for path in files:
+                self._place.put(path, str(path.relative_to(self._paths.root)))
+        except OSError as error:
+            raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
+
+    def push(self) -> None:
+        """Bring the whole folder but checkpoints into the bucket, journal segments whole; the driver's last act.
+
+        Raises as `publish_journal` does.
+        """
+        files = (path for path in sorted(self._paths.root.rglob("*")) if path.is_file())
+        self.publish(*(path for path in files if self._belongs_in_the_bucket(path)))
+        try:
+            for name in filter(_PART.fullmatch, self._place.names()):
+                self._place.delete(name)
+            self._took_over = False
+            self._place.delete(_OWNER)
+        except OSError as error:
+            raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
+
+    def delete_checkpoints(self) -> None:
+        """Delete what is no longer needed."""
+        storage.place(self._paths.location(self._paths.checkpoints)).delete_all()
+
+    def _belongs_in_the_bucket(self, path: Path) -> bool:
+        is_of_this_machine = path.parent == self._paths.journal and path.name in _OF_THIS_MACHINE
+        return not (path.is_relative_to(self._paths.checkpoints) or is_of_this_machine)
+
+    def _stay_owner(self) -> None:
+        """Raise JournalError if another driver came later: a bucket has no locks, so the last one has the run."""
+        if not self._took_over:
+            self._put_text(self._owner, _OWNER)
+            self._took_over = True
+            return
+        if self._read_owner() != self._owner:
+            raise JournalError(f"another driver has taken over {self._paths.remote}; this one stops.")
+
+    def _read_owner(self) -> str | None:
+        try:
+            with self._place.local(_OWNER) as copy:
+                return copy.read_text(encoding="utf-8")
+        except FileNotFoundError:  # another has taken over, and ended
+            return None
+
+    def _put_part(self, segment: Path, offset: int) -> None:
+        with segment.open("rb") as handle:
+            handle.seek(offset)
+            appended = handle.read()
+        with self._place.scratch() as folder:
+            made = folder / "part"
+            made.write_bytes(appended)
+            self._place.put(made, f"journal/{segment.name}.{offset:012d}")
+        self._published[segment.name] = offset + len(appended)
+
+    def _put_text(self, text: str, name: str) -> None:
+        with self._place.scratch() as folder:
+            made = folder / "text"
+            made.write_text(text, encoding="utf-8")
+            self._place.put(made, name)
+
+    def _join_parts(self, names: list[str]) -> None:
+        for name in sorted(names):
+            match = _PART.fullmatch(name)
+            if match is None:
+                continue
+            part, segment = self._paths.root / name, self._paths.journal / match[1]
+            if match[1] not in {Path(other).name for other in names}:  # else the whole segment is there already
+                size = segment.stat().st_size if segment.exists() else 0
+                if size != int(match[2]):
+                    raise JournalError(f"{self._paths.remote} lacks a part of {match[1]} from byte {size} on.")
+                with segment.open("ab") as handle:
+                    handle.write(part.read_bytes())
+            part.unlink()
+
+    def _sizes(self) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in self._segments()}
+
+    def _segments(self) -> list[Path]:
+        return sorted(self._paths.journal.glob("[0-9]*.jsonl"))
