@@ -14,7 +14,7 @@ FLOORS = [
     {"tuner.errors", "tuner.paths", "tuner.registry"},
     {"search_spaces", "tuner.io"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
-    {"tuner.journal", "tuner.training"},
+    {"tuner.integrations", "tuner.journal", "tuner.training"},
     {"tuner.results"},
     {"tuner.engine"},
     {
@@ -36,7 +36,7 @@ NEIGHBOURS = {
 
 LIBRARIES = {
     "ray": {"tuner.engine"},
-    "optuna": {"tuner.search", "search_spaces"},
+    "optuna": {"tuner.search", "search_spaces", "tuner.integrations"},
     "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.engine", "tuner.predict"},
     "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
     "pyarrow": {"tuner.results", "tuner.io"},

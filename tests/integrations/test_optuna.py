@@ -1,0 +1,156 @@
+"""Tests of the Optuna adapter: an objective as people write it, a report at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+
+from tuner.integrations.optuna import ObjectiveError, ObjectiveRun
+
+
+def objective(trial: optuna.Trial) -> float:
+    x = trial.suggest_float("x", -1.0, 1.0)
+    depth = trial.suggest_int("depth", 1, 3)
+    for layer in range(depth):
+        trial.suggest_float(f"width_{layer}", 1.0, 64.0, log=True)
+    value = 10.0
+    for step in range(4):
+        value = value / 2 + x
+        trial.report(value, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def values(run: ObjectiveRun) -> list[float]:
+    found = []
+    while (value := run.next_value()) is not None:
+        found.append(value)
+    return found
+
+
+def test_each_report_is_handed_over_and_an_equal_return_is_no_report() -> None:
+    assert values(ObjectiveRun(objective, {"x": 0.0, "depth": 1}, seed=0)) == [5.0, 2.5, 1.25, 0.625]
+
+
+def test_the_objective_waits_between_two_reports() -> None:
+    lines: list[str] = []
+
+    def told(trial: optuna.Trial) -> float:
+        lines.append("trained")
+        trial.report(1.0, 0)
+        lines.append("trained again")
+        return 2.0
+
+    run = ObjectiveRun(told, {}, seed=0)
+    assert run.next_value() == 1.0
+    assert lines == ["trained"]
+    assert values(run) == [2.0]
+    assert lines == ["trained", "trained again"]
+
+
+def test_an_objective_that_reports_nothing_has_its_return_as_its_one_value() -> None:
+    assert values(ObjectiveRun(lambda trial: trial.suggest_float("x", 0, 1), {"x": 0.25}, seed=0)) == [0.25]
+
+
+def test_what_was_not_proposed_is_drawn_from_the_seed() -> None:
+    def params(seed: int) -> dict[str, Any]:
+        run = ObjectiveRun(objective, {"depth": 2}, seed=seed)
+        run.next_value()
+        run.close()
+        return run.params
+
+    assert params(1).keys() == {"x", "depth", "width_0", "width_1"}
+    assert params(1) == params(1)
+    assert params(1) != params(2)
+    assert params(1)["depth"] == params(2)["depth"] == 2
+
+
+@pytest.mark.parametrize("proposed", [{"x": 5.0}, {"x": "wide"}, {"x": None}])
+def test_a_proposal_that_does_not_fit_what_is_asked_for_is_not_used(proposed: dict[str, Any]) -> None:
+    run = ObjectiveRun(objective, {**proposed, "depth": 1}, seed=3)
+    run.next_value()
+    run.close()
+    assert -1.0 <= run.params["x"] <= 1.0
+
+
+def test_an_objective_that_asks_learns_that_it_is_pruned() -> None:
+    ended: list[str] = []
+
+    def asks(trial: optuna.Trial) -> float:
+        try:
+            return objective(trial)
+        except optuna.TrialPruned:
+            ended.append("pruned")
+            raise
+
+    run = ObjectiveRun(asks, {}, seed=0)
+    run.next_value()
+    run.close()
+    assert ended == ["pruned"]
+    assert run.next_value() is None
+
+
+def test_an_objective_that_never_asks_ends_at_its_next_report() -> None:
+    reports: list[int] = []
+
+    def stubborn(trial: optuna.Trial) -> float:
+        for step in range(100):
+            reports.append(step)
+            trial.report(float(step), step)
+        return 0.0
+
+    run = ObjectiveRun(stubborn, {}, seed=0)
+    run.next_value()
+    run.close()
+    assert reports == [0, 1]
+    assert not any(thread.name == "objective" for thread in threading.enumerate())
+
+
+def test_what_the_objective_raises_reaches_the_one_who_asks_with_its_line() -> None:
+    def fails(trial: optuna.Trial) -> float:
+        trial.report(1.0, 0)
+        raise RuntimeError("no such layer")
+
+    run = ObjectiveRun(fails, {}, seed=0)
+    assert run.next_value() == 1.0
+    with pytest.raises(RuntimeError, match="no such layer") as raised:
+        run.next_value()
+    assert raised.traceback[-1].name == "fails"
+
+
+def test_an_objective_that_prunes_itself_says_so() -> None:
+    def infeasible(trial: optuna.Trial) -> float:
+        raise optuna.TrialPruned("too wide")
+
+    with pytest.raises(optuna.TrialPruned, match="too wide"):
+        ObjectiveRun(infeasible, {}, seed=0).next_value()
+
+
+@pytest.mark.parametrize(
+    ("returned", "sentence"),
+    [((0.5, 3.0), "2 values"), (None, "returned None"), ("good", "'good'"), (float("nan"), "NaN")],
+)
+def test_what_cannot_be_compared_is_refused(returned: Any, sentence: str) -> None:
+    with pytest.raises(ObjectiveError, match=sentence):
+        ObjectiveRun(lambda trial: returned, {}, seed=0).next_value()
+
+
+def test_it_is_a_real_trial_with_what_optuna_has_beside() -> None:
+    def curious(trial: optuna.Trial) -> float:
+        trial.set_user_attr("note", "kept")
+        assert trial.user_attrs == {"note": "kept"}
+        assert trial.suggest_categorical("kind", ["a", "b"]) == trial.params["kind"]
+        assert trial.suggest_float("x", 0, 1) == trial.suggest_float("x", 0, 1)
+        return 1.0
+
+    assert values(ObjectiveRun(curious, {}, seed=0)) == [1.0]
+
+
+def test_a_call_that_never_began_is_closed_at_once() -> None:
+    never: Callable[[optuna.Trial], float] = lambda trial: 1.0  # noqa: E731
+    ObjectiveRun(never, {}, seed=0).close()

@@ -1,0 +1,1 @@
+"""Trainings written for other libraries, as trainables; each module needs its library only when it is used."""
