@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import ConfigError, StorageError
+from tuner.io import storage
+from tuner.models import get_model
 from tuner.training.fit import EpochReport, NonFiniteLossError
 
 Assign = Callable[..., Assignment]
@@ -110,6 +115,47 @@ def test_a_worker_takes_one_training_after_another(job: Job, assign: Assign) -> 
     worker.begin(assign("second", seed=2))
     after_another = [worker.next_report() for _ in range(4)]
     assert without_seconds(after_another) == without_seconds(alone)
+
+
+def test_a_training_is_built_once_and_after_the_one_before_has_gone(job: Job, assign: Assign) -> None:
+    alive: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+    others: list[int] = []
+
+    def counted(hparams: Mapping[str, Any]) -> nn.Module:
+        others.append(len(alive))
+        model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+        alive.add(model)
+        return model
+
+    worker = Worker(replace(job, model=get_model(counted)))
+    for folder in ("first", "second"):
+        worker.begin(assign(folder))
+        worker.next_report()
+    assert others == [0, 0]
+
+
+def test_slow_storage_is_no_hanging_of_the_trial(
+    job: Job, assign: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[Path] = []
+
+    def slow(place: object, *names: object) -> None:
+        watched.extend(tmp_path.glob("*.hanging"))  # what the watchdog keeps while it watches
+
+    for method in (storage.FolderPlace.put, storage.FolderPlace.local):
+        monkeypatch.setattr(storage.FolderPlace, method.__name__, seen_by(slow, method))
+    patient = replace(job, trial_timeout=60.0)
+    train(patient, assign(), epochs=1)
+    train(patient, assign(), epochs=2)
+    assert watched == []
+
+
+def seen_by(spy: Callable[..., None], method: Callable[..., Any]) -> Callable[..., Any]:
+    def spied(*arguments: Any) -> Any:
+        spy(*arguments)
+        return method(*arguments)
+
+    return spied
 
 
 def test_seeds_make_trainings_differ(job: Job, assign: Assign) -> None:

@@ -55,13 +55,24 @@ class CheckpointStore:
                     if _loaded(training, path, name):
                         return True
         except OSError as error:
-            where = f"{self._location} on {socket.gethostname()}"
-            raise StorageError(f"{where} cannot be read: {storage.explain(error)}.") from error
+            raise self._unreadable(error) from error
         return False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no checkpoints, good or damaged; raises StorageError if the storage is away."""
+        try:
+            return not self._newest_first()
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def delete(self) -> None:
         """Delete all checkpoints; the training is over."""
         self._place.delete_all()
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        where = f"{self._location} on {socket.gethostname()}"
+        return StorageError(f"{where} cannot be read: {storage.explain(error)}.")
 
     def _newest_first(self) -> list[str]:
         names = self._place.names()

@@ -75,6 +75,13 @@ class Worker:
         self.precision = resolve(job.precision, self.device)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         """Host and process, for the tables."""
+        self._training: Training | None = None
+
+    @property
+    def training(self) -> Training:
+        """The training under way."""
+        assert self._training is not None, "nothing has begun"
+        return self._training
 
     def begin(self, assignment: Assignment) -> None:
         """Set up a training, from its newest good checkpoint if it has one; raises StorageError if it cannot be read.
@@ -84,10 +91,9 @@ class Worker:
         """
         self._assignment = assignment
         self._store = CheckpointStore(assignment.checkpoints)
-        with watched(self.job.trial_timeout, assignment.checkpoints):
-            self.training = self._new_training(assignment)
-            if not self._store.load_newest(self.training):
-                self.training = self._new_training(assignment)  # a damaged checkpoint may have been loaded in part
+        self._build(assignment)
+        if not self._store.load_newest(self.training) and not self._store.is_empty:
+            self._build(assignment)  # a damaged checkpoint may have been loaded in part
         self._saved = self.training.epoch
         first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
         self._reported = first
@@ -114,10 +120,11 @@ class Worker:
         """
         report = next(self._known, None)
         if report is None:
-            with watched(self.job.trial_timeout, self._assignment.checkpoints):
-                if self._saved == self.training.epoch:
+            if self._saved == self.training.epoch:
+                with watched(self.job.trial_timeout, self._assignment.checkpoints):
                     self.training.run_epoch()
-                self._store.save(self.training)
+            # Unwatched: that the storage is slow is no fault of the trial's.
+            self._store.save(self.training)
             report = self.training.reports[-1]
             self._saved = report.epoch
         self._reported = report.epoch
@@ -127,6 +134,12 @@ class Worker:
     def finished(self) -> bool:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
         return self.training.finished and self._reported == self.training.epoch
+
+    def _build(self, assignment: Assignment) -> None:
+        """Let go of the training there is, for a device may not have room for two, and set up a new one."""
+        self._training = None
+        with watched(self.job.trial_timeout, assignment.checkpoints):
+            self._training = self._new_training(assignment)
 
     def _new_training(self, assignment: Assignment) -> Training:
         job = self.job
