@@ -37,6 +37,10 @@ class ResourceError(TunerError):
     """A request for more CPUs, GPUs or time than there is."""
 
 
+class TrialFailedError(TunerError):
+    """A training that cannot go on, by its configuration's or its author's fault; the same would happen again."""
+
+
 def unknown_name(argument: str, value: str, available: Iterable[str]) -> ConfigError:
     """Return the error for a name that is not registered; it lists the names that are."""
     names = ", ".join(sorted(available))
