@@ -9,7 +9,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tuner.search.objectives import DEV_ACCURACY, PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
-from tuner.search.seeds import derive_seed
+from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, TrialState
 
@@ -158,7 +158,7 @@ def test_with_one_objective_a_model_proposes_what_a_plain_optuna_study_of_one_di
         proposal = searcher.propose(number)
         assert proposal is not None
         if proposal.origin is Origin.MODEL:
-            plain.sampler = factory(derive_seed(0, number, 0))
+            plain.sampler = factory(derive_seed(0, Stream.PROPOSAL, number, 0))
             trial = plain.ask()
             space.hparams_of(trial)
             assert trial.params == proposal.params

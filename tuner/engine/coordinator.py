@@ -23,7 +23,7 @@ from tuner.journal.history import TrialHistory
 from tuner.journal.store import Entry
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
-from tuner.search.seeds import derive_seed
+from tuner.search.seeds import Stream, derive_seed
 from tuner.search.trial import Proposal, TrialState
 
 Record = Callable[..., None]
@@ -34,7 +34,6 @@ INTERRUPTED = "interrupted"
 TIME_IS_OVER = "the time for the search is over"
 NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
 
-_TRIAL_STREAM = 1
 _HOPELESS_FAILURES = 3
 """If this many trials failed and none ever reported, the fault is not the configurations'."""
 
@@ -272,7 +271,7 @@ class Coordinator:
     def _begin(self, proposal: Proposal) -> TrialHistory:
         seed = self._known.seed(proposal.hparams)
         if seed is None:
-            seed = derive_seed(self._seed, _TRIAL_STREAM, proposal.number)
+            seed = derive_seed(self._seed, Stream.TRAINING, proposal.number)
         event = TrialProposed(
             proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
         )

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
 from tuner.search.objectives import DEV_ACCURACY, Objective
 from tuner.search.rung_study import RungStudy
-from tuner.search.seeds import derive_seed
+from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.tpe import tpe_sampler
 from tuner.search.trial import Origin, Proposal, TrialState, canonical
@@ -183,7 +183,7 @@ class OptunaSearcher:
 
     def _new_proposal(self, number: int) -> Proposal | None:
         for attempt in range(_ATTEMPTS):
-            seed = derive_seed(self._seed, number, attempt)
+            seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)
             study, sampler, origin = self._source(number, seed, attempt)
             params, distributions, hparams = study.sample(sampler, self._space.hparams_of)
             if canonical(hparams) not in self._seen:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 
 
+class Stream(IntEnum):
+    """What the random numbers are for; no two uses may share a stream, and what follows its name has a fixed length."""
+
+    TRAINING = 1
+    """A trial's initial weights, batch order, augmentation and dropout; by trial."""
+    PROPOSAL = 2
+    """The sampler of a new configuration; by trial and attempt."""
+
+
 def derive_seed(seed: int, *path: int) -> int:
-    """Return a 32-bit seed for the stream named by `path`; equal arguments give equal seeds on every machine."""
+    """Return a 32-bit seed for the stream named by `path`; equal arguments give equal seeds on every machine.
+
+    Zeros at the end of a short path name nothing (NumPy pads with them), so `path` begins with a `Stream`.
+    """
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0])
