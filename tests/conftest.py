@@ -114,7 +114,7 @@ def job() -> Job:
     import numpy as np
     from ray import cloudpickle
 
-    from tuner.data.splits import SearchSplits, pixel_moments
+    from tuner.data.dataset import SearchData
     from tuner.engine.worker import Job
     from tuner.models import get_model
 
@@ -122,7 +122,7 @@ def job() -> Job:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(7)
     train, dev = bars(rng, 150), bars(rng, 60)
-    splits = SearchSplits(train, dev, *pixel_moments(train.images))
+    splits = SearchData(train, dev)
     return Job(splits, get_model(linear), patience=10, precision="float32", threads=1)
 
 

@@ -489,7 +489,7 @@ def test_the_model_in_best_scores_what_the_tables_say(smoke: Finished) -> None:
     tuned = final[final["candidate"] == "tuned"].set_index("split")["accuracy"]
     model = smoke.run.model()
     for split in ("train", "dev", "test"):
-        found = accuracy(model, getattr(dataset, split), dataset.mean, dataset.std)
+        found = accuracy(model, getattr(dataset, split), *dataset.train.moments)
         assert found == pytest.approx(tuned[split], abs=1e-6)
     assert tuned["dev"] > 0.3  # it has learnt something: chance is 0.1
 

@@ -51,15 +51,16 @@ def describe(config: DescribeConfig) -> Description:
 def to_json(description: Description) -> dict[str, Any]:
     """Return the description as plain values."""
     dataset = description.dataset
+    mean, std = dataset.train.moments
     return {
         "dataset": dataset.name,
         "notice": dataset.notice,
-        "hashes": dataset.hashes,
+        "hashes": dataset.identity,
         "shapes": {name: list(getattr(dataset, name).images.shape) for name in SPLITS},
         "dtypes": {"images": str(dataset.train.images.dtype), "labels": str(dataset.train.labels.dtype)},
-        "train_mean": dataset.mean,
-        "train_std": dataset.std,
-        "class_names": list(dataset.class_names),
+        "train_mean": mean,
+        "train_std": std,
+        "class_names": list(dataset.train.class_names),
         **description.statistics.to_json(),
         "model": {"name": description.model, **asdict(description.summary)},
     }
@@ -83,13 +84,14 @@ def to_text(description: Description) -> str:
 def _shapes(dataset: Dataset) -> str:
     splits = ((name, getattr(dataset, name)) for name in SPLITS)
     lines = [f"{name:<5}  images {split.images.shape}  labels {split.labels.shape}" for name, split in splits]
-    lines.append(f"train pixels scaled to [0, 1]: mean {dataset.mean:.6f}, standard deviation {dataset.std:.6f}")
-    lines += [f"{name}  {digest}" for name, digest in dataset.hashes.items()]
+    mean, std = dataset.train.moments
+    lines.append(f"train pixels scaled to [0, 1]: mean {mean:.6f}, standard deviation {std:.6f}")
+    lines += [f"{name}  {digest}" for name, digest in dataset.identity.items()]
     return "\n".join(lines)
 
 
 def _labels(dataset: Dataset) -> str:
-    return "\n".join(f"{label}  {name}" for label, name in enumerate(dataset.class_names))
+    return "\n".join(f"{label}  {name}" for label, name in enumerate(dataset.train.class_names))
 
 
 def _duplicates(description: Description) -> str:

@@ -87,13 +87,13 @@ def test_auto_is_fashion_mnist_without_a_notice_where_its_files_are(fashion_mnis
 def test_every_data_set_keeps_the_contract(name: str, request: pytest.FixtureRequest) -> None:
     data_dir = request.getfixturevalue("fashion_mnist_dir") if name == "fashion-mnist" else None
     dataset = load_dataset(name, data_dir)
-    classes = len(dataset.class_names)
+    classes = len(dataset.train.class_names)
     assert dataset.name == name
     assert dataset.notice is None
     assert dataset.hashes
-    assert 0 < dataset.mean < 1
-    assert 0 < dataset.std < 1
+    assert all(0 < moment < 1 for moment in dataset.train.moments)
     for split in (dataset.train, dataset.dev, dataset.test):
+        assert split.class_names == dataset.train.class_names
         assert split.images.shape == (len(split), 28, 28)
         assert split.images.dtype == np.uint8
         assert split.images.min() == 0

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tuner.data import Dataset, Split, load_dataset
-from tuner.data.splits import build_dataset
 from tuner.data.statistics import (
     class_balance,
     collect_statistics,
@@ -23,18 +22,16 @@ from tuner.data.statistics import (
 def split_of(shades: list[int], labels: list[int]) -> Split:
     """Plain images, each of one shade."""
     images = np.array(shades, np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    return Split(images, np.array(labels, np.int64))
+    return Split(images, np.array(labels, np.int64), ("zero", "one", "two"))
 
 
 @pytest.fixture
 def small() -> Dataset:
-    return build_dataset(
-        "small",
-        ("zero", "one", "two"),
+    return Dataset(
         train=split_of([10, 20, 20, 30], [0, 1, 0, 1]),
         dev=split_of([40, 10], [1, 1]),
         test=split_of([10, 20, 30, 30, 99], [0, 1, 2, 2, 2]),
-        hashes={},
+        name="small",
     )
 
 

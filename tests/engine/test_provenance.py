@@ -56,8 +56,8 @@ def test_versions_data_and_command_are_written_down_and_fit_into_json(monkeypatc
     assert found["packages"]["torch"] == version("torch")
     assert found["packages"]["ray"] == version("ray")
     assert found["dataset"] == "digits"
-    assert found["images"] == {"train": len(dataset.train), "dev": len(dataset.dev), "test": len(dataset.test)}
-    assert found["data_hashes"] == dataset.hashes
+    assert found["examples"] == {"train": len(dataset.train), "dev": len(dataset.dev), "test": len(dataset.test)}
+    assert found["data_hashes"] == dict(dataset.hashes)
     assert found["space_sha256"] == "5ha"
     assert found["precision"] == "float32"
     assert found["cpus"] >= 1

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import ray
 
-from tuner.data.splits import SearchSplits, Split, pixel_moments
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.engine.worker import Job, Worker
 from tuner.errors import DataError
 from tuner.models import get_model
@@ -25,8 +26,8 @@ def large_job() -> Job:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (5000, 28, 28), dtype=np.uint8)
     split = Split(images, rng.integers(0, 10, 5000))
-    splits = SearchSplits(split, split, *pixel_moments(images))
-    return Job(splits, get_model("cnn"), 10, "float32", threads=1, splits_sha256=splits.sha256())
+    splits = SearchData(split, split)
+    return Job(splits, get_model("cnn"), 10, "float32", threads=1, splits_sha256=splits.fingerprint())
 
 
 def where_the_images_lie(job: Job) -> tuple[int, str, bool]:
@@ -56,7 +57,7 @@ def test_a_damaged_copy_is_refused_with_the_nodes_name(large_job: Job) -> None:
     images[17, 3, 3] ^= 1
     train = dataclasses.replace(large_job.splits.train, images=images)
     damaged = dataclasses.replace(large_job, splits=dataclasses.replace(large_job.splits, train=train))
-    with pytest.raises(DataError, match=f"the images on node {os.uname().nodename} are damaged"):
+    with pytest.raises(DataError, match=f"the data on node {os.uname().nodename} are damaged"):
         Worker(damaged)
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from tuner.data import load_dataset
-from tuner.data.splits import SearchSplits, Split
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.models import get_model
 from tuner.search.quiet import quiet_study
 from tuner.search.space import SearchSpace, available_spaces, load_space
@@ -74,7 +75,7 @@ def test_samples_differ(space: SearchSpace) -> None:
 def test_start_configurations_and_samples_can_be_trained(space: SearchSpace) -> None:
     dataset = load_dataset("digits", None)
     few = Split(dataset.train.images[:64], dataset.train.labels[:64])
-    splits = SearchSplits(few, few, dataset.mean, dataset.std)
+    splits = SearchData(few, few)
     starts = [space.hparams_of_start(index) for index in range(len(space.start))]
     for hparams in [*starts, *samples(space, TRAINED)]:
         training = Training(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tuner.data.splits import SearchSplits, Split, pixel_moments
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.models import get_model
 from tuner.training.fit import Training
 from tuner.training.initialise import build_seeded
@@ -27,11 +28,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def splits() -> SearchSplits:
+def splits() -> SearchData:
     """150 and 60 noisy images; the label is where the bright bar is."""
     rng = np.random.default_rng(7)
     train, dev = _split(rng, TRAIN_IMAGES), _split(rng, DEV_IMAGES)
-    return SearchSplits(train, dev, *pixel_moments(train.images))
+    return SearchData(train, dev)
 
 
 def _split(rng: np.random.Generator, n: int) -> Split:
@@ -43,7 +44,7 @@ def _split(rng: np.random.Generator, n: int) -> Split:
 
 
 @pytest.fixture
-def make_training(splits: SearchSplits) -> Callable[..., Training]:
+def make_training(splits: SearchData) -> Callable[..., Training]:
     """Make a training of a narrow reference CNN, in batches of 32: the last of an epoch has 22 images."""
 
     def make(hparams: Mapping[str, Any] | None = None, *, model_seed: int = 1, **changed: Any) -> Training:

@@ -9,12 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tuner.data.splits import SearchSplits, Split
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.training.batches import Batches
 from tuner.training.evaluate import evaluate
 from tuner.training.fit import Training
 
 CPU = torch.device("cpu")
+
+
+def moments_of(data: SearchData) -> tuple[float, float]:
+    mean, std = data.train.moments
+    return mean, std
 
 
 class MeanAgainstZero(nn.Module):
@@ -52,12 +58,12 @@ def test_a_split_of_several_batches_counts_every_image_alike() -> None:
 
 @pytest.mark.parametrize("training_mode", [True, False])
 def test_measuring_changes_neither_the_model_nor_its_mode(
-    make_training: Callable[..., Training], splits: SearchSplits, training_mode: bool
+    make_training: Callable[..., Training], splits: SearchData, training_mode: bool
 ) -> None:
     model = make_training().model
     model.train(training_mode)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    batches = Batches(splits.dev, splits.mean, splits.std, CPU)
+    batches = Batches(splits.dev, *moments_of(splits), CPU)
     first = evaluate(model, batches, device=CPU, precision=torch.float32)
     assert model.training is training_mode
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -66,10 +72,10 @@ def test_measuring_changes_neither_the_model_nor_its_mode(
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_model_computes_in_the_precision_asked_for(splits: SearchSplits, precision: torch.dtype) -> None:
+def test_the_model_computes_in_the_precision_asked_for(splits: SearchData, precision: torch.dtype) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     seen: set[torch.dtype] = set()
     model.register_forward_hook(lambda _module, _inputs, logits: seen.add(logits.dtype))
-    evaluate(model, Batches(splits.dev, splits.mean, splits.std, CPU), device=CPU, precision=precision)
+    evaluate(model, Batches(splits.dev, *moments_of(splits), CPU), device=CPU, precision=precision)
     assert seen == {precision}
     assert model[1].weight.dtype is torch.float32

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.data import load_dataset
-from tuner.data.splits import SearchSplits, Split
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.models import get_model
 from tuner.training import checkpoints
 from tuner.training.batches import Batches
@@ -27,6 +28,12 @@ from tuner.training.initialise import build_seeded
 
 MakeTraining = Callable[..., Training]
 CPU = torch.device("cpu")
+
+
+def moments_of(data: SearchData) -> tuple[float, float]:
+    mean, std = data.train.moments
+    return mean, std
+
 
 EVERYTHING_RANDOM = {
     "optimizer": "adamw",
@@ -121,9 +128,11 @@ def test_every_epoch_has_its_own_batch_order(make_training: MakeTraining) -> Non
     assert epochs[0] != epochs[1]
 
 
-def test_every_epoch_has_its_own_dropout(make_training: MakeTraining, splits: SearchSplits) -> None:
+def test_every_epoch_has_its_own_dropout(make_training: MakeTraining, splits: SearchData) -> None:
     """All images are alike, so their order makes no difference."""
-    white = Split(np.full_like(splits.train.images, 255), splits.train.labels)
+    half = np.full_like(splits.train.images, 255)
+    half[:, :14] = 0
+    white = Split(half, splits.train.labels)
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
     dropped: list[Tensor] = []
     model[1].register_forward_hook(lambda module, _inputs, kept: dropped.append(kept == 0) if module.training else None)
@@ -137,7 +146,7 @@ def test_every_epoch_has_its_own_dropout(make_training: MakeTraining, splits: Se
 
 @pytest.mark.parametrize(("optimizer", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
 def test_the_steps_are_those_of_torchs_own_optimizer(
-    splits: SearchSplits, optimizer: str, reference: Callable[..., torch.optim.Optimizer]
+    splits: SearchData, optimizer: str, reference: Callable[..., torch.optim.Optimizer]
 ) -> None:
     """With all images in one batch the order does not matter, and a loop of a few lines must agree."""
     hparams = {
@@ -151,7 +160,8 @@ def test_the_steps_are_those_of_torchs_own_optimizer(
     reports = list(fit(training))
 
     model = linear()
-    images = (torch.from_numpy(splits.train.images).double() / 255 - splits.mean).float() / splits.std
+    mean, std = splits.train.moments
+    images = (torch.from_numpy(splits.train.images).double() / 255 - mean).float() / std
     labels = torch.from_numpy(splits.train.labels)
     losses: list[float] = []
     for lr in (0.003, 0.003 * 0.1**0.5, 0.0003, 0.0003 * 0.1**0.5, 0.00003):
@@ -198,13 +208,13 @@ def test_fit_yields_every_epoch_up_to_the_last(make_training: MakeTraining) -> N
 
 
 def test_the_report_holds_the_running_values_and_the_dev_evaluation(
-    make_training: MakeTraining, splits: SearchSplits
+    make_training: MakeTraining, splits: SearchData
 ) -> None:
     """The running values are means over the images in training mode, a short last batch counting as it has images."""
     training = make_training(model=linear())
     seen: list[tuple[Tensor, int]] = []
     labels = torch.from_numpy(splits.train.labels)
-    pixels = Batches(splits.train, splits.mean, splits.std, CPU)
+    pixels = Batches(splits.train, *moments_of(splits), CPU)
     ((images, _),) = pixels.in_order(len(labels))
     number = {image.numpy().tobytes(): index for index, image in enumerate(images)}
     training.model.register_forward_hook(
@@ -219,9 +229,7 @@ def test_the_report_holds_the_running_values_and_the_dev_evaluation(
     assert sorted(index for _, index in seen) == list(range(len(labels)))
     assert report.train_loss == pytest.approx(functional.cross_entropy(logits, targets).item(), rel=1e-5)
     assert report.train_accuracy == pytest.approx((logits.argmax(1) == targets).double().mean().item())
-    dev = evaluate(
-        training.model, Batches(splits.dev, splits.mean, splits.std, CPU), device=CPU, precision=torch.float32
-    )
+    dev = evaluate(training.model, Batches(splits.dev, *moments_of(splits), CPU), device=CPU, precision=torch.float32)
     assert (report.dev_loss, report.dev_accuracy) == (dev.loss, dev.accuracy)
     assert report.seconds > 0
 
@@ -255,14 +263,14 @@ def test_without_patience_only_the_epochs_end_a_training(make_training: MakeTrai
     assert not training.finished
 
 
-def misleading(splits: SearchSplits) -> SearchSplits:
+def misleading(splits: SearchData) -> SearchData:
     """Dev is train with every label one too high: whoever learns train gets dev wrong, soon always."""
     return replace(splits, dev=Split(splits.train.images, (splits.train.labels + 1) % 10))
 
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_early_stopping_restores_the_best_dev_weights(
-    make_training: MakeTraining, splits: SearchSplits, tmp_path: Path, resumed: bool
+    make_training: MakeTraining, splits: SearchData, tmp_path: Path, resumed: bool
 ) -> None:
     arguments = {"model": linear(), "splits": misleading(splits), "patience": 3, "max_epochs": 50}
     hparams = {"learning_rate": 0.0003, "decay_epochs": 1000.0}
@@ -281,7 +289,7 @@ def test_early_stopping_restores_the_best_dev_weights(
     best = training.best
     assert best is not None
     assert_identical(dict(training.model.state_dict()), dict(weights[best.epoch - 1]))
-    dev = Batches(misleading(splits).dev, splits.mean, splits.std, CPU)
+    dev = Batches(misleading(splits).dev, *moments_of(splits), CPU)
     found = evaluate(training.model, dev, device=CPU, precision=torch.float32)
     assert (found.accuracy, found.loss) == (best.dev_accuracy, best.dev_loss)
     assert found.accuracy > training.reports[-1].dev_accuracy
@@ -312,7 +320,7 @@ def test_the_epoch_that_diverged_is_named(make_training: MakeTraining) -> None:
 
 @pytest.mark.parametrize(("first_bad_step", "steps"), [(0, 1), (50, 101), (295, 300)])
 def test_a_diverged_training_ends_soon_and_not_only_with_its_epoch(
-    splits: SearchSplits, make_training: MakeTraining, first_bad_step: int, steps: int
+    splits: SearchData, make_training: MakeTraining, first_bad_step: int, steps: int
 ) -> None:
     """300 steps an epoch; the loss is asked for after steps 0, 100, 200 and at the end."""
     large = replace(splits, train=Split(splits.train.images.repeat(4, axis=0), splits.train.labels.repeat(4)))
@@ -360,7 +368,7 @@ def test_dropout_follows_the_trainings_seed_and_not_the_callers_random_state(mak
     assert_identical(state_of(trainings[0]), state_of(trainings[1]))
 
 
-def test_read_only_arrays_as_ray_gives_train_as_others_do(make_training: MakeTraining, splits: SearchSplits) -> None:
+def test_read_only_arrays_as_ray_gives_train_as_others_do(make_training: MakeTraining, splits: SearchData) -> None:
     def read_only(split: Split) -> Split:
         images, labels = split.images.copy(), split.labels.copy()
         images.setflags(write=False)
@@ -395,7 +403,7 @@ def test_convolutions_run_channels_last(make_training: MakeTraining) -> None:
 
 def test_the_digits_are_learned_in_a_few_epochs() -> None:
     """Real images, through the whole loop."""
-    splits = load_dataset("digits", None).search_splits()
+    splits = load_dataset("digits", None).search_data()
     hparams: dict[str, Any] = {name: 0.0 for name in get_model("cnn").defaults or {} if name.endswith("_dropout")}
     hparams |= {"block1_width": 8, "block2_width": 16, "block3_width": 16, "block4_width": 16}
     hparams |= {"stem1_width": 8, "stem2_width": 8, "head_width": 16, "dense1_width": 32, "dense2_width": 32}

@@ -6,12 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from tuner.data.dataset import Dataset, SearchData
 from tuner.data.fashion_mnist import DownloadError
-from tuner.data.splits import Dataset, SearchSplits, Split
+from tuner.data.splits import Split
 from tuner.errors import unknown_name
 from tuner.registry import registered_module, registered_names
 
-__all__ = ["Dataset", "SearchSplits", "Split", "available_datasets", "load_dataset"]
+__all__ = ["Dataset", "SearchData", "Split", "available_datasets", "load_dataset"]
 
 DATA_DIR_VARIABLE = "TUNER_DATA_DIR"
 """The environment variable that stands in for a data folder nobody named."""

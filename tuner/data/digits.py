@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.splits import PIXEL_MAX, Dataset, Split, build_dataset
+from tuner.data.dataset import Dataset
+from tuner.data.splits import PIXEL_MAX, Split
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 
@@ -31,8 +32,8 @@ def load(data_dir: Path | None, cache_dir: Path) -> Dataset:  # noqa: ARG001 - w
     source = load_digits()
     images = enlarge(source.images)
     labels = source.target.astype(np.int64)
-    train, dev, test = (Split(images[part], labels[part]) for part in stratify(labels))
-    return build_dataset("digits", CLASS_NAMES, train, dev, test, _content_hashes(images, labels))
+    train, dev, test = (Split(images[part], labels[part], CLASS_NAMES) for part in stratify(labels))
+    return Dataset(train, dev, test, name="digits", hashes=_content_hashes(images, labels))
 
 
 def enlarge(images: NDArray[np.float64]) -> NDArray[np.uint8]:

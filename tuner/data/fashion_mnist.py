@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.splits import Dataset, Split, build_dataset
+from tuner.data.dataset import Dataset
+from tuner.data.splits import Split
 from tuner.errors import DataError, StorageError
 from tuner.io.files import hash_file, write_whole
 
@@ -69,11 +70,11 @@ def load(data_dir: Path | None, cache_dir: Path) -> Dataset:
     if data_dir is None:
         _download_missing(cache_dir / _FOLDER)
     folder = (cache_dir if data_dir is None else data_dir) / _FOLDER
-    official = Split(_read_images(folder, "train"), _read_labels(folder, "train"))
-    train = Split(official.images[:TRAIN_IMAGES], official.labels[:TRAIN_IMAGES])
-    dev = Split(official.images[TRAIN_IMAGES:], official.labels[TRAIN_IMAGES:])
-    test = Split(_read_images(folder, "t10k"), _read_labels(folder, "t10k"))
-    return build_dataset("fashion-mnist", CLASS_NAMES, train, dev, test, dict(MD5))
+    images, labels = _read_images(folder, "train"), _read_labels(folder, "train")
+    train = Split(images[:TRAIN_IMAGES], labels[:TRAIN_IMAGES], CLASS_NAMES)
+    dev = Split(images[TRAIN_IMAGES:], labels[TRAIN_IMAGES:], CLASS_NAMES)
+    test = Split(_read_images(folder, "t10k"), _read_labels(folder, "t10k"), CLASS_NAMES)
+    return Dataset(train, dev, test, name="fashion-mnist", hashes=dict(MD5))
 
 
 def _read_images(folder: Path, part: str) -> NDArray[np.uint8]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuner.data.splits import Dataset, Split
+from tuner.data.dataset import Dataset
+from tuner.data.splits import Split
 
 SPLITS = ("train", "dev", "test")
 
@@ -74,8 +75,9 @@ def count_missing(split: Split) -> int:
 
 def class_balance(dataset: Dataset) -> pd.DataFrame:
     """Return the number of images by class name (rows) and split (columns)."""
-    counts = {name: np.bincount(getattr(dataset, name).labels, minlength=len(dataset.class_names)) for name in SPLITS}
-    return pd.DataFrame(counts, index=pd.Index(dataset.class_names, name="class"))
+    class_names = dataset.train.class_names
+    counts = {name: np.bincount(getattr(dataset, name).labels, minlength=len(class_names)) for name in SPLITS}
+    return pd.DataFrame(counts, index=pd.Index(class_names, name="class"))
 
 
 def find_duplicates(dataset: Dataset, reference: str = "train", split: str = "test") -> Duplicates:

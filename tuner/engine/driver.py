@@ -17,7 +17,7 @@ from rich.console import Console
 from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
-from tuner.data.splits import Dataset
+from tuner.data.dataset import Dataset
 from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
@@ -319,7 +319,7 @@ class _Job:
             # A user's file is not importable where the workers are; its model travels by value.
             cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         resources = self._config.resources
-        splits = dataset.search_splits()
+        splits = dataset.search_data()
         return Job(
             splits,
             self._ingredients.model,
@@ -328,18 +328,19 @@ class _Job:
             threads=resources.cpus_per_trial,
             trial_timeout=self._config.trial_timeout_seconds,
             measures_latency=LATENCY.name in self._config.search.objectives,
-            splits_sha256=splits.sha256(),
+            splits_sha256=None if dataset.has_own_fingerprint else splits.fingerprint(),
         )
 
     def _description(self) -> dict[str, Any]:
         dataset, space = self._ingredients.dataset, self._ingredients.space
+        mean, std = dataset.train.moments
         return {
             "model": self._ingredients.model.name,
             "space": space.name,
             "dataset": dataset.name,
-            "class_names": list(dataset.class_names),
-            "mean": dataset.mean,
-            "std": dataset.std,
+            "class_names": list(dataset.train.class_names),
+            "mean": mean,
+            "std": std,
         }
 
     def _record(self, *events: Event) -> None:
@@ -370,10 +371,7 @@ def _no_winner(history: History) -> str:
 
 
 def _data_line(dataset: Dataset) -> str:
-    sizes = ", ".join(
-        f"{len(split):,} {name}"
-        for name, split in (("train", dataset.train), ("dev", dataset.dev), ("test", dataset.test))
-    )
+    sizes = ", ".join(name if size is None else f"{size:,} {name}" for name, size in dataset.sizes.items())
     return f"{dataset.name}: {sizes}"
 
 

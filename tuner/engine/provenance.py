@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from tuner.data.splits import Dataset
+from tuner.data.dataset import Dataset
 from tuner.errors import ConfigError
 from tuner.training.precision import resolve
 
@@ -45,8 +45,8 @@ def describe_environment(dataset: Dataset, space_sha256: str, precision: str) ->
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "precision": str(resolve(precision, device)).removeprefix("torch."),
         "dataset": dataset.name,
-        "images": {"train": len(dataset.train), "dev": len(dataset.dev), "test": len(dataset.test)},
-        "data_hashes": dataset.hashes,
+        "examples": dataset.sizes,
+        "data_hashes": dataset.identity,
         "space_sha256": space_sha256,
     }
 

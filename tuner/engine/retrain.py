@@ -91,7 +91,8 @@ class RetrainWorker(Worker):
         return sha256
 
     def _evaluate(self, split: Split) -> dict[str, float]:
-        batches = Batches(split, self.job.splits.mean, self.job.splits.std, self.device)
+        mean, std = self.job.splits.train.moments
+        batches = Batches(split, mean, std, self.device)
         result = evaluate(self.training.model, batches, device=self.device, precision=self.precision)
         return {"accuracy": result.accuracy, "loss": result.loss, "n": result.n}
 

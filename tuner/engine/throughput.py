@@ -12,7 +12,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from tuner.config import ResourceConfig
-from tuner.data.splits import SearchSplits, Split
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import SpaceError, TunerError
@@ -70,10 +71,10 @@ def _measure(job: Job, hparams: dict[str, Any], scratch: str | Path) -> float:
         CheckpointStore(checkpoints).delete()
 
 
-def _sample(splits: SearchSplits, share: float) -> SearchSplits:
+def _sample(splits: SearchData, share: float) -> SearchData:
     return dataclasses.replace(splits, train=_first(splits.train, share), dev=_first(splits.dev, share))
 
 
 def _first(split: Split, share: float) -> Split:
     n = max(2, round(len(split) * share))
-    return Split(split.images[:n], split.labels[:n])
+    return Split(split.images[:n], split.labels[:n], split.class_names)

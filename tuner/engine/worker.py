@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tuner.data.splits import SearchSplits
+from tuner.data.dataset import SearchData
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.watchdog import watched
 from tuner.errors import DataError
@@ -28,8 +28,8 @@ from tuner.training.precision import resolve
 class Job:
     """What all trainings of a study share; travels through Ray's object store once."""
 
-    splits: SearchSplits
-    """Train and dev images; the test set never comes here."""
+    splits: SearchData
+    """Train and dev; the test set never comes here."""
     model: ModelSpec
     patience: int
     precision: str
@@ -65,10 +65,10 @@ class Worker:
         """Take the job's shared part.
 
         Raises:
-            DataError: if the images on this node are not those the driver sent.
+            DataError: if the data on this node are not those the driver sent.
         """
-        if job.splits_sha256 is not None and job.splits.sha256() != job.splits_sha256:
-            raise DataError(f"the images on node {socket.gethostname()} are damaged: their sha256 is another.")
+        if job.splits_sha256 is not None and job.splits.fingerprint() != job.splits_sha256:
+            raise DataError(f"the data on node {socket.gethostname()} are damaged: their fingerprint is another.")
         torch.set_num_threads(job.threads)
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

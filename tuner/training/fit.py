@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tuner.data.splits import SearchSplits
+from tuner.data.dataset import SearchData
 from tuner.errors import TunerError
 from tuner.training.batches import Batches
 from tuner.training.evaluate import autocast, evaluate
@@ -57,7 +57,7 @@ class Training:
         self,
         model: nn.Module,
         hparams: Mapping[str, Any],
-        splits: SearchSplits,
+        splits: SearchData,
         *,
         seed: int,
         max_epochs: int,
@@ -76,8 +76,9 @@ class Training:
         """
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._hparams = TrainingHparams.of(hparams)
-        self._train = Batches(splits.train, splits.mean, splits.std, device)
-        self._dev = Batches(splits.dev, splits.mean, splits.std, device)
+        mean, std = splits.train.moments
+        self._train = Batches(splits.train, mean, std, device)
+        self._dev = Batches(splits.dev, mean, std, device)
         self._optimizer = _build_optimizer(self.model, self._hparams)
         self._seed = seed
         self._max_epochs = max_epochs
