@@ -89,6 +89,7 @@ class Driver:
     known: KnownResults | None = None
     objectives: tuple[str, ...] = ("dev_accuracy",)
     """With several, what is measured comes with each report, as from a worker."""
+    protect_starts: bool = True
 
     def __post_init__(self) -> None:
         space = self.folder / "space.py"
@@ -102,7 +103,7 @@ class Driver:
             startup_trials=self.startup_trials,
             objectives=objectives_of(self.objectives),
         )
-        self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials)
+        self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials, protect_starts=self.protect_starts)
         self.journal = JournalWriter(self.folder / "journal")
         if not self.journal.entries:
             self.journal.append(OPENING)
@@ -230,7 +231,7 @@ def test_the_search_does_not_act_on_the_end_of_progress_that_cannot_be_written_d
 
 
 def test_a_result_then_the_decision_then_the_end_are_written_in_this_order(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, workers=2)
+    driver = Driver(tmp_path, workers=2, protect_starts=False)
     trial = driver.begin()
     for epoch in (1, 2, 3):
         assert driver.report(trial, epoch)
@@ -320,7 +321,8 @@ def test_a_result_of_a_trial_that_has_ended_or_never_was_stops_it_and_leaves_no_
     assert driver.events == before
 
 
-def test_each_state_is_told_with_its_reason_to_journal_and_optuna(driver: Driver) -> None:
+def test_each_state_is_told_with_its_reason_to_journal_and_optuna(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, protect_starts=False)
     complete = driver.begin()
     for epoch in range(1, 10):
         driver.report(complete, epoch)
@@ -544,11 +546,22 @@ def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
 
 
 def test_a_paused_trial_takes_no_worker_and_keeps_its_checkpoints(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, scheduler=AshaPromote)
+    driver = Driver(tmp_path, scheduler=AshaPromote, protect_starts=False)
     trial = driver.begin()
     assert driver.coordinator.report(trial.trial, report_of(trial, 1), "host:1", False) is Action.PAUSE
     assert driver.discarded == []
     assert driver.begin().trial == 1
+
+
+def test_a_start_configuration_is_not_given_up_at_the_first_rung_in_any_driver(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", scheduler=AshaPromote)
+    trial = driver.begin()
+    assert trial.origin is Origin.START
+    assert driver.report(trial, 1, dev_accuracy=0.0)
+    driver.report(trial, 2, dev_accuracy=0.0)
+    later = resumed_from(tmp_path / "later", driver.events, scheduler=AshaPromote)
+    assert later.begin() == trial
+    assert later.coordinator.report(0, report_of(trial, 3, dev_accuracy=0.0), "host:1", False) is Action.PAUSE
 
 
 def test_of_a_trial_that_has_ended_nothing_is_kept(driver: Driver) -> None:
@@ -599,13 +612,13 @@ def test_fewer_workers_than_trials_that_were_left_get_them_all(tmp_path: Path) -
 
 
 def test_what_an_earlier_driver_had_no_time_to_write_is_written_once(tmp_path: Path) -> None:
-    earlier = Driver(tmp_path / "earlier")
+    earlier = Driver(tmp_path / "earlier", protect_starts=False)
     earlier.report(earlier.begin(), 1, finished=True)
     earlier.report(earlier.begin(), 1, dev_accuracy=0.1)
     events = earlier.events
     assert [type(event) for event in events[-3:]] == [EpochReported, RungDecided, TrialEnded]
     for missing in (1, 2):
-        later = resumed_from(tmp_path / str(missing), events[:-missing])
+        later = resumed_from(tmp_path / str(missing), events[:-missing], protect_starts=False)
         assert later.events == events
         assert later.coordinator.unfinished == ()
 
@@ -699,7 +712,7 @@ def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
 
 
 def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promoted(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, known=known_reference(9), scheduler=AshaPromote, workers=3)
+    driver = Driver(tmp_path, known=known_reference(9), scheduler=AshaPromote, workers=3, protect_starts=False)
     others = [driver.begin() for _ in range(2)]
     assert [trial.trial for trial in others] == [1, 2]
     assert [report.epoch for report in driver.of(EpochReported)] == [1]

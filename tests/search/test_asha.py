@@ -66,3 +66,17 @@ def test_about_one_in_factor_goes_on_of_values_in_random_order(factor: int) -> N
     scheduler = Asha((1, 99), reduction_factor=factor)
     going_on = sum(scheduler.report(trial, 1, value).action is GO for trial, value in enumerate(values))
     assert going_on == pytest.approx(1000 / factor, rel=0.15)
+
+
+def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> None:
+    scheduler = Asha((1, 3, 9), reduction_factor=3)
+    scheduler.start(0)
+    scheduler.start(1, protected=True)
+    for epoch in (1, 3):
+        scheduler.report(0, epoch, 0.5)
+    decision = scheduler.report(1, 1, 0.4)
+    assert decision.action is GO
+    assert decision.reason == (
+        "0.4000 < 0.5000, the cutoff of the best 1 of 2 results, but protected, so that it goes on from the first rung"
+    )
+    assert scheduler.report(1, 3, 0.4).action is STOP

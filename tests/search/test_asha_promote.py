@@ -103,3 +103,29 @@ def test_about_one_in_factor_has_gone_on_of_values_in_random_order() -> None:
         while scheduler.promote() is not None:
             gone_on += 1
     assert 100 <= gone_on <= 115
+
+
+def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> None:
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3)
+    scheduler.start(0, protected=True)
+    decision = scheduler.report(0, 1, 0.1)
+    assert decision.action is GO
+    assert decision.reason == (
+        "0.1000 is number 1 of 1, of which the best 0 go on; protected, so that it goes on from the first rung"
+    )
+    assert scheduler.report(0, 3, 0.1).action is PAUSE
+
+
+def test_a_protected_trial_takes_no_place_from_others() -> None:
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3)
+    scheduler.start(0, protected=True)
+    scheduler.report(0, 1, 0.1)
+    fill(scheduler, [0.5, 0.4], first=1)
+    assert scheduler.promote() == 1  # the best of three
+
+
+def test_who_has_earned_the_next_rung_goes_on_for_that_alone() -> None:
+    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    fill(scheduler, [0.1])
+    scheduler.start(1, protected=True)
+    assert scheduler.report(1, 1, 0.2).reason == "0.2000 is number 1 of 2, of which the best 1 go on"

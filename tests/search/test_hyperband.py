@@ -43,3 +43,12 @@ def test_trials_of_other_brackets_are_not_compared() -> None:
     assert scheduler.report(0, 1, 0.9).action is Action.CONTINUE
     assert scheduler.report(1, 1, 0.1).reason == ""
     assert scheduler.report(1, 3, 0.1).action is Action.COMPLETE
+
+
+def test_a_bracket_protects_whom_hyperband_protects() -> None:
+    scheduler = Hyperband((1, 3), 2)
+    scheduler.start(0)
+    scheduler.start(1)
+    scheduler.start(2, protected=True)  # 2 and 3 epochs given: the first bracket again
+    scheduler.report(0, 1, 0.9)
+    assert scheduler.report(2, 1, 0.1).action is Action.CONTINUE

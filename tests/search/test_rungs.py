@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tuner.errors import ConfigError
-from tuner.search.rungs import rung_levels
+from tuner.search.rungs import first_rung, rung_levels
 
 
 @pytest.mark.parametrize(
@@ -12,16 +14,43 @@ from tuner.search.rungs import rung_levels
         (1, 243, 3, (1, 3, 9, 27, 81, 243)),
         (1, 125, 5, (1, 5, 25, 125)),
         (1, 1000, 10, (1, 10, 100, 1000)),
-        (1, 14, 3, (1, 3, 9, 14)),
-        (2, 20, 4, (2, 8, 20)),
         (5, 5, 3, (5,)),
         (1, 1, 2, (1,)),
     ],
 )
-def test_levels_are_powers_below_the_last_which_is_always_there(
+def test_levels_are_powers_where_those_meet_the_end(
     least: int, most: int, factor: int, levels: tuple[int, ...]
 ) -> None:
     assert rung_levels(least, most, factor) == levels
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "factor", "levels"),
+    [
+        (1, 10, 3, (1, 3, 10)),  # 3.16, not 1 3 9 10
+        (1, 14, 3, (1, 4, 14)),  # 3.74
+        (1, 5, 3, (1, 5)),
+        (1, 6, 3, (1, 2, 6)),  # 2.45
+        (3, 52, 3, (3, 8, 20, 52)),  # 7.76, 20.09
+        (2, 20, 4, (2, 6, 20)),  # 6.32
+        (1, 2, 4, (1, 2)),
+        (5, 6, 3, (6,)),
+        (1, 10**9, 1000, (1, 10**3, 10**6, 10**9)),
+    ],
+)
+def test_elsewhere_they_are_spread_evenly_so_that_the_end_is_worth_reaching_from_the_last_rung(
+    least: int, most: int, factor: int, levels: tuple[int, ...]
+) -> None:
+    assert rung_levels(least, most, factor) == levels
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_from_a_default_first_rung_every_step_is_worth_its_epochs(factor: int) -> None:
+    for most in range(1, 400):
+        levels = rung_levels(first_rung(None, most), most, factor)
+        assert levels[-1] == most
+        # Half a step at least; small levels are rounded by up to a half.
+        assert all((high + 0.5) ** 2 >= (low - 0.5) ** 2 * factor for low, high in itertools.pairwise(levels))
 
 
 @pytest.mark.parametrize(

@@ -21,19 +21,26 @@ _TRIALS_FORESEEN = 4
 def search_of(
     config: StudyConfig,
     space: SearchSpace,
-    max_epochs: int,
+    rungs: int | tuple[int, ...],
     max_trials: int | None,
     foreseen_trials: int | None,
     warm_start: WarmStart | None = None,
+    *,
+    protect_starts: bool = True,
 ) -> Search:
-    """Return a new search; raises ConfigError for an unknown name, impossible rungs or objectives."""
+    """Return a new search over rungs that are planned, or that end at a number of epochs.
+
+    Raises:
+        ConfigError: for an unknown name, impossible rungs or objectives.
+    """
     search = config.search
+    planned = rungs if isinstance(rungs, tuple) else None
     return build_search(
         space,
         searcher=search.searcher,
         scheduler=search.scheduler,
         min_epochs=search.min_epochs,
-        max_epochs=max_epochs,
+        max_epochs=rungs if isinstance(rungs, int) else rungs[-1],
         reduction_factor=search.reduction_factor,
         startup_trials=search.startup_trials,
         max_trials=max_trials,
@@ -41,6 +48,8 @@ def search_of(
         warm_start=warm_start,
         objectives=search.objectives,
         seed=config.seed,
+        levels=planned,
+        protect_starts=protect_starts,
     )
 
 
@@ -59,6 +68,9 @@ def coordinator_of(
     load = retrain_load(config, plan.max_epochs, workers)
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
-    search = search_of(config, space, plan.max_epochs, plan.max_trials, foreseen, warm_start)
+    # The plan's rungs: a run that goes on keeps those that it began with.
+    search = search_of(
+        config, space, plan.rungs, plan.max_trials, foreseen, warm_start, protect_starts=plan.protect_starts
+    )
     known = KnownResults(warm_start, plan.max_epochs, config.search.objectives[1:])
     return Coordinator(search, record, clock, workers=workers, seed=config.seed, discard=discard, known=known)

@@ -36,6 +36,8 @@ class Plan:
     search_seconds: float
     retrain_seconds: float
     budget_seconds: float | None
+    protect_starts: bool = True
+    """Whether the space's start configurations go on from the first rung; those of older runs did not."""
 
     @property
     def max_epochs(self) -> int:
@@ -49,7 +51,7 @@ class Plan:
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Plan:
         """Return the plan of `to_dict`, perhaps after a journey through JSON."""
-        return Plan(**{**values, "rungs": tuple(values["rungs"])})
+        return Plan(**{"protect_starts": False, **values, "rungs": tuple(values["rungs"])})
 
 
 def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, started: float) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import insort
 
-from tuner.search.scheduler import Action, Decision, Scheduler
+from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler
 
 
 class Asha(Scheduler):
@@ -22,11 +22,17 @@ class Asha(Scheduler):
         self._levels = levels
         self._reduction_factor = reduction_factor
         self._values: dict[int, list[float]] = {level: [] for level in levels}
+        self._protected: set[int] = set()
 
     @property
     def levels(self) -> tuple[int, ...]:
         """The rungs; the last is `max_epochs`."""
         return self._levels
+
+    def start(self, trial: int, *, protected: bool = False) -> None:
+        """See `Scheduler.start`."""
+        if protected:
+            self._protected.add(trial)
 
     def report(self, trial: int, epoch: int, value: float) -> Decision:
         """Decide for one trial; see `Scheduler.report`."""
@@ -41,4 +47,7 @@ class Asha(Scheduler):
         results = "1 result" if len(ranked) == 1 else f"{len(ranked)} results"
         if value >= cutoff:
             return Decision(Action.CONTINUE, f"{value:.4f} is in the best {kept} of {results}")
-        return Decision(Action.STOP, f"{value:.4f} < {cutoff:.4f}, the cutoff of the best {kept} of {results}")
+        below = f"{value:.4f} < {cutoff:.4f}, the cutoff of the best {kept} of {results}"
+        if trial in self._protected and epoch == self._levels[0]:
+            return Decision(Action.CONTINUE, f"{below}, but {PROTECTED}")
+        return Decision(Action.STOP, below)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 
-from tuner.search.scheduler import Action, Decision, Scheduler
+from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler
 
 
 class AshaPromote(Scheduler):
@@ -25,6 +25,7 @@ class AshaPromote(Scheduler):
         self._rungs = {level: _Rung(reduction_factor) for level in levels[:-1]}
         self._paused_at: dict[int, int] = {}
         """By PAUSED trial, its level."""
+        self._protected: set[int] = set()
         self._reached: dict[int, int] = {}
         """By unfinished trial, the highest level it has reached; 0 before the first."""
         self._unfinished_at: Counter[int] = Counter()
@@ -35,8 +36,10 @@ class AshaPromote(Scheduler):
         """The rungs; the last is `max_epochs`."""
         return self._levels
 
-    def start(self, trial: int) -> None:
+    def start(self, trial: int, *, protected: bool = False) -> None:
         """See `Scheduler.start`."""
+        if protected:
+            self._protected.add(trial)
         self._move(trial, 0)
 
     def report(self, trial: int, epoch: int, value: float) -> Decision:
@@ -53,6 +56,9 @@ class AshaPromote(Scheduler):
         if rung.is_promotable(trial):
             rung.promote(trial)
             return Decision(Action.CONTINUE, place)
+        if trial in self._protected and epoch == self._levels[0]:
+            rung.promote(trial)
+            return Decision(Action.CONTINUE, f"{place}; {PROTECTED}")
         self._paused_at[trial] = epoch
         return Decision(Action.PAUSE, place)
 

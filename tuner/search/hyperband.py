@@ -33,12 +33,13 @@ class Hyperband(Scheduler):
         """The rungs of the first bracket, which has them all; the last is `max_epochs`."""
         return self._levels
 
-    def start(self, trial: int) -> None:
+    def start(self, trial: int, *, protected: bool = False) -> None:
         """See `Scheduler.start`."""
         after = [given + cost for given, cost in zip(self._given, self._cost, strict=True)]
         bracket = after.index(min(after))
         self._given[bracket] = after[bracket]
         self._bracket_of[trial] = bracket
+        self._brackets[bracket].start(trial, protected=protected)
 
     def report(self, trial: int, epoch: int, value: float) -> Decision:
         """Decide within the trial's bracket; see `Scheduler.report`."""

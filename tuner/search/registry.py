@@ -41,17 +41,22 @@ def build_search(
     warm_start: WarmStart | None = None,
     objectives: Sequence[str] = (DEV_ACCURACY.name,),
     seed: int,
+    levels: tuple[int, ...] | None = None,
+    protect_starts: bool = True,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs or objectives.
 
     `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
     `warm_start` holds the trials of an earlier run to begin with; `objectives` are names in `OBJECTIVES`.
+    `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
+    `protect_starts` is as in `Search`.
     """
     if searcher not in SAMPLERS:
         raise unknown_name("--searcher", searcher, SAMPLERS)
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
-    levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
+    if levels is None:
+        levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
     space = with_best_start(space, fitted)
     proposer = OptunaSearcher(
@@ -63,4 +68,5 @@ def build_search(
         earlier=without_starts(space, fitted) if fitted else (),
         objectives=objectives_of(objectives),
     )
-    return Search(proposer, SCHEDULERS[scheduler](levels, reduction_factor), max_trials, foreseen_trials)
+    decider = SCHEDULERS[scheduler](levels, reduction_factor)
+    return Search(proposer, decider, max_trials, foreseen_trials, protect_starts=protect_starts)

@@ -33,6 +33,10 @@ class Decision:
         return self.action is Action.CONTINUE
 
 
+PROTECTED = "protected, so that it goes on from the first rung"
+"""Ends the reason of a decision that the comparison alone would not have made."""
+
+
 class Scheduler(ABC):
     """Decides trial by trial, as results arrive in any order; higher values are better.
 
@@ -49,8 +53,12 @@ class Scheduler(ABC):
     def report(self, trial: int, epoch: int, value: float) -> Decision:
         """Take note that `trial` has reached `value` after `epoch` epochs, and decide."""
 
-    def start(self, trial: int) -> None:
-        """Take note of a new trial; trials are numbered in the order of their start."""
+    def start(self, trial: int, *, protected: bool = False) -> None:
+        """Take note of a new trial; trials are numbered in the order of their start.
+
+        One that is `protected` goes on from the first rung whatever its value there: a person chose it, and so early a
+        comparison says little.
+        """
 
     def promote(self) -> int | None:
         """Return a PAUSED trial that has earned the next rung, RUNNING from now on; None if there is none."""

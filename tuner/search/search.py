@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuner.search.scheduler import Action, Decision, Scheduler
 from tuner.search.searcher import Searcher
-from tuner.search.trial import Proposal, TrialState
+from tuner.search.trial import Origin, Proposal, TrialState
 
 
 @dataclass
@@ -29,16 +29,20 @@ class Search:
         scheduler: Scheduler,
         max_trials: int | None,
         foreseen_trials: int | None = None,
+        *,
+        protect_starts: bool = True,
     ) -> None:
         """Search with `searcher` and `scheduler`.
 
         `max_trials` None means no limit to the trials. Then a guess at their number, `foreseen_trials`, says which
-        paused trials are out of reach; without a guess none ever is.
+        paused trials are out of reach; without a guess none ever is. `protect_starts` lets the space's start
+        configurations go on from the first rung; see `Scheduler.start`.
         """
         self._searcher = searcher
         self._scheduler = scheduler
         self._max_trials = max_trials
         self._foreseen_trials = max_trials if max_trials is not None else foreseen_trials
+        self._protect_starts = protect_starts
         self._running: dict[int, _Unfinished] = {}
         self._paused: dict[int, _Unfinished] = {}
         self._proposed = 0
@@ -138,7 +142,8 @@ class Search:
     def _enter(self, proposal: Proposal) -> None:
         self._running[proposal.number] = _Unfinished(proposal)
         self._proposed = proposal.number + 1
-        self._scheduler.start(proposal.number)
+        protected = self._protect_starts and proposal.origin is Origin.START
+        self._scheduler.start(proposal.number, protected=protected)
 
     def _go_on(self, number: int) -> None:
         self._running[number] = self._paused.pop(number)
