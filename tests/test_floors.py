@@ -11,7 +11,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"tuner.errors", "tuner.paths", "tuner.registry"},
+    {"tuner.errors", "tuner.home", "tuner.paths", "tuner.registry"},
     {"search_spaces", "tuner.io"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
     {"tuner.integrations", "tuner.journal", "tuner.training"},

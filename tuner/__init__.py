@@ -28,6 +28,9 @@ def tune(preset: str = "default", **values: Any) -> LoadedRun:
     from rich.console import Console
 
     from tuner import config, presets
+    from tuner.home import ensure_home
+
+    ensure_home()
     from tuner.engine import driver
 
     base = presets.preset(preset)

@@ -16,6 +16,7 @@ from tyro import _errors as tyro_errors
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from tuner.errors import ConfigError, TunerError
+from tuner.home import ensure_home
 
 T = TypeVar("T")
 
@@ -60,6 +61,7 @@ def _comma_list(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, 
 def main(run: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError."""
     try:
+        ensure_home()
         code = run() or 0
         sys.stdout.flush()
     except TunerError as error:

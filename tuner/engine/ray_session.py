@@ -16,12 +16,17 @@ from ray._private import ray_constants
 
 from tuner.config import ResourceConfig
 from tuner.engine import autoscaler
+from tuner.engine.processors import usable_cpus
+from tuner.engine.ray_folder import ray_folder
 from tuner.errors import ResourceError
 
-_QUIET = {
+_ENVIRONMENT = {
+    # A trial that was given no GPU sees none.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Added to the driver's own. Ray's 15 would leave a trial a thirtieth of a CPU on which anything else computes.
+    "RAY_worker_niceness": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A failed trial's result has a reason in place of a metric.
@@ -31,7 +36,8 @@ _QUIET = {
     # Ray's own record of the experiment is not ours; write it rarely.
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
 }
-"""Environment of Ray Tune: our journal, signal handler, progress and errors stand in for its own."""
+"""Environment of Ray, unless the user's says otherwise: our journal, signal handler, progress and errors stand in for
+its own."""
 
 _SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "died by preemption")
 
@@ -52,7 +58,7 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     Raises:
         ResourceError: if there is no cluster at `address`.
     """
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     with _log_to_file(log):
         if ray.is_initialized():  # a notebook's own session is used, and left as it is
             yield
@@ -170,14 +176,12 @@ def _token_is_given() -> bool:
 
 
 def _init(address: str | None) -> None:
-    local: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+    local: dict[str, Any] = {}
+    if address is None:
+        local = {"num_cpus": usable_cpus(), "_temp_dir": ray_folder()}
+        local |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(local if address is None else {}),
-        )
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     # A machine too busy to start Ray in time makes it raise a bare Exception.
     except Exception as error:
         reason = " ".join(str(error).split())
