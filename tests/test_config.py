@@ -60,6 +60,8 @@ def test_a_budget_that_is_no_time_is_refused_with_examples(text: str) -> None:
         ({"workers": 0}, "--workers is 0, but must be at least 1"),
         ({"cpus_per_trial": 0}, "--cpus-per-trial is 0, but must be at least 1"),
         ({"gpus_per_trial": -0.5}, "--gpus-per-trial is -0.5, but must be at least 0"),
+        ({"gpus_per_trial": 1.5}, "--gpus-per-trial is 1.5, but above 1 must be a whole number"),
+        ({"gpus_per_trial": float("inf")}, "--gpus-per-trial is inf, but above 1 must be a whole number"),
         ({"gpus_per_trial": float("nan")}, "--gpus-per-trial is nan, but must be at least 0"),
         ({"max_failures": -1}, "--max-failures is -1, but must be at least 0"),
         ({"retrain_seeds": 0}, "--retrain-seeds is 0, but must be at least 1"),

@@ -155,6 +155,7 @@ SMOKE = ("--preset", "smoke")
         ),
         (("--reduction-factor", "1"), "--reduction-factor is 1, but must be at least 2."),
         (("--gpus-per-trial", "-1"), "--gpus-per-trial is -1.0, but must be at least 0."),
+        (("--gpus-per-trial", "many"), "--gpus-per-trial is 'many', but must be a number or auto."),
         (("--budget", "soon"), "--budget is 'soon', but must be a time such as 90s, 30m, 2h or 1h30m."),
         (("--name", "../elsewhere"), "--name is '../elsewhere', but must be letters, digits, '.', '_' and '-' alone."),
         (("--preset", "fast"), "--preset is 'fast', but must be one of: default, full, quick, smoke."),

@@ -32,6 +32,7 @@ _KINDS = {
     "STR": "text",
     "PATH": "a path",
     "{None}": "None",
+    "{auto}": "auto",
     _LIST: "a list with commas",
 }
 """tyro's names for what a value may be, in words."""

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Literal
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -17,6 +17,7 @@ from tuner.errors import ConfigError, unknown_name
 from tuner.io.storage import check_location
 
 _STRICT = ConfigDict(extra="forbid")
+AUTO: Final = "auto"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -71,10 +72,11 @@ class ResourceConfig:
 
     workers: int | None = None
     """Trials trained at the same time; by default as many as CPUs and GPUs allow."""
-    cpus_per_trial: int = 1
-    """CPUs, and torch threads, of one trial."""
-    gpus_per_trial: float = 0.0
-    """GPUs of one trial; a fraction shares one."""
+    cpus_per_trial: int | Literal["auto"] = AUTO
+    """CPUs, and torch threads, of one trial; by default one, or where there are GPUs as many as there are for each."""
+    gpus_per_trial: float | Literal["auto"] = AUTO
+    """GPUs of one trial; a fraction shares one, 0 hides them. By default one where there are GPUs, or the part of one
+    that a trial needs by its measured memory."""
     max_failures: int = 2
     """Times a trial is taken up again after its worker died."""
     trial_timeout: str | None = None
@@ -218,7 +220,7 @@ def read_file(path: Path) -> dict[str, Any]:
 def check(config: StudyConfig) -> None:
     """Raise ConfigError if a value breaks its law; names are checked where they are registered."""
     search, resources, retrain = config.search, config.resources, config.retrain
-    laws: list[tuple[str, float | None, float]] = [
+    laws: list[tuple[str, float | str | None, float]] = [
         ("--trials", search.trials, 1),
         ("--max-epochs", search.max_epochs, 1),
         ("--min-epochs", search.min_epochs, 1),
@@ -233,8 +235,11 @@ def check(config: StudyConfig) -> None:
         ("--seed", config.seed, 0),
     ]
     for argument, value, least in laws:
-        if value is not None and not value >= least:
+        if value is not None and not isinstance(value, str) and not value >= least:
             raise ConfigError(f"{argument} is {value}, but must be at least {least:g}.")
+    gpus = resources.gpus_per_trial
+    if gpus != AUTO and gpus > 1 and gpus % 1 != 0:
+        raise ConfigError(f"--gpus-per-trial is {gpus}, but above 1 must be a whole number.")
     if search.max_epochs is not None and search.min_epochs is not None and search.max_epochs < search.min_epochs:
         raise ConfigError(
             f"--max-epochs is {search.max_epochs}, but must be at least --min-epochs, which is {search.min_epochs}."

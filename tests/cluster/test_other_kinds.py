@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from tuner.config import AUTO
 from tuner.run import parse_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -60,6 +61,7 @@ def test_the_command_on_kubernetes_is_one_that_the_program_understands(job: dict
     [workers] = job["rayClusterSpec"]["workerGroupSpecs"]
     assert study.resources.workers == workers["maxReplicas"]
     limits = workers["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert study.resources.cpus_per_trial != AUTO
     assert study.resources.cpus_per_trial <= int(limits["cpu"])
     assert study.resources.gpus_per_trial == int(limits["nvidia.com/gpu"])
 

@@ -17,6 +17,7 @@ import pytest
 import ray
 
 from tuner.config import ResourceConfig
+from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_session import ray_session, workers_available
 from tuner.errors import ResourceError
 
@@ -30,6 +31,8 @@ from tuner.config import ResourceConfig
 from tuner.engine.ray_session import ray_session, workers_available
 
 found = {"token_before": os.environ.get("RAY_AUTH_TOKEN")}
+init = ray.init
+ray.init = lambda **options: init(**options, num_gpus=2)  # which exist for Ray alone
 with ray_session(ResourceConfig(), Path(sys.argv[1])):
     logging.getLogger("ray.tune").error("said by Ray")
     warnings.warn("said by Python")
@@ -43,7 +46,16 @@ with ray_session(ResourceConfig(), Path(sys.argv[1])):
 
     found["worker_is_at_home"] = ray.get(chatter.remote()) == (sys.executable, os.getcwd())
     found["token"] = os.environ.get("RAY_AUTH_TOKEN")
-    found["workers"] = workers_available(ResourceConfig())
+    found["workers"] = workers_available(ResourceConfig(gpus_per_trial=0))
+    found["workers_with_a_gpu"] = workers_available(ResourceConfig())
+
+    @ray.remote
+    def surroundings():
+        return os.environ.get("CUDA_VISIBLE_DEVICES"), os.getpriority(os.PRIO_PROCESS, 0)
+
+    for gpus in (0, 0.5, 1):
+        found[f"seen_with_{gpus}"], found["niceness_of_worker"] = ray.get(surroundings.options(num_gpus=gpus).remote())
+    found["niceness"] = os.getpriority(os.PRIO_PROCESS, 0)
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
     address = ray.get_runtime_context().gcs_address
     stranger = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
@@ -127,8 +139,71 @@ def test_nothing_is_printed_and_what_ray_and_python_warn_of_is_in_the_log(sessio
     assert "UserWarning: said by Python" in session.log
 
 
-def test_every_cpu_is_a_worker(session: Session) -> None:
-    assert session.found["workers"] == os.cpu_count()
+def test_every_cpu_is_a_worker_and_where_there_are_gpus_every_gpu(session: Session) -> None:
+    assert session.found["workers"] == usable_cpus()
+    assert session.found["workers_with_a_gpu"] == min(2, usable_cpus())
+
+
+def test_a_worker_sees_the_gpu_it_was_given_and_without_one_none(session: Session) -> None:
+    assert session.found["seen_with_1"] in ("0", "1")
+    assert session.found["seen_with_0.5"] in ("0", "1")
+    assert session.found["seen_with_0"] == ""
+
+
+def test_workers_are_as_nice_as_the_command_and_not_starved_by_whatever_else_computes(session: Session) -> None:
+    assert session.found["niceness_of_worker"] == session.found["niceness"]
+
+
+# A machine as containers have it.
+
+INHOSPITABLE = """
+import json, os, tempfile
+from pathlib import Path
+
+from tuner.home import ensure_home
+
+ensure_home()
+import ray, torch
+import ray.tune
+
+from tuner.config import ResourceConfig
+from tuner.engine.ray_session import ray_session, workers_available
+
+with ray_session(ResourceConfig(), Path(tempfile.gettempdir()) / "run.log"):
+
+    @ray.remote
+    def work(images):
+        import getpass
+        import ray.tune
+        return int(images.sum()), getpass.getuser()
+
+    images = torch.ones(50_000_000, dtype=torch.uint8).numpy()  # more than the shared memory holds
+    found = {"workers": workers_available(ResourceConfig()), "work": ray.get(work.remote(images))}
+print(json.dumps(found | {"shm": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize}))
+"""
+A_SMALL_SHM = 'mount -t tmpfs -o size=32m,mode=1777 tmpfs /dev/shm && exec unshare --user --map-user=12345 "$@"'
+
+
+def in_a_poor_container(*command: str, tmpdir: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user whom nobody knows, without a home, on one CPU, with little shared memory."""
+    start = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    start += ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", A_SMALL_SHM, "sh"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    environment |= {"TMPDIR": str(tmpdir), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    return subprocess.run([*start, *command], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="user namespaces are of Linux")
+def test_one_cpu_no_home_no_name_little_shared_memory_and_a_long_tmpdir_are_no_hindrance(tmp_path: Path) -> None:
+    tmpdir = tmp_path / ("x" * 90)
+    tmpdir.mkdir()
+    if in_a_poor_container("true", tmpdir=tmpdir).returncode != 0:
+        pytest.skip("this system lets nobody make user namespaces")
+    finished = in_a_poor_container(sys.executable, "-c", INHOSPITABLE, tmpdir=tmpdir)
+    assert finished.returncode == 0, finished.stderr
+    found = json.loads(finished.stdout)
+    assert found == {"workers": 1, "work": [50_000_000, "12345"], "shm": 32 << 20}
+    assert finished.stderr == ""
 
 
 # Counting workers, without a cluster.
@@ -137,14 +212,19 @@ def test_every_cpu_is_a_worker(session: Session) -> None:
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ({}, 11),
-        ({"cpus_per_trial": 2}, 5),  # 4 on the first, 1 on the second: a trial does not span machines
-        ({"cpus_per_trial": 4}, 2),
+        ({}, 2),  # one a GPU
+        ({"gpus_per_trial": 0.0}, 11),
+        (
+            {"gpus_per_trial": 0.0, "cpus_per_trial": 2},
+            5,
+        ),  # 4 on the first, 1 on the second: a trial does not span machines
+        ({"gpus_per_trial": 0.0, "cpus_per_trial": 4}, 2),
         ({"gpus_per_trial": 1.0}, 2),
         ({"gpus_per_trial": 0.5}, 4),
-        ({"gpus_per_trial": 0.1}, 8),  # 20 by the GPUs, 8 by the CPUs
+        ({"gpus_per_trial": 0.1, "cpus_per_trial": 1}, 8),  # 20 by the GPUs, 8 by the CPUs
+        ({"gpus_per_trial": 0.4}, 4),  # a fraction lies on one GPU
         ({"cpus_per_trial": 8, "gpus_per_trial": 2.0}, 1),
-        ({"workers": 3}, 3),
+        ({"gpus_per_trial": 0.0, "workers": 3}, 3),
     ],
 )
 def test_trials_are_counted_machine_by_machine_and_the_dead_do_not_count(
@@ -159,14 +239,14 @@ def test_trials_are_counted_machine_by_machine_and_the_dead_do_not_count(
     [
         (
             {"cpus_per_trial": 9},
-            "--cpus-per-trial is 9 and --gpus-per-trial 0, but the largest machine has 8 CPUs and 2 GPUs.",
+            "--cpus-per-trial is 9 and --gpus-per-trial 1, but the largest machine has 8 CPUs and 2 GPUs.",
         ),
         (
-            {"gpus_per_trial": 2.5},
-            "--cpus-per-trial is 1 and --gpus-per-trial 2.5, but the largest machine has 8 CPUs and 2 GPUs.",
+            {"gpus_per_trial": 3.0},
+            "--cpus-per-trial is 1 and --gpus-per-trial 3, but the largest machine has 8 CPUs and 2 GPUs.",
         ),
         (
-            {"workers": 12},
+            {"gpus_per_trial": 0.0, "workers": 12},
             "--workers is 12, but with 1 CPUs and 0 GPUs per trial only 11 fit at the same time.",
         ),
     ],

@@ -26,7 +26,7 @@ from tuner.engine.plan import Plan, make_plan
 from tuner.engine.preflight import check_storage
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
-from tuner.engine.ray_session import ray_session, workers_available, workers_of_one_node
+from tuner.engine.ray_session import cpus_and_gpus, ray_session, settled, workers_available, workers_of_one_node
 from tuner.engine.retrain import Retraining, keep_best, retrain
 from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.search_phase import run_search
@@ -199,7 +199,8 @@ class _Job:
                 yield changes
 
     def _work(self) -> None:
-        workers = workers_available(self._config.resources)
+        self._resources = settled(self._config.resources)
+        workers = workers_available(self._resources)
         check_storage(self._paths.location(self._paths.root), self._config.storage)
         dataset = self._ingredients.dataset
         job = ray.put(self._job(dataset))
@@ -214,7 +215,7 @@ class _Job:
                 job,
                 ray.put(dataset.test),
                 workers=workers,
-                resources=self._config.resources,
+                resources=self._resources,
                 history=self._history(),
                 record=self._record,
                 paths=self._paths,
@@ -252,9 +253,9 @@ class _Job:
     def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
         reference = self._ingredients.space.hparams_of_start(0)
         # A cluster that grows need not have grown before the plan is made.
-        side_by_side = min(workers, workers_of_one_node(self._config.resources))
+        side_by_side = min(workers, workers_of_one_node(self._resources))
         checkpoints = self._paths.location(self._paths.checkpoints)
-        seconds = seconds_per_epoch(job, reference, side_by_side, self._config.resources, checkpoints)
+        seconds = seconds_per_epoch(job, reference, side_by_side, self._resources, checkpoints)
         return make_plan(self._config, workers, seconds, self._journal.elapsed)
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
@@ -275,7 +276,7 @@ class _Job:
         coordinator.restore(self._journal.entries)
 
         self._coordinator = coordinator
-        run_search(coordinator, job, self._config.resources, self._paths, self._progress.say)
+        run_search(coordinator, job, self._resources, self._paths, self._progress.say)
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
@@ -318,14 +319,14 @@ class _Job:
         if not module.__name__.startswith("search_spaces."):
             # A user's file is not importable where the workers are; its model travels by value.
             cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
-        resources = self._config.resources
+        resources = self._resources
         splits = dataset.search_data()
         return Job(
             splits,
             self._ingredients.model,
             patience=self._config.search.patience,
             precision=resources.precision,
-            threads=resources.cpus_per_trial,
+            threads=cpus_and_gpus(resources)[0],
             trial_timeout=self._config.trial_timeout_seconds,
             measures_latency=LATENCY.name in self._config.search.objectives,
             splits_sha256=None if dataset.has_own_fingerprint else splits.fingerprint(),

@@ -18,6 +18,7 @@ from tuner.config import ResourceConfig
 from tuner.engine import autoscaler
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
+from tuner.engine.sharing import fitting, of_a_trial, settle
 from tuner.errors import ResourceError
 
 _ENVIRONMENT = {
@@ -67,6 +68,16 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
             yield
 
 
+def settled(resources: ResourceConfig) -> ResourceConfig:
+    """Return the resources with numbers in place of `auto`, by the machines there are or may come."""
+    return settle(resources, [*_living_nodes(), *_coming_nodes(resources)])
+
+
+def cpus_and_gpus(resources: ResourceConfig) -> tuple[int, float]:
+    """Return how many CPUs and GPUs a trial gets."""
+    return of_a_trial(settled(resources))
+
+
 def workers_available(resources: ResourceConfig) -> int:
     """Return how many trials can train at the same time, once a cluster that grows has grown.
 
@@ -75,22 +86,23 @@ def workers_available(resources: ResourceConfig) -> int:
     """
     if resources.workers is not None and autoscaler.grows_unseen():
         return resources.workers
+    resources = settled(resources)
     nodes = _largest_nodes(resources)
     # A trial runs on one node, so nodes are counted one by one.
-    fitting = sum(_fitting(node, resources) for node in nodes)
+    fits = sum(fitting(node, resources) for node in nodes)
     cpus = max((node.get("CPU", 0.0) for node in nodes), default=0.0)
     gpus = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
-    if fitting == 0:
+    if fits == 0:
         raise ResourceError(
             f"--cpus-per-trial is {resources.cpus_per_trial} and --gpus-per-trial "
             f"{resources.gpus_per_trial:g}, but the largest machine has {cpus:g} CPUs and {gpus:g} GPUs."
         )
-    if resources.workers is not None and resources.workers > fitting:
+    if resources.workers is not None and resources.workers > fits:
         raise ResourceError(
             f"--workers is {resources.workers}, but with {resources.cpus_per_trial} CPUs and "
-            f"{resources.gpus_per_trial:g} GPUs per trial only {fitting} fit at the same time."
+            f"{resources.gpus_per_trial:g} GPUs per trial only {fits} fit at the same time."
         )
-    return resources.workers or fitting
+    return resources.workers or fits
 
 
 def is_lost_node(error: str) -> bool:
@@ -100,26 +112,26 @@ def is_lost_node(error: str) -> bool:
 
 def workers_of_one_node(resources: ResourceConfig) -> int:
     """Return how many trials share a machine where most do, at least 1."""
-    return max([1, *(_fitting(node, resources) for node in _largest_nodes(resources))])
+    resources = settled(resources)
+    return max([1, *(fitting(node, resources) for node in _largest_nodes(resources))])
 
 
 def _largest_nodes(resources: ResourceConfig) -> list[dict[str, float]]:
     """Return the resources of the nodes there are, or of those there may be if they hold more trials."""
-    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    alive = [node["Resources"] for node in known if node["Alive"]]
-    if resources.address is None:
+    alive, coming = _living_nodes(), _coming_nodes(resources)
+    if not coming:
         return alive
     heads = [node for node in alive if "node:__internal_head__" in node]
-    return max(
-        alive, heads + autoscaler.largest_workers(), key=lambda nodes: sum(_fitting(n, resources) for n in nodes)
-    )
+    return max(alive, heads + coming, key=lambda nodes: sum(fitting(node, resources) for node in nodes))
 
 
-def _fitting(node: dict[str, float], resources: ResourceConfig) -> int:
-    fits = int(node.get("CPU", 0.0) // resources.cpus_per_trial)
-    if resources.gpus_per_trial > 0:
-        fits = min(fits, int(node.get("GPU", 0.0) / resources.gpus_per_trial + 1e-9))
-    return fits
+def _living_nodes() -> list[dict[str, float]]:
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in known if node["Alive"]]
+
+
+def _coming_nodes(resources: ResourceConfig) -> list[dict[str, float]]:
+    return [] if resources.address is None else autoscaler.largest_workers()
 
 
 @contextmanager

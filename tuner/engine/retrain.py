@@ -17,7 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 from tuner.config import ResourceConfig
 from tuner.data.splits import Split
 from tuner.engine.coordinator import Record
-from tuner.engine.ray_session import is_lost_node
+from tuner.engine.ray_session import cpus_and_gpus, is_lost_node
 from tuner.engine.watchdog import take_report
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import StorageError, TunerError
@@ -169,8 +169,8 @@ class _Run:
         """Start from the newest checkpoint, if any, with the actor `idle` or a new one: ask for the first epoch."""
         retraining = self._retraining
         checkpoints = self._paths.location(self._paths.retrain_checkpoints(*retraining.key))
-        options = {"num_cpus": self._resources.cpus_per_trial, "num_gpus": self._resources.gpus_per_trial}
-        self.actor = idle or ray.remote(RetrainWorker).options(**options).remote(self._job)
+        cpus, gpus = cpus_and_gpus(self._resources)
+        self.actor = idle or ray.remote(RetrainWorker).options(num_cpus=cpus, num_gpus=gpus).remote(self._job)
         self._concluding = False
         self._best = None
         assignment = Assignment(retraining.hparams, retraining.seed, retraining.max_epochs, checkpoints, keep_best=True)

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from tuner.config import ResourceConfig
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.ray_patches import every_death_survived
+from tuner.engine.ray_session import cpus_and_gpus
 from tuner.engine.ray_tune import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from tuner.engine.trainable import TRIAL, TrialTrainable
 from tuner.engine.worker import Job
@@ -40,9 +41,10 @@ def run_search(
         TunerError: what made going on impossible; the run can then be resumed.
     """
     prepared = tune.with_parameters(trainable, job=job)
+    cpus, gpus = cpus_and_gpus(resources)
     with _scratch(paths) as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(prepared, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}),
+            tune.with_resources(prepared, {"cpu": cpus, "gpu": gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=TuneSearcher(coordinator, paths),
                 scheduler=TuneScheduler(coordinator, say),

@@ -15,6 +15,7 @@ from tuner.config import ResourceConfig
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.ray_session import cpus_and_gpus
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import SpaceError, TunerError
 
@@ -40,7 +41,8 @@ def seconds_per_epoch(
         SpaceError: if the configuration cannot be trained at all.
     """
     # Ray would repeat without end what runs out of memory.
-    options = {"num_cpus": resources.cpus_per_trial, "num_gpus": resources.gpus_per_trial, "max_retries": 0}
+    cpus, gpus = cpus_and_gpus(resources)
+    options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
     measure = ray.remote(_measure).options(**options)
     for attempt in range(1 + resources.max_failures):
         measured = [measure.remote(job, dict(hparams), scratch) for _ in range(min(workers, _MOST_MEASURED))]

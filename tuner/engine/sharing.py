@@ -1,0 +1,86 @@
+"""What one trial gets of the machines there are: its CPUs and GPUs, and so how many train side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from tuner.config import AUTO, ResourceConfig
+
+Node = Mapping[str, float]
+"""A machine's resources by Ray's names: "CPU", "GPU"."""
+
+_MOST_ON_A_GPU = 4
+"""Trials that share a GPU take turns on it; from there on more of them bring nothing."""
+_GROWTH = 2.0
+"""Another configuration of the space may need this many times the memory of the one that was measured."""
+_CONTEXT_BYTES = 1 << 29
+"""What CUDA takes in each process, which torch does not count."""
+_USABLE = 0.95
+"""Share of a GPU's memory that the driver and the display leave."""
+_RAYS_UNIT = 10_000
+"""Ray counts resources in ten thousandths."""
+
+
+def settle(resources: ResourceConfig, nodes: Iterable[Node]) -> ResourceConfig:
+    """Return the resources with numbers in place of `auto`: one trial a GPU where there are GPUs, else one a CPU.
+
+    On a machine with GPUs the trials divide its CPUs among them, so that no GPU waits for a trial that has none.
+    """
+    nodes = list(nodes)
+    gpus = resources.gpus_per_trial
+    if gpus == AUTO:
+        gpus = 1.0 if any(node.get("GPU", 0.0) >= 1 for node in nodes) else 0.0
+    cpus = resources.cpus_per_trial
+    if cpus == AUTO:
+        shares = [node.get("CPU", 0.0) // trials for node in nodes if (trials := _by_gpus(node, gpus))]
+        cpus = max(1, int(min(shares, default=1)))
+    return replace(resources, cpus_per_trial=cpus, gpus_per_trial=gpus)
+
+
+def share_gpus(resources: ResourceConfig, nodes: Iterable[Node], *, peak_bytes: int, gpu_bytes: int) -> ResourceConfig:
+    """Return the settled resources with as many trials on each GPU as its memory and the CPUs allow.
+
+    Args:
+        resources: As the user gave them: only `auto` is shared.
+        nodes: The machines there are.
+        peak_bytes: The most GPU memory that torch had reserved in an epoch of the first configuration.
+        gpu_bytes: Memory of the smallest GPU.
+    """
+    nodes = list(nodes)
+    if resources.gpus_per_trial != AUTO or settle(resources, nodes).gpus_per_trial != 1:
+        return settle(resources, nodes)
+    shared = resources
+    for trials in range(1, _MOST_ON_A_GPU + 1):
+        fraction = _RAYS_UNIT // trials / _RAYS_UNIT
+        offered = settle(replace(resources, gpus_per_trial=fraction), nodes)
+        has_memory = trials * (_GROWTH * peak_bytes + _CONTEXT_BYTES) <= _USABLE * gpu_bytes
+        has_cpus = all(fitting(node, offered) == _by_gpus(node, fraction) for node in nodes)
+        if trials == 1 or (has_memory and has_cpus):
+            shared = offered
+    return shared
+
+
+def of_a_trial(resources: ResourceConfig) -> tuple[int, float]:
+    """Return the CPUs and GPUs of a trial, from settled resources."""
+    cpus, gpus = resources.cpus_per_trial, resources.gpus_per_trial
+    assert cpus != AUTO, "not settled"
+    assert gpus != AUTO, "not settled"
+    return cpus, gpus
+
+
+def fitting(node: Node, resources: ResourceConfig) -> int:
+    """Return how many trials with settled resources fit on a machine; a trial does not span two."""
+    cpus, gpus = of_a_trial(resources)
+    fits = int(node.get("CPU", 0.0) // cpus)
+    return min(fits, _by_gpus(node, gpus)) if gpus > 0 else fits
+
+
+def _by_gpus(node: Node, gpus_per_trial: float) -> int:
+    """Return how many trials the GPUs of a machine hold, 0 if a trial takes none. A fraction lies on one GPU."""
+    gpus = node.get("GPU", 0.0)
+    if gpus_per_trial <= 0:
+        return 0
+    if gpus_per_trial < 1:
+        return int(gpus) * int(1 / gpus_per_trial + 1e-9)
+    return int(gpus / gpus_per_trial + 1e-9)
