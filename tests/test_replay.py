@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import random
 import shutil
@@ -14,11 +15,12 @@ import pytest
 from tuner import config as configs
 from tuner.config import ResourceConfig, SearchConfig, StudyConfig
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INTERRUPTED, NO_TIME_TO_RETRAIN, TIME_IS_OVER, Coordinator
+from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
 from tuner.engine.replay import DivergenceError, Replay
 from tuner.errors import ConfigError, JournalError
 from tuner.journal.events import (
+    NO_TIME_TO_RETRAIN,
     DriverStarted,
     EpochReported,
     Event,
@@ -309,14 +311,29 @@ def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_
     drivers.config = replace(drivers.config, budget="100s")
     drivers.drive()
     entries = read_journal(drivers.paths.journal)
-    place, report = next(
-        (entry.seq, entry.event) for entry in entries if isinstance(entry.event, EpochReported) and entry.seq > 6
+    # Cut behind a report without a decision, where the driver asks the clock alone; of a trial that was never the best.
+    best, improved = -1.0, set()
+    for entry in entries:
+        if isinstance(entry.event, EpochReported) and entry.event.dev_accuracy > best:
+            best = entry.event.dev_accuracy
+            improved.add(entry.event.trial)
+    place = next(
+        entry.seq
+        for entry, after in itertools.pairwise(entries)
+        if isinstance(entry.event, EpochReported)
+        and entry.event.trial not in improved
+        and not isinstance(after.event, RungDecided)
     )
+    report = entries[place].event
+    assert isinstance(report, EpochReported)
     end = TrialEnded(report.trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
-    # Cut behind a report without a decision, where the driver asks the clock alone.
     prefix = [replace(entry, elapsed=0.0) for entry in entries[: place + 1]]
-    if isinstance(entries[place + 1].event, RungDecided):
-        prefix.append(replace(entries[place + 1], elapsed=0.0))
+    prefix = [
+        replace(entry, event=replace(entry.event, seconds=2.0))
+        if isinstance(entry.event, EpochReported) and entry.event.trial == report.trial
+        else entry
+        for entry in prefix
+    ]
     for seconds, fits in ((0.0, True), (99.0, False)):
         cut = [*prefix, Entry(len(prefix), 0.0, seconds, end)]
         if fits:
@@ -418,7 +435,8 @@ def test_the_command_ends_with_code_1_and_one_line_where_a_decision_differs(
     forged = RunPaths(drivers.paths.root.with_name("forged"))
     with JournalWriter(forged.journal) as journal:
         for entry in entries:
-            journal.append(replace(entry.event, trial=9) if isinstance(entry.event, WinnerSelected) else entry.event)
+            event = entry.event
+            journal.append(replace(event, trial=event.trial + 1) if isinstance(event, WinnerSelected) else event)
     assert run([str(forged.root)]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -26,7 +26,9 @@ from tuner.journal.events import (
     TrialProposed,
     TrialRetried,
 )
+from tuner.journal.history import fold
 from tuner.journal.store import JournalWriter, read_journal
+from tuner.results.selection import IN_TIME_RULE, RULE, select
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import EarlierTrial, WarmStart
@@ -478,6 +480,96 @@ def test_a_trial_whose_retraining_would_not_fit_is_pruned_and_the_search_goes_on
     assert end == TrialEnded(1, TrialState.PRUNED, "its retraining would not fit into the time left")
     assert not driver.coordinator.is_stopping
     assert driver.begin().trial == 2
+    driver.coordinator.finish()
+    winner = select(fold(read_journal(tmp_path / "journal")))
+    assert winner is not None
+    assert (winner.trial, winner.rule) == (0, f"{RULE} {IN_TIME_RULE}")
+
+
+def test_a_new_best_whose_retraining_would_not_fit_does_not_end_the_search(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8)
+    assert not driver.report(dear, 1, dev_accuracy=0.9, seconds=4.0)
+    assert driver.of(TrialEnded)[-1] == TrialEnded(
+        1, TrialState.PRUNED, "its retraining would not fit into the time left"
+    )
+    assert not driver.coordinator.is_stopping
+    driver.coordinator.finish()
+    winner = select(fold(read_journal(tmp_path / "journal")))
+    assert winner is not None
+    assert winner.trial == 0
+
+
+def test_a_trial_that_is_through_cannot_win_either_if_its_retraining_would_not_fit(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.9)
+    # Half of nine epochs and one more are dear ones, which only the last shows: the scheduler completes the trial.
+    for epoch, seconds in enumerate([2.0] * 4 + [4.0] * 5, 1):
+        driver.report(dear, epoch, dev_accuracy=0.8 if epoch < 9 else 0.99, seconds=seconds)
+    events = driver.events
+    assert driver.of(RungDecided)[-1].action == "COMPLETE"
+    assert events[-1] == TrialEnded(1, TrialState.PRUNED, "its retraining would not fit into the time left")
+    for missing in (1, 2):  # killed before that was written
+        later = resumed_from(tmp_path / str(missing), events[:-missing], workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+        assert later.events == events
+        winner = select(fold(read_journal(tmp_path / str(missing) / "journal")))
+        assert winner is not None
+        assert winner.trial == 0
+
+
+def test_one_slow_epoch_of_the_incumbent_does_not_end_the_search(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 10.0))
+    trial = driver.begin()
+    for epoch, seconds in enumerate([2.0, 30.0, 2.0, 2.5], 1):
+        assert driver.report(trial, epoch, seconds=seconds)
+        assert not driver.coordinator.is_stopping
+
+
+def test_an_incumbent_that_grows_dearer_ends_the_search_and_stays_the_winner(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 10.0))
+    trial = driver.begin()
+    for epoch, seconds in enumerate([2.0, 4.0, 4.0], 1):
+        assert driver.report(trial, epoch, seconds=seconds)
+    assert driver.coordinator.is_stopping
+    driver.coordinator.finish()
+    assert driver.events[-2:] == [
+        TrialEnded(0, TrialState.PRUNED, "the time for the search is over"),
+        SearchEnded("the time for the search is over"),
+    ]
+    winner = select(fold(read_journal(tmp_path / "journal")))
+    assert winner is not None
+    assert (winner.trial, winner.rule) == (0, RULE)
+
+
+def test_an_incumbent_that_fails_gives_the_reserve_back_to_the_next_best(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8, seconds=1.0)
+    driver.report(dear, 1, dev_accuracy=0.9, seconds=3.0)
+    assert driver.clock.search_seconds_left == pytest.approx(10.0 - 9.3)
+    driver.coordinator.fail(dear.trial, "diverged")
+    assert driver.clock.search_seconds_left == pytest.approx(10.0 + 9.3)
+
+
+def test_seconds_of_an_earlier_run_are_not_ours(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, known=known_reference(3), clock=clock(RETRAIN_SECONDS + 10.0))
+    driver.begin()
+    reused = driver.of(EpochReported)
+    assert [report.reused for report in reused] == [True] * 3
+    assert driver.clock.search_seconds_left == pytest.approx(10.0)  # by the reference's own 2 seconds
+
+
+def test_a_resumed_search_keeps_the_incumbent_that_fitted_when_it_reported(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path / "earlier", clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.report(driver.begin(), 1, seconds=4.0)
+    now[0] = 99.0  # 82 seconds are left for 4 seconds an epoch, and one second too few
+    later = resumed_from(
+        tmp_path / "later", driver.events, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]), protect_starts=True
+    )
+    assert later.clock.search_seconds_left == pytest.approx(1.0 - 18.6)
 
 
 def test_no_trial_begins_that_could_not_reach_the_first_rung(tmp_path: Path) -> None:

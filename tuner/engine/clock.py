@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 CLOSING_SECONDS = 20.0
 """Selecting, evaluating, writing tables and the report."""
-_FINAL_EVALUATION_EPOCHS = 0.3
+FINAL_EVALUATION_EPOCHS = 0.3
 """Evaluating train, dev and test once costs about this share of an epoch of training."""
 
 
@@ -28,14 +29,43 @@ class RetrainLoad:
     """Retrainings of the winner."""
     baseline: int
     """Retrainings of the untuned reference."""
-    max_epochs: int
+    least_epochs: int
+    """Each gets at least."""
     workers: int
+    most_epochs: int | None = None
+    """Each gets at most, if there is time; None: neither more nor fewer than the least."""
 
-    def seconds(self, tuned_epoch: float, baseline_epoch: float) -> float:
-        """Return the seconds it takes, given the seconds of one epoch of either kind."""
-        epochs = self.max_epochs + _FINAL_EVALUATION_EPOCHS
-        jobs = [tuned_epoch * epochs] * self.tuned + [baseline_epoch * epochs] * self.baseline
+    def seconds(self, tuned_epoch: float, baseline_epoch: float, epochs: int | None = None) -> float:
+        """Return the seconds that `epochs` of each take, by default the least, given the seconds of one of either."""
+        length = (self.least_epochs if epochs is None else epochs) + FINAL_EVALUATION_EPOCHS
+        jobs = [tuned_epoch * length] * self.tuned + [baseline_epoch * length] * self.baseline
         return makespan(jobs, self.workers) + CLOSING_SECONDS
+
+    def share_seconds(self, share: float, tuned_epoch: float, baseline_epoch: float) -> float:
+        """Return the seconds to keep of `share` seconds: what the least takes, and of the rest what the most would."""
+        least = self.seconds(tuned_epoch, baseline_epoch)
+        most = self.seconds(tuned_epoch, baseline_epoch, self.most_epochs)
+        return max(least, min(share, most))
+
+
+class EpochCost:
+    """What an epoch of one training costs: the median, of an even number the lower one.
+
+    So one slow epoch, for which the machine may have had its reasons, changes nothing.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._seconds: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        """Take note of an epoch."""
+        insort(self._seconds, seconds)
+
+    @property
+    def median(self) -> float | None:
+        """Seconds of an epoch; None before the first."""
+        return self._seconds[(len(self._seconds) - 1) // 2] if self._seconds else None
 
 
 class BudgetClock:
@@ -45,26 +75,45 @@ class BudgetClock:
     """
 
     def __init__(
-        self, budget: float | None, load: RetrainLoad, reference_epoch: float, elapsed: Callable[[], float]
+        self,
+        budget: float | None,
+        load: RetrainLoad,
+        reference_epoch: float,
+        elapsed: Callable[[], float],
+        retrain_share: float = 0.0,
     ) -> None:
-        """Share `budget` seconds (None: no limit); `elapsed` counts the seconds worked on the run."""
+        """Share `budget` seconds (None: no limit); `elapsed` counts the seconds worked on the run.
+
+        `retrain_share` of the budget is for the retraining, if that can make use of it.
+        """
         self._budget = budget
         self._load = load
-        self._reference_epoch = reference_epoch
-        self._incumbent_epoch = reference_epoch
+        self.reference_epoch = reference_epoch
+        """Seconds of an epoch of what nothing is known of, and of the baseline."""
+        self._incumbent_epoch: float | None = None
         self._elapsed = elapsed
+        self._retrain_share = retrain_share
 
-    def incumbent_changed(self, seconds_per_epoch: float) -> None:
-        """Take note of what an epoch of the best trial so far costs."""
+    def incumbent_changed(self, seconds_per_epoch: float | None) -> None:
+        """Take note of what an epoch of the best trial so far costs; None if there is none any more."""
         self._incumbent_epoch = seconds_per_epoch
 
     @property
     def search_seconds_left(self) -> float:
         """Seconds until the search must end; infinite without a budget."""
-        return self.seconds_left_for(self._incumbent_epoch)
-
-    def seconds_left_for(self, seconds_per_epoch: float) -> float:
-        """Return the seconds until a winner of this cost could no longer be retrained in time."""
         if self._budget is None:
             return float("inf")
-        return self._budget - self._load.seconds(seconds_per_epoch, self._reference_epoch) - self._elapsed()
+        tuned_epoch = self.reference_epoch if self._incumbent_epoch is None else self._incumbent_epoch
+        kept = self._load.share_seconds(self._retrain_share * self._budget, tuned_epoch, self.reference_epoch)
+        return self._budget - kept - self._elapsed()
+
+    def can_retrain(self, seconds_per_epoch: float) -> bool:
+        """Whether a winner of this cost could still have the least that every retraining gets.
+
+        What is no dearer than the incumbent can: its time is kept.
+        """
+        if self._budget is None:
+            return True
+        if self._incumbent_epoch is not None and seconds_per_epoch <= self._incumbent_epoch:
+            return True
+        return self._budget - self._load.seconds(seconds_per_epoch, self.reference_epoch) - self._elapsed() > 0

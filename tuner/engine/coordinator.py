@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tuner.engine.clock import BudgetClock
+from tuner.engine.clock import BudgetClock, EpochCost
 from tuner.engine.known_results import KnownResults
 from tuner.errors import TunerError
 from tuner.journal.events import (
+    NO_TIME_TO_RETRAIN,
     EpochReported,
     Event,
     ModelMeasured,
@@ -32,7 +35,6 @@ Record = Callable[..., None]
 INTERRUPTED = "interrupted"
 """The reason when a person ends the search."""
 TIME_IS_OVER = "the time for the search is over"
-NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
 
 _HOPELESS_FAILURES = 3
 """If this many trials failed and none ever reported, the fault is not the configurations'."""
@@ -73,9 +75,14 @@ class Coordinator:
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
         """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
-        self._best = -1.0
-        self._first_rung_seconds = 0.0
-        """The least that a trial needed to the first rung: from a dear one nothing follows for the next."""
+        self._records: dict[int, _Record] = {}
+        """Of all trials that can win."""
+        self._incumbent: int | None = None
+        """The best of them."""
+        self._has_report = False
+        self._restoring = False
+        self._first_rung_seconds: float | None = None
+        """The least that a trial needs to the first rung: from a dear one nothing follows for the next."""
         self._failed = 0
         self._nothing_to_give = False
         self._stop_reason: str | None = None
@@ -136,7 +143,8 @@ class Coordinator:
         if self.is_stopping or len(self._search.running) >= self.workers:
             return None
         # A trial that cannot reach the first rung in the time left could not change the result.
-        proposal = self._search.next_trial() if self._clock.search_seconds_left > self._first_rung_seconds else None
+        is_time = self._clock.search_seconds_left > (self._first_rung_seconds or 0.0)
+        proposal = self._search.next_trial() if is_time else None
         self._nothing_to_give = proposal is None
         if proposal is None:
             return None
@@ -180,12 +188,7 @@ class Coordinator:
         if event.epoch not in known.epochs:
             self._record(event)
             consequences = self._consequences(known, event)
-        if trial in self._trials and finished:
-            self._end(_completion(known), *consequences)
-        elif trial in self._trials and self._clock.seconds_left_for(event.seconds) <= 0:
-            self._end(TrialEnded(trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN), *consequences)
-        else:
-            self._write(consequences)
+        self._write_consequences(known, consequences, finished)
         if consequences:
             self._give_up_unpromotable()
         if trial not in self._trials:
@@ -234,14 +237,19 @@ class Coordinator:
     def restore(self, entries: Iterable[Entry]) -> None:
         """Replay an earlier driver's events; trials it left RUNNING are given out again."""
         unwritten: dict[int, list[Event]] = {}
+        histories: dict[int, TrialHistory] = {}
+        leaders: dict[int, int | None] = {}
+        """By trial, who was the incumbent before its last report."""
+        self._restoring = True
         for entry in entries:
             match entry.event:
                 case TrialProposed() as event:
                     self._search.restore(event.proposal())
-                    self._trials[event.trial] = TrialHistory(event)
+                    self._trials[event.trial] = histories[event.trial] = TrialHistory(event)
                 case ModelMeasured() as event if event.trial in self._trials:
                     self._note_measures(event)
                 case EpochReported() as event:
+                    leaders[event.trial] = self._incumbent
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
                 case TrialPromoted() as event:
                     self._search.resume(event.trial)
@@ -252,12 +260,14 @@ class Coordinator:
                 case TrialEnded() as event:
                     _cross_off(unwritten, event)
                     self._restore_end(event)
+        self._restoring = False
         # A driver may die between writing a result and writing what followed from it.
         for trial, events in unwritten.items():
-            if trial in self._trials and self._trials[trial].is_finished:
-                self._end(_completion(self._trials[trial]), *events)
-            else:
-                self._write(events)
+            if events or (trial in self._trials and histories[trial].is_finished):
+                if self._incumbent == trial and leaders[trial] != trial:
+                    self._lead(self._best_but(trial))
+                    self._elect(trial)
+                self._write_consequences(histories[trial], events, histories[trial].is_finished)
         self._give_up_unpromotable()
         self._orphans = sorted(self._search.running)
 
@@ -265,6 +275,7 @@ class Coordinator:
         if event.trial in self._trials:
             self._search.end(event.trial, event.state)
             del self._trials[event.trial]
+        self._bar_loser(event)
         if event.state is TrialState.FAILED:
             self._count_failure(event.reason)
 
@@ -299,7 +310,7 @@ class Coordinator:
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
-        self._note_cost(event)
+        self._note_record(event)
         decision = self._search.report(event.trial, event.epoch, event.dev_accuracy)
         events: list[Event] = []
         if decision.reason:
@@ -310,24 +321,81 @@ class Coordinator:
             del self._trials[event.trial]
         return events
 
+    def _write_consequences(self, trial: TrialHistory, consequences: Sequence[Event], finished: bool) -> None:
+        """Write down what follows from a trial's last result, and its end for reasons of its own or of the clock."""
+        cannot_win = TrialEnded(trial.number, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
+        in_time = self._incumbent == trial.number or self._clock.can_retrain(self._cost(trial.number))
+        if trial.number in self._trials and (finished or not in_time):
+            self._end(_completion(trial) if in_time else cannot_win, *consequences)
+        elif in_time:
+            self._write(consequences)
+        else:  # whatever the scheduler ended it for
+            self._write([cannot_win if isinstance(event, TrialEnded) else event for event in consequences])
+            self._bar_loser(cannot_win)
+
     def _end(self, end: TrialEnded, *before: Event) -> None:
         """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
         self._write([*before, end])
         self._search.end(end.trial, end.state)
         del self._trials[end.trial]
+        self._bar_loser(end)
 
     def _count_failure(self, reason: str) -> None:
         self._failed += 1
-        if self._failed >= _HOPELESS_FAILURES and self._best < 0:
+        if self._failed >= _HOPELESS_FAILURES and not self._has_report:
             self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
 
-    def _note_cost(self, event: EpochReported) -> None:
-        if event.epoch == self._search.levels[0] and not event.reused:  # another machine may have trained it
-            seconds = event.seconds * event.epoch
+    # What the clock has to know of the trials.
+
+    def _note_record(self, event: EpochReported) -> None:
+        self._has_report = True
+        record = self._records.setdefault(event.trial, _Record())
+        record.best = max(record.best, event.dev_accuracy)
+        if not event.reused:  # another machine may have trained it
+            record.cost.add(event.seconds)
+        first = self._search.levels[0]
+        if event.epoch == first and not event.reused:
+            seconds = first * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
-        if event.dev_accuracy > self._best:
-            self._best = event.dev_accuracy
-            self._clock.incumbent_changed(event.seconds)
+        self._elect(event.trial)
+
+    def _elect(self, trial: int) -> None:
+        """Make a trial the incumbent if it is the best so far and could be retrained; note what its epochs cost."""
+        leader = self._incumbent
+        is_better = leader is None or self._records[trial].best > self._records[leader].best
+        # What an earlier driver's clock said stands in the journal, as the end of those that could not.
+        if trial == leader or (is_better and (self._restoring or self._clock.can_retrain(self._cost(trial)))):
+            self._lead(trial)
+
+    def _lead(self, trial: int | None) -> None:
+        self._incumbent = trial
+        self._clock.incumbent_changed(None if trial is None else self._cost(trial))
+
+    def _best_but(self, trial: int) -> int | None:
+        others = self._records.keys() - {trial}
+        return max(others, key=lambda other: (self._records[other].best, -other), default=None)
+
+    def _cost(self, trial: int) -> float:
+        """Return what an epoch of the trial costs here; of one that was not trained here, what the first one does."""
+        record = self._records.get(trial)
+        median = None if record is None else record.cost.median
+        return self._clock.reference_epoch if median is None else median
+
+    def _bar_loser(self, end: TrialEnded) -> None:
+        """Forget a trial that ended so that it cannot win."""
+        if end.state is not TrialState.FAILED and end.reason != NO_TIME_TO_RETRAIN:
+            return
+        self._records.pop(end.trial, None)
+        if self._incumbent == end.trial:
+            self._lead(self._best_but(end.trial))
+
+
+@dataclass
+class _Record:
+    """What a trial has reached, and at what cost."""
+
+    best: float = -math.inf
+    cost: EpochCost = field(default_factory=EpochCost)
 
 
 def _completion(trial: TrialHistory) -> TrialEnded:

@@ -18,9 +18,10 @@ from typing import Any
 
 from tuner.config import StudyConfig
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INTERRUPTED, NO_TIME_TO_RETRAIN, Coordinator
+from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.plan import Plan
 from tuner.journal.events import (
+    NO_TIME_TO_RETRAIN,
     DriverStarted,
     EpochReported,
     Event,
@@ -182,9 +183,10 @@ class Replay:
             self._coordinator.finish()
 
     def _moment_of_consequences(self, index: int, trial: int) -> float:
-        """Return when the clock was asked after a result: as late as its trial's end, if it ended."""
+        """Return when the clock was asked after a result: as late as its trial's end, if it ended for want of time."""
         for entry in self._entries[index + 1 : index + _CONSEQUENCES]:
-            if isinstance(entry.event, TrialEnded) and entry.event.trial == trial:
+            event = entry.event
+            if isinstance(event, TrialEnded) and event.trial == trial and event.reason == NO_TIME_TO_RETRAIN:
                 return entry.elapsed
         return self._entries[index].elapsed
 

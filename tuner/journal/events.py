@@ -19,6 +19,9 @@ from tuner.search.trial import Origin, Proposal, TrialState
 
 SCHEMA_VERSION = 2
 
+NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
+"""The reason of a `TrialEnded` whose trial cannot win."""
+
 
 @dataclass(frozen=True)
 class StudyStarted:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.errors import JournalError
 from tuner.journal.events import (
+    NO_TIME_TO_RETRAIN,
     DriverStarted,
     EpochReported,
     ModelMeasured,
@@ -59,6 +60,13 @@ class TrialHistory:
             return self.ended.state
         pauses = sum(decision.action == Action.PAUSE for decision in self.decisions)
         return TrialState.PAUSED if pauses > self.promotions else TrialState.RUNNING
+
+    @property
+    def can_win(self) -> bool:
+        """Whether its results count: it did not fail, and its retraining would fit into the time."""
+        return self.ended is None or (
+            self.ended.state is not TrialState.FAILED and self.ended.reason != NO_TIME_TO_RETRAIN
+        )
 
     @property
     def is_finished(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuner.journal.events import EpochReported, TrialEnded
+from tuner.journal.events import NO_TIME_TO_RETRAIN, EpochReported, TrialEnded
 from tuner.journal.store import Entry
 from tuner.search.trial import TrialState
 
@@ -23,12 +23,13 @@ class Improvement:
 
 
 def improvements(entries: Iterable[Entry]) -> list[Improvement]:
-    """Return the improvements in the order of the journal; trials that failed, then or later, do not count."""
+    """Return the improvements in the order of the journal; trials that cannot win, then or later, do not count."""
     entries = list(entries)
-    failed = {
+    barred = {
         entry.event.trial
         for entry in entries
-        if isinstance(entry.event, TrialEnded) and entry.event.state is TrialState.FAILED
+        if isinstance(entry.event, TrialEnded)
+        and (entry.event.state is TrialState.FAILED or entry.event.reason == NO_TIME_TO_RETRAIN)
     }
     found: list[Improvement] = []
     seen: set[tuple[int, int]] = set()
@@ -37,6 +38,6 @@ def improvements(entries: Iterable[Entry]) -> list[Improvement]:
         if not isinstance(event, EpochReported) or (event.trial, event.epoch) in seen:
             continue
         seen.add((event.trial, event.epoch))
-        if event.trial not in failed and (not found or event.dev_accuracy > found[-1].dev_accuracy):
+        if event.trial not in barred and (not found or event.dev_accuracy > found[-1].dev_accuracy):
             found.append(Improvement(event.trial, event.dev_accuracy, entry.elapsed, len(seen)))
     return found

@@ -12,6 +12,8 @@ RULE = (
     "The highest dev accuracy of any epoch of any trial that is not FAILED; "
     "of equals the lower dev loss at that epoch, then the lower trial number."
 )
+IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count."
+"""Said where there are such."""
 KEEP_RULE = "Of the winner's retrainings the one with the highest dev accuracy; of equals the lower seed."
 
 TUNED = "tuned"
@@ -20,17 +22,16 @@ BASELINE = "baseline"
 
 def select(history: History) -> WinnerSelected | None:
     """Return the winner by `RULE`; None if no trial that counts has finished an epoch."""
-    reports = [
-        report
-        for trial in history.trials.values()
-        if trial.state is not TrialState.FAILED
-        for report in trial.epochs.values()
-    ]
-    if not reports:
+    trained = [trial for trial in history.trials.values() if trial.epochs and trial.state is not TrialState.FAILED]
+    if not trained:
         return None
+    # If none can be retrained in time, the best is retrained for as long as there is.
+    timely = [trial for trial in trained if trial.can_win] or trained
+    reports = [report for trial in timely for report in trial.epochs.values()]
     best = min(reports, key=_rank)
     hparams = history.trials[best.trial].proposed.hparams
-    return WinnerSelected(best.trial, hparams, best.dev_accuracy, best.epoch, RULE)
+    rule = RULE if len(timely) == len(trained) else f"{RULE} {IN_TIME_RULE}"
+    return WinnerSelected(best.trial, hparams, best.dev_accuracy, best.epoch, rule)
 
 
 def kept_retraining(history: History) -> RetrainEnded | None:
