@@ -108,7 +108,7 @@ def test_an_objective_that_never_asks_ends_at_its_next_report() -> None:
     run.next_value()
     run.close()
     assert reports == [0, 1]
-    assert not any(thread.name == "objective" for thread in threading.enumerate())
+    assert not any(thread.name == "taking turns" for thread in threading.enumerate())
 
 
 def test_what_the_objective_raises_reaches_the_one_who_asks_with_its_line() -> None:

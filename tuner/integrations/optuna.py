@@ -1,16 +1,9 @@
-"""An Optuna objective, unchanged, as a training that goes on from one `trial.report` to the next.
-
-The objective is one call that suggests, trains, reports and returns. It runs in a thread of its own and the two sides
-take turns: the thread stops at each report until it is asked for the next, so that whoever decides about the trial does
-so between two of its lines, and `should_prune` can answer.
-"""
+"""An Optuna objective, unchanged, as a training that goes on from one `trial.report` to the next."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -19,12 +12,11 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from tuner.errors import TunerError
+from tuner.integrations.turns import Leaving, Turns
 from tuner.search.quiet import quiet_study
 
 METRIC = "value"
 """What an objective reports and returns has no name of its own."""
-_SECONDS_TO_LEAVE = 5.0
-"""An objective that is told to stop and goes on is left behind; its thread ends with the process."""
 
 ObjectiveFunction = Callable[[optuna.Trial], Any]
 
@@ -33,43 +25,25 @@ class ObjectiveError(TunerError):
     """An objective returned or reported what no search can compare."""
 
 
-@dataclass
-class _Turns:
-    """Whose turn it is: the objective's thread or the one that asks it for reports."""
-
-    objective: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    asker: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    reported: list[float] = field(default_factory=list)
-    """Reports that were not taken yet, at most one."""
-    is_over: bool = False
-    is_pruned: bool = False
-    """Whether the trial is to end; `should_prune` says so from now on."""
-    error: BaseException | None = None
-
-
 class ReportingTrial(optuna.Trial):
     """Optuna's own trial, whose reports are handed over and whose pruner is the search's scheduler."""
 
-    def __init__(self, study: optuna.Study, turns: _Turns) -> None:
-        """Begin a trial in `study`, whose sampler answers what the objective asks for."""
-        super().__init__(study, study.ask()._trial_id)
-        self._turns = turns
+    _turns: Turns[float]
 
     def report(self, value: float, step: int) -> None:
-        """Hand the value over and wait for the next turn; raises TrialPruned where the objective does not ask.
+        """Hand the value over and wait; raises TrialPruned if the trial is to end and nobody asked `should_prune`.
 
         Steps need not be numbered from 0 nor without gaps: what counts is how many reports there were.
         """
         super().report(value, step)  # Optuna's checks of both
-        if self._turns.is_pruned:
-            raise optuna.TrialPruned  # an objective that never asks `should_prune`
-        self._turns.reported.append(float(value))
-        self._turns.asker.release()
-        self._turns.objective.acquire()
+        try:
+            self._turns.hand_over(float(value))
+        except Leaving:
+            raise optuna.TrialPruned from None
 
     def should_prune(self) -> bool:
         """Whether the trial is to end."""
-        return self._turns.is_pruned
+        return self._turns.is_leaving
 
 
 class ObjectiveRun:
@@ -90,9 +64,10 @@ class ObjectiveRun:
         """
         self._objective = objective
         self._prepare = prepare
-        self._turns = _Turns()
-        self._trial = ReportingTrial(quiet_study(_Proposed(proposed, seed)), self._turns)
-        self._thread = threading.Thread(target=self._run, name="objective", daemon=True)
+        self._turns: Turns[float] = Turns(self._call)
+        study = quiet_study(_Proposed(proposed, seed))
+        self._trial = ReportingTrial(study, study.ask()._trial_id)
+        self._trial._turns = self._turns
         self._last: float | None = None
 
     @property
@@ -114,44 +89,18 @@ class ObjectiveRun:
             ObjectiveError: if the objective returns several values, none or no number.
             Exception: what the objective raised, with its traceback.
         """
-        turns = self._turns
-        if turns.is_over:
-            return None
-        if self._thread.ident is None:
-            self._thread.start()
-        else:
-            turns.objective.release()
-        turns.asker.acquire()
-        if turns.error is not None:
-            raise turns.error
-        if turns.reported:
-            self._last = turns.reported.pop()
-            return self._last
-        return None
+        self._last = self._turns.next()
+        return self._last
 
     def close(self) -> None:
         """End the call: the objective meets `should_prune`, or TrialPruned at its next report."""
-        if self._thread.ident is None or self._turns.is_over:
-            return
-        self._turns.is_pruned = True
-        self._turns.objective.release()
-        self._thread.join(_SECONDS_TO_LEAVE)
+        self._turns.close()
 
-    def _run(self) -> None:
-        turns = self._turns
-        try:
-            self._prepare()
-            value = _as_number(self._objective(self._trial))
-            if not turns.is_pruned and value != self._last:
-                turns.reported.append(value)
-        except optuna.TrialPruned as error:
-            # Of its own accord: infeasible, or a rule of the objective's.
-            turns.error = None if turns.is_pruned else error
-        except BaseException as error:  # also SystemExit: it must reach the one who asks
-            turns.error = error
-        finally:
-            turns.is_over = True
-            turns.asker.release()
+    def _call(self) -> None:
+        self._prepare()
+        value = _as_number(self._objective(self._trial))
+        if value != self._last:
+            self._turns.leave_behind(value)
 
 
 class _Proposed(BaseSampler):
