@@ -32,12 +32,13 @@ FLOORS = [
 NEIGHBOURS = {
     # What one floor's modules need of each other.
     "tuner.presets": {"tuner.config"},
+    "tuner.integrations": {"tuner.training"},
 }
 
 LIBRARIES = {
     "ray": {"tuner.engine"},
     "optuna": {"tuner.search", "search_spaces", "tuner.integrations"},
-    "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.engine", "tuner.predict"},
+    "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.engine", "tuner.integrations", "tuner.predict"},
     "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
     "pyarrow": {"tuner.results", "tuner.io"},
 }

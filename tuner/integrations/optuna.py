@@ -31,15 +31,20 @@ class ReportingTrial(optuna.Trial):
     _turns: Turns[float]
 
     def report(self, value: float, step: int) -> None:
-        """Hand the value over and wait; raises TrialPruned if the trial is to end and nobody asked `should_prune`.
+        """Hand the value over and wait.
 
         Steps need not be numbered from 0 nor without gaps: what counts is how many reports there were.
+
+        Raises:
+            TrialPruned: if the trial was to end at the report before, and nobody asked `should_prune`.
         """
         super().report(value, step)  # Optuna's checks of both
+        should_have_ended = self._turns.is_leaving
         try:
             self._turns.hand_over(float(value))
         except Leaving:
-            raise optuna.TrialPruned from None
+            if should_have_ended:
+                raise optuna.TrialPruned from None
 
     def should_prune(self) -> bool:
         """Whether the trial is to end."""

@@ -51,13 +51,14 @@ class Turns(Generic[T]):
         """Give an item to whoever asks and wait to be asked again; called by the call.
 
         Raises:
-            Leaving: if the call is told to end, at the hand-over after the one that it waits in.
+            Leaving: if the call is to end.
         """
+        if not self.is_leaving:
+            self._handed_over.append(item)
+            self._has_stopped.release()
+            self._may_go_on.acquire()
         if self.is_leaving:
             raise Leaving
-        self._handed_over.append(item)
-        self._has_stopped.release()
-        self._may_go_on.acquire()
 
     def leave_behind(self, item: T) -> None:
         """Give a last item, of a call that is about to return."""

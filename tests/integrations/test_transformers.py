@@ -1,0 +1,95 @@
+"""Tests of the Transformers adapter: a tiny model with random weights under Hugging Face's own trainer."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, EvalPrediction, Trainer, TrainingArguments
+
+from tuner.integrations.transformers import TransformersTask
+
+
+class Task(TransformersTask):
+    def make_trainer(self, hparams: Mapping[str, Any], data: Any, **arguments: Any) -> Trainer:
+        config = BertConfig(
+            vocab_size=16,
+            hidden_size=hparams["width"],
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=8,
+        )
+        return Trainer(
+            model=BertForSequenceClassification(config),
+            args=TrainingArguments(**arguments, learning_rate=1e-2, per_device_train_batch_size=16),
+            train_dataset=data.train,
+            eval_dataset=data.dev,
+            compute_metrics=accuracy,
+        )
+
+
+def accuracy(found: EvalPrediction) -> dict[str, float]:
+    return {"accuracy": float((np.asarray(found.predictions).argmax(1) == found.label_ids).mean())}
+
+
+def sentences(seed: int, n: int) -> list[dict[str, Any]]:
+    """Sentences of 8 words; the label is whether word 3 occurs."""
+    words = np.random.default_rng(seed).integers(4, 16, (n, 8))
+    words[::2, 0] = 3
+    return [{"input_ids": torch.tensor(one), "labels": int(3 in one)} for one in words]
+
+
+DATA = SimpleNamespace(train=sentences(0, 64), dev=sentences(1, 32))
+
+
+@pytest.fixture
+def task() -> Iterator[Callable[[], Task]]:
+    """Makes equal trainings."""
+    made: list[Task] = []
+
+    def make() -> Task:
+        torch.manual_seed(0)
+        made.append(Task({"width": 16}, DATA, seed=5, device=torch.device("cpu"), max_epochs=3))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    assert not any(thread.name == "taking turns" for thread in threading.enumerate())
+
+
+def test_an_epoch_s_metrics_are_those_of_its_evaluation_and_its_loss(
+    task: Callable[[], Task], capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = task().train_epoch()
+    assert metrics.keys() == {"train_loss", "dev_loss", "dev_accuracy"}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_stopped(task: Callable[[], Task]) -> None:
+    whole = task()
+    expected = [whole.train_epoch() for _ in range(3)]
+    first = task()
+    assert first.train_epoch() == expected[0]
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = task()
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert [second.train_epoch() for _ in range(2)] == expected[1:]
+
+
+def test_weights_that_were_loaded_are_those_that_are_evaluated(task: Callable[[], Task]) -> None:
+    trained = task()
+    metrics = trained.train_epoch()
+    other = task()
+    other.load_state_dict(trained.state_dict())
+    found = other.evaluate(DATA.dev)
+    assert found == pytest.approx({"loss": metrics["dev_loss"], "accuracy": metrics["dev_accuracy"]})

@@ -1,0 +1,133 @@
+"""A Lightning module as a trainable: Lightning's own `Trainer` trains it, an epoch at a time.
+
+`pip install 'tuner[lightning]'` brings Lightning.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from tuner.errors import SpaceError
+from tuner.integrations.turns import Turns
+from tuner.training.trainable import TrainingOver
+
+try:
+    import lightning.pytorch as pl
+except ImportError as error:
+    raise SpaceError("this space needs Lightning, which is not installed: pip install 'tuner[lightning]'.") from error
+
+_QUIET: Mapping[str, Any] = {
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    # It would draw random numbers before the first epoch, and none before a later one.
+    "num_sanity_val_steps": 0,
+}
+
+
+class LightningTask:
+    """Derive from it, say how to make the module and its loaders, and take the class as `TRAINABLE`.
+
+    The metrics of an epoch are what the module logs (`self.log("dev_f1", ...)`), by their names; `evaluate` runs
+    `validation_step` on a split and drops the prefix `dev_` or `val_`, for the split need not be dev.
+    """
+
+    trainer_options: ClassVar[Mapping[str, Any]] = {}
+    """More arguments for Lightning's `Trainer`, such as `gradient_clip_val`."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device, max_epochs: int):
+        """Prepare to train for at most `max_epochs`; the data are `load_data`'s."""
+        del seed  # the global generators are seeded before each epoch
+        self._hparams = hparams
+        self._data = data
+        self._max_epochs = max_epochs
+        self._accelerator = {"cuda": "gpu"}.get(device.type, device.type)
+        self.module = self.make_module(hparams)
+        self._trainer = self._make_trainer(_HandOver(self))
+        self._turns: Turns[dict[str, float]] = Turns(self._fit)
+        self._state: dict[str, Any] | None = None
+        """Lightning's checkpoint after the last epoch."""
+
+    def make_module(self, hparams: Mapping[str, Any]) -> pl.LightningModule:
+        """Return the module that these hyperparameters describe."""
+        raise NotImplementedError
+
+    def make_loader(self, split: Any, hparams: Mapping[str, Any], *, shuffle: bool) -> Any:
+        """Return a loader of a split of the data, shuffled for training."""
+        raise NotImplementedError
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train and validate one epoch; return what the module logged."""
+        metrics = self._turns.next()
+        if metrics is None:
+            raise TrainingOver  # the module or a callback of its own has ended the training
+        return metrics
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        """Return what `validation_step` logs on a split."""
+        trainer = self._make_trainer()
+        (found,) = trainer.validate(self.module, self.make_loader(split, self._hparams, shuffle=False), verbose=False)
+        return {name.removeprefix("dev_").removeprefix("val_"): float(value) for name, value in found.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return Lightning's own checkpoint: module, optimizers, schedules and loops."""
+        assert self._state is not None
+        return self._state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of `state_dict`."""
+        self._turns.close()
+        self._state = dict(state)
+        self.module.load_state_dict(state["state_dict"])
+        # A new trainer reads it as it would read a file of its own.
+        self._trainer = self._make_trainer(_HandOver(self))
+        self._turns = Turns(self._fit)
+
+    def close(self) -> None:
+        """End a training that will not go on."""
+        self._turns.close()
+
+    def take(self, trainer: pl.Trainer) -> None:
+        """Hand an epoch's metrics over, having kept the state that belongs to them."""
+        self._state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        self._turns.hand_over({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    def _make_trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
+        options = {**_QUIET, **self.trainer_options}
+        own = list(options.pop("callbacks", ()))
+        return pl.Trainer(
+            max_epochs=self._max_epochs,
+            accelerator=self._accelerator,
+            devices=1,
+            callbacks=[*own, *callbacks],
+            enable_checkpointing=bool(callbacks),  # it would add files of its own where there is no `_HandOver`
+            **options,
+        )
+
+    def _fit(self) -> None:
+        train = self.make_loader(self._data.train, self._hparams, shuffle=True)
+        dev = self.make_loader(self._data.dev, self._hparams, shuffle=False)
+        if self._state is None:
+            self._trainer.fit(self.module, train, dev)
+            return
+        with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+            file = Path(folder) / "epoch.ckpt"
+            torch.save(self._state, file)
+            self._trainer.fit(self.module, train, dev, ckpt_path=file, weights_only=True)
+
+
+class _HandOver(pl.callbacks.Checkpoint):  # Lightning calls such callbacks last
+    """Stops Lightning after each epoch."""
+
+    def __init__(self, task: LightningTask) -> None:
+        super().__init__()
+        self._task = task
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hand the epoch over."""
+        self._task.take(trainer)

@@ -1,0 +1,155 @@
+"""A Hugging Face `Trainer` as a trainable: it trains, evaluates and saves as it always does, an epoch at a time.
+
+`pip install 'tuner[transformers]'` brings Transformers and Accelerate.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tuner.errors import SpaceError
+from tuner.integrations.turns import Turns
+from tuner.search.seeds import derive_seed
+from tuner.training.trainable import TrainingOver
+
+try:
+    from transformers import (
+        PrinterCallback,
+        Trainer,
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+        TrainingArguments,
+        set_seed,
+    )
+    from transformers.utils import logging
+except ImportError as error:
+    raise SpaceError(
+        "this space needs Transformers and Accelerate, which are not installed: pip install 'tuner[transformers]'."
+    ) from error
+
+_TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
+"""Beside the metrics, `Trainer.evaluate` tells how fast it was."""
+_RANDOM_STATE = "rng_state*.pth"
+"""Not kept: each epoch draws from a seed of its own."""
+
+
+class TransformersTask:
+    """Derive from it, say how to make the `Trainer`, and take the class as `TRAINABLE`.
+
+    The metrics of an epoch are those of the evaluation after it, with `dev_` in place of `eval_`, and `train_loss`.
+    Another process goes on from the files of Hugging Face's own checkpoint.
+    """
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device, max_epochs: int):
+        """Prepare to train for `max_epochs`, which a schedule of the learning rate counts on."""
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        self._seed = seed
+        self._folder = tempfile.TemporaryDirectory(prefix="tuner-")
+        self.trainer = self.make_trainer(
+            hparams,
+            data,
+            output_dir=self._folder.name,
+            num_train_epochs=max_epochs,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            logging_strategy="epoch",
+            save_total_limit=1,
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=device.type == "cpu",
+            seed=seed,
+        )
+        self.trainer.remove_callback(PrinterCallback)
+        self.trainer.add_callback(_HandOver(self))
+        self._turns: Turns[dict[str, float]] = Turns(self._train)
+        self._begin_from: Path | None = None
+
+    def make_trainer(self, hparams: Mapping[str, Any], data: Any, **arguments: Any) -> Trainer:
+        """Return a `Trainer(args=TrainingArguments(**arguments, ...), train_dataset=data.train, ...)`."""
+        raise NotImplementedError
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train, evaluate and save one epoch; return its metrics."""
+        metrics = self._turns.next()
+        if metrics is None:
+            raise TrainingOver
+        return metrics
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        """Return the metrics of `Trainer.evaluate` on a split."""
+        return _metrics(self.trainer.evaluate(split), "")
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the files of the newest checkpoint, by name, as bytes."""
+        folder = self._newest()
+        files = (file for file in sorted(folder.iterdir()) if not file.match(_RANDOM_STATE))
+        return {file.name: torch.from_numpy(np.fromfile(file, dtype=np.uint8)) for file in files}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a state of `state_dict`."""
+        self._turns.close()
+        folder = Path(self._folder.name) / "begin-from"
+        folder.mkdir(exist_ok=True)
+        for name, content in state.items():
+            content.numpy().tofile(folder / Path(name).name)
+        self.trainer._load_from_checkpoint(str(folder))  # the weights, for who evaluates and trains no more
+        self._begin_from = folder
+        self._turns = Turns(self._train)
+
+    def take(self, state: TrainerState) -> None:
+        """Hand the epoch's metrics over."""
+        metrics: dict[str, float] = {}
+        for entry in state.log_history:
+            if entry["epoch"] == state.epoch:
+                metrics |= _metrics(entry, "dev_")
+                metrics |= {f"train_{name}": float(entry[name]) for name in ("loss",) if name in entry}
+        self._turns.hand_over(metrics)
+
+    def close(self) -> None:
+        """End a training that will not go on, and forget its files."""
+        self._turns.close()
+        self._folder.cleanup()
+
+    def seed_epoch(self, epoch: int) -> None:
+        """Let an epoch draw the same random numbers whether or not the training was interrupted before it."""
+        set_seed(derive_seed(self._seed, epoch))
+
+    def _train(self) -> None:
+        self.trainer.train(resume_from_checkpoint=None if self._begin_from is None else str(self._begin_from))
+
+    def _newest(self) -> Path:
+        found = list(Path(self._folder.name).glob("checkpoint-*"))
+        if not found:
+            assert self._begin_from is not None
+            return self._begin_from
+        return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]))
+
+
+class _HandOver(TrainerCallback):
+    """Stops the trainer after each epoch, when it has evaluated and saved."""
+
+    def __init__(self, task: TransformersTask) -> None:
+        self._task = task
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Seed the epoch."""
+        self._task.seed_epoch(round(state.epoch or 0))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Hand the epoch over."""
+        self._task.take(state)
+
+
+def _metrics(found: Mapping[str, Any], prefix: str) -> dict[str, float]:
+    values = {name.removeprefix("eval_"): value for name, value in found.items() if name.startswith("eval_")}
+    return {prefix + name: float(value) for name, value in values.items() if name not in _TIMES}
