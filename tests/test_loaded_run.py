@@ -42,7 +42,14 @@ def paths(tmp_path: Path) -> RunPaths:
 def add_best(paths: RunPaths) -> None:
     torch.manual_seed(0)
     save_model(get_model("cnn").build(NARROW), paths.best_model, {})
-    description = {"model": "cnn", "space": "cnn", "dataset": "digits", "class_names": ["0"], "mean": 0.1, "std": 0.2}
+    description = {
+        "model": "cnn",
+        "space": "cnn",
+        "dataset": "digits",
+        "class_names": [*"0123456789"],
+        "mean": 0.1,
+        "std": 0.2,
+    }
     paths.best_hparams.write_text(json.dumps(description | {"hparams": NARROW}))
 
 

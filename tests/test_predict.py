@@ -195,8 +195,14 @@ def test_a_damaged_description_or_weights_file_is_named(paths: RunPaths) -> None
 
 def test_as_many_class_names_as_classes_are_needed(paths: RunPaths) -> None:
     describe(paths, class_names=["only", "two"])
-    with pytest.raises(StorageError, match="has 2 classes, but the model 10"):
-        predict(load_model(paths), read_description(paths), np.zeros((1, 28, 28), np.uint8))
+    with pytest.raises(StorageError, match=r"model\.safetensors does not fit the model of"):
+        load_model(paths)
+
+
+def test_as_many_class_names_are_needed_as_a_model_of_ones_own_has_classes(own: RunPaths, tmp_path: Path) -> None:
+    describe(own, model="brightness", space=str(tmp_path / "brightness.py"), class_names=["one"], hparams={})
+    with pytest.raises(StorageError, match="has 1 classes, but the model 2"):
+        predict(load_model(own), read_description(own), np.zeros((1, 28, 28), np.uint8))
 
 
 def test_code_in_the_runs_own_folder_is_run_only_on_request(own: RunPaths) -> None:

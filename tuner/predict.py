@@ -17,7 +17,7 @@ from tyro.conf import Positional
 from tuner.cli import Run, main, parse
 from tuner.engine.run_folder import reading_run
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
-from tuner.models import ModelSpec, available_models, get_model
+from tuner.models import DataShape, ModelSpec, available_models, build_model, get_model
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description
 from tuner.search.space import load_space
@@ -66,7 +66,7 @@ def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
     spec = _model_of(paths, description, space)
     weights = load_weights(paths.best_model)
     try:
-        model = spec.build(description.hparams)
+        model = build_model(spec.build, description.hparams, DataShape((1, SIDE, SIDE), len(description.class_names)))
         model.load_state_dict(weights)
     except TunerError:
         raise

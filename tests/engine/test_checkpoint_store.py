@@ -16,7 +16,6 @@ from tuner.engine.worker import Job
 from tuner.errors import StorageError
 from tuner.io.files import hash_file
 from tuner.training.fit import Training
-from tuner.training.initialise import build_seeded
 
 MakeTraining = Callable[[], Training]
 
@@ -25,7 +24,7 @@ MakeTraining = Callable[[], Training]
 def make_training(job: Job) -> MakeTraining:
     def make() -> Training:
         return Training(
-            build_seeded(job.model, {}, 1),
+            job.model.build,
             {"batch_size": 64},
             job.splits,
             seed=1,

@@ -18,7 +18,8 @@ from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import ConfigError, StorageError
 from tuner.io import storage
 from tuner.models import get_model
-from tuner.training.fit import EpochReport, NonFiniteLossError
+from tuner.training.classifier import NonFiniteLossError
+from tuner.training.fit import EpochReport
 
 Assign = Callable[..., Assignment]
 
@@ -189,7 +190,7 @@ def test_a_checkpoint_that_cannot_be_written_is_a_storage_error(job: Job, assign
 @pytest.mark.parametrize("keep_best", [True, False])
 def test_the_best_weights_are_kept_where_they_are_wanted(job: Job, assign: Assign, keep_best: bool) -> None:
     worker, _ = train(job, assign(keep_best=keep_best))
-    assert (worker.training.state_dict()["best_weights"] is not None) == keep_best
+    assert (worker.training.state_dict()["best_state"] is not None) == keep_best
 
 
 # What a model costs.

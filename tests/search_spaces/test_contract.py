@@ -21,7 +21,6 @@ from tuner.search.quiet import quiet_study
 from tuner.search.space import SearchSpace, available_spaces, load_space
 from tuner.training.fit import Training
 from tuner.training.hparams import TrainingHparams
-from tuner.training.initialise import build_seeded
 
 SAMPLES = 20
 TRAINED = 3
@@ -79,7 +78,7 @@ def test_start_configurations_and_samples_can_be_trained(space: SearchSpace) -> 
     starts = [space.hparams_of_start(index) for index in range(len(space.start))]
     for hparams in [*starts, *samples(space, TRAINED)]:
         training = Training(
-            build_seeded(get_model(space.model), hparams, 0),
+            get_model(space.model).build,
             hparams,
             splits,
             seed=0,

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.models import get_model
+from tuner.training.classifier import Classifier
 from tuner.training.fit import Training
-from tuner.training.initialise import build_seeded
 
 TRAIN_IMAGES, DEV_IMAGES = 150, 60
 NARROW = {name: 4 for name in get_model("cnn").defaults or {} if name.endswith("_width")}
@@ -44,14 +45,32 @@ def _split(rng: np.random.Generator, n: int) -> Split:
 
 
 @pytest.fixture
+def make_classifier(splits: SearchData) -> Callable[..., Classifier]:
+    """Make a narrow reference CNN, or `model`, in batches of 32: the last of an epoch has 22 images."""
+
+    def make(hparams: Mapping[str, Any] | None = None, *, model: nn.Module | None = None, **changed: Any) -> Classifier:
+        arguments: dict[str, Any] = {
+            "data": splits,
+            "seed": 5,
+            "device": torch.device("cpu"),
+            "max_epochs": 4,
+            "precision": torch.float32,
+            **changed,
+        }
+        build = get_model("cnn").build if model is None else lambda _hparams: model
+        return Classifier(build, {**NARROW, "batch_size": 32, **(hparams or {})}, **arguments)
+
+    return make
+
+
+@pytest.fixture
 def make_training(splits: SearchData) -> Callable[..., Training]:
     """Make a training of a narrow reference CNN, in batches of 32: the last of an epoch has 22 images."""
 
-    def make(hparams: Mapping[str, Any] | None = None, *, model_seed: int = 1, **changed: Any) -> Training:
+    def make(hparams: Mapping[str, Any] | None = None, *, model: nn.Module | None = None, **changed: Any) -> Training:
         hparams = {**NARROW, "batch_size": 32, **(hparams or {})}
         arguments: dict[str, Any] = {
-            "model": changed.get("model") or build_seeded(get_model("cnn"), hparams, model_seed),
-            "splits": splits,
+            "data": splits,
             "seed": 5,
             "max_epochs": 4,
             "patience": None,
@@ -60,6 +79,7 @@ def make_training(splits: SearchData) -> Callable[..., Training]:
             "keep_best": True,
             **changed,
         }
-        return Training(arguments.pop("model"), hparams, arguments.pop("splits"), **arguments)
+        build = get_model("cnn").build if model is None else lambda _hparams: model
+        return Training(build, hparams, arguments.pop("data"), **arguments)
 
     return make

@@ -12,7 +12,7 @@ import torch
 
 from tuner.data.augmentation import Augmentation
 from tuner.data.splits import Split
-from tuner.training.batches import Batches
+from tuner.training.batches import Batches, Normalisation
 
 CPU = torch.device("cpu")
 PLAIN = Augmentation()
@@ -35,7 +35,7 @@ def numbered(n: int) -> Split:
 
 def shuffled(n: int, batch_size: int, seed: int) -> list[tuple[list[int], list[int]]]:
     """Return the images' numbers and the labels, batch by batch."""
-    batches = Batches(numbered(n), 0.0, 1.0, CPU)
+    batches = Batches(numbered(n), Normalisation((0.0,), (1.0,)), CPU)
     generator = torch.Generator().manual_seed(seed)
     cut = list(batches.shuffled(batch_size, PLAIN, generator))
     return [((images[:, 0, 0, 0] * 255).round().int().tolist(), labels.tolist()) for images, labels in cut]
@@ -43,7 +43,7 @@ def shuffled(n: int, batch_size: int, seed: int) -> list[tuple[list[int], list[i
 
 def test_a_pixel_is_scaled_to_one_and_then_normalised() -> None:
     split = Split(np.full((1, 28, 28), 51, dtype=np.uint8), np.array([3]))
-    ((images, labels),) = Batches(split, 0.1, 0.5, CPU).in_order(10)
+    ((images, labels),) = Batches(split, Normalisation((0.1,), (0.5,)), CPU).in_order(10)
     assert images.shape == (1, 1, 28, 28)
     assert images.dtype == torch.float32
     assert torch.allclose(images, torch.tensor(0.2))  # (51 / 255 - 0.1) / 0.5
@@ -51,7 +51,7 @@ def test_a_pixel_is_scaled_to_one_and_then_normalised() -> None:
 
 
 def test_in_order_yields_every_image_once_with_a_shorter_last_batch() -> None:
-    batches = list(Batches(numbered(25), 0.0, 1.0, CPU).in_order(10))
+    batches = list(Batches(numbered(25), Normalisation((0.0,), (1.0,)), CPU).in_order(10))
     assert [len(labels) for _, labels in batches] == [10, 10, 5]
     pixels = torch.cat([images[:, 0, 27, 27] for images, _ in batches])
     assert torch.allclose(pixels * 255, torch.arange(25.0))
@@ -80,7 +80,7 @@ def test_a_last_batch_of_one_image_joins_the_batch_before(n: int, sizes: list[in
 
 def test_what_augmentation_blackens_is_black_before_normalisation() -> None:
     split = Split(np.full((40, 28, 28), 255, dtype=np.uint8), np.zeros(40, dtype=np.int64))
-    batches = Batches(split, 0.5, 0.25, CPU)
+    batches = Batches(split, Normalisation((0.5,), (0.25,)), CPU)
     ((images, _),) = batches.shuffled(40, Augmentation(erasing=1.0), torch.Generator().manual_seed(0))
     assert sorted(set(images.flatten().tolist())) == [-2.0, 2.0]  # (0 - 0.5) / 0.25 and (1 - 0.5) / 0.25
 
@@ -88,7 +88,7 @@ def test_what_augmentation_blackens_is_black_before_normalisation() -> None:
 def test_augmentation_leaves_the_images_at_rest_alone() -> None:
     split = numbered(20)
     before = split.images.copy()
-    batches = Batches(split, 0.0, 1.0, CPU)
+    batches = Batches(split, Normalisation((0.0,), (1.0,)), CPU)
     list(batches.shuffled(8, Augmentation(flip=True, shift=2, erasing=1.0), torch.Generator().manual_seed(0)))
     assert np.array_equal(split.images, before)
 
@@ -100,7 +100,7 @@ def test_a_read_only_array_as_ray_gives_is_taken_without_a_warning_or_a_copy() -
     split.labels.setflags(write=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        batches = Batches(split, 0.0, 1.0, CPU)
+        batches = Batches(split, Normalisation((0.0,), (1.0,)), CPU)
         list(batches.shuffled(8, Augmentation(flip=True, shift=1), torch.Generator().manual_seed(0)))
-    assert batches._images.data_ptr() == split.images.ctypes.data
+    assert batches._inputs.data_ptr() == split.images.ctypes.data
     assert batches._labels.data_ptr() == split.labels.ctypes.data

@@ -11,16 +11,11 @@ from torch import Tensor, nn
 
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
-from tuner.training.batches import Batches
+from tuner.training.batches import Batches, Normalisation
 from tuner.training.evaluate import evaluate
 from tuner.training.fit import Training
 
 CPU = torch.device("cpu")
-
-
-def moments_of(data: SearchData) -> tuple[float, float]:
-    mean, std = data.train.moments
-    return mean, std
 
 
 class MeanAgainstZero(nn.Module):
@@ -34,7 +29,7 @@ class MeanAgainstZero(nn.Module):
 def test_accuracy_and_loss_are_those_computed_by_hand() -> None:
     # White is (1 - 0.5) / 0.25 = 2, black is -2.
     images = np.array([255, 0, 0], dtype=np.uint8)[:, None, None].repeat(28, axis=1).repeat(28, axis=2)
-    batches = Batches(Split(images, np.array([0, 0, 1])), 0.5, 0.25, CPU)
+    batches = Batches(Split(images, np.array([0, 0, 1])), Normalisation((0.5,), (0.25,)), CPU)
     found = evaluate(MeanAgainstZero(), batches, device=CPU, precision=torch.float32)
     # Right, wrong, right; ln(1 + e^-2) = 0.126928 and ln(1 + e^2) = 2.126928.
     assert found.accuracy == pytest.approx(2 / 3)
@@ -47,7 +42,7 @@ def test_a_split_of_several_batches_counts_every_image_alike() -> None:
     split = Split(rng.integers(0, 256, (601, 28, 28), dtype=np.uint8), rng.integers(0, 10, 601))
     layer = nn.Linear(784, 10)
     model = nn.Sequential(nn.Flatten(), layer)
-    found = evaluate(model, Batches(split, 0.4, 0.3, CPU), device=CPU, precision=torch.float32)
+    found = evaluate(model, Batches(split, Normalisation((0.4,), (0.3,)), CPU), device=CPU, precision=torch.float32)
     pixels = (split.images.reshape(601, 784) / 255 - 0.4) / 0.3
     logits = pixels @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
     log_likelihood = logits[np.arange(601), split.labels] - np.log(np.exp(logits).sum(axis=1))
@@ -63,7 +58,7 @@ def test_measuring_changes_neither_the_model_nor_its_mode(
     model = make_training().model
     model.train(training_mode)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    batches = Batches(splits.dev, *moments_of(splits), CPU)
+    batches = Batches(splits.dev, Normalisation.of(splits.train), CPU)
     first = evaluate(model, batches, device=CPU, precision=torch.float32)
     assert model.training is training_mode
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -76,6 +71,11 @@ def test_the_model_computes_in_the_precision_asked_for(splits: SearchData, preci
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     seen: set[torch.dtype] = set()
     model.register_forward_hook(lambda _module, _inputs, logits: seen.add(logits.dtype))
-    evaluate(model, Batches(splits.dev, *moments_of(splits), CPU), device=CPU, precision=precision)
+    evaluate(
+        model,
+        Batches(splits.dev, Normalisation.of(splits.train), CPU),
+        device=CPU,
+        precision=precision,
+    )
     assert seen == {precision}
     assert model[1].weight.dtype is torch.float32

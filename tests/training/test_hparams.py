@@ -10,7 +10,7 @@ import pytest
 
 from tuner.data.augmentation import Augmentation
 from tuner.errors import ConfigError
-from tuner.training.hparams import TrainingHparams
+from tuner.training.hparams import EPOCH_HPARAMS, TrainingHparams
 
 
 def test_the_defaults_are_the_references() -> None:
@@ -32,7 +32,15 @@ def test_the_augmentation_is_made_of_its_three_values() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "law"),
     [
-        ("optimizer", "sgd", "one of: adam, adamw"),
+        ("optimizer", "lion", "one of: adam, adamw, sgd"),
+        ("momentum", 1.0, r"in \[0, 1\)"),
+        ("nesterov", 0.5, "True or False"),
+        ("lr_decay", "step", "one of: exponential, constant, cosine, linear"),
+        ("warmup_epochs", -1.0, "at least 0"),
+        ("averaged_epochs", math.inf, "at least 0"),
+        ("mixup", -0.1, "at least 0"),
+        ("cutmix", math.nan, "at least 0"),
+        ("tta", "yes", "True or False"),
         ("learning_rate", 0.0, "more than 0"),
         ("learning_rate", -0.1, "more than 0"),
         ("learning_rate", math.inf, "more than 0"),
@@ -64,3 +72,7 @@ def test_numpys_numbers_become_pythons_which_a_checkpoint_can_hold() -> None:
     assert hparams == TrainingHparams(weight_decay=0.5, batch_size=64, flip=True, learning_rate=1.0)
     values = (hparams.weight_decay, hparams.batch_size, hparams.flip, hparams.learning_rate)
     assert [type(value) for value in values] == [float, int, bool, float]
+
+
+def test_the_hyperparameters_that_count_epochs_are_among_them() -> None:
+    assert set(EPOCH_HPARAMS) == {name for name in TrainingHparams.names() if name.endswith("_epochs")}

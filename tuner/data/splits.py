@@ -42,10 +42,66 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One input's shape as a model takes it: images [n, height, width] get a dimension for their one channel."""
+        shape = self.images.shape[1:]
+        return (1, *shape) if self.has_pixels and len(shape) == 2 else shape
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the inputs are pixels, to be scaled and normalised before a model sees them."""
+        return self.images.dtype == np.uint8
+
+    @cached_property
+    def tokens(self) -> int | None:
+        """How many different tokens there may be, for integers that are no pixels; else None."""
+        is_tokens = self.images.dtype.kind in "iu" and not self.has_pixels
+        return int(self.images.max()) + 1 if is_tokens else None
+
+    @property
+    def classes(self) -> int:
+        """As many classes as have a name, or else as occur."""
+        return len(self.class_names) or int(self.labels.max()) + 1
+
     @cached_property
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation of all pixels, scaled to [0, 1]."""
         return pixel_moments(self.images)
+
+    @cached_property
+    def channel_moments(self) -> tuple[tuple[float, float], ...]:
+        """The same for each channel of [n, channels, height, width], else once for all pixels."""
+        channels = self.images.shape[1] if self.images.ndim == 4 else 1
+        if channels == 1:
+            return (self.moments,)
+        return tuple(pixel_moments(self.images[:, channel]) for channel in range(channels))
+
+
+def as_split(split: Any) -> Split:
+    """Return a `Split`, made of a pair (inputs, labels) if it is none yet.
+
+    Raises:
+        DataError: if it is neither, or does not hold numbers and classes.
+    """
+    found = split if isinstance(split, Split) else _paired(split)
+    if found.images.dtype.kind not in "fiub":
+        raise DataError(f"inputs are {found.images.dtype}, but must be numbers.")
+    if len(found) == 0 or found.labels.min() < 0:
+        state = f"hold {found.labels.min()}" if len(found) else "are empty"
+        raise DataError(f"labels {state}, but must be classes from 0.")
+    return found
+
+
+def _paired(pair: Any) -> Split:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise DataError(
+            f"the split is a {type(pair).__name__}, but the built-in training takes a Split or (inputs, labels)."
+        )
+    inputs, labels = (np.asarray(part) for part in pair)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"labels are {labels.dtype}, but must be integers, one class from 0 for each input.")
+    return Split(inputs, labels.astype(np.int64, copy=False))
 
 
 def pixel_moments(images: NDArray[np.uint8]) -> tuple[float, float]:

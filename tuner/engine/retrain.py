@@ -28,9 +28,7 @@ from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFail
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
 from tuner.results.selection import kept_retraining
-from tuner.training.batches import Batches
 from tuner.training.checkpoints import save_model
-from tuner.training.evaluate import evaluate
 from tuner.training.fit import EpochReport
 
 
@@ -91,10 +89,7 @@ class RetrainWorker(Worker):
         return sha256
 
     def _evaluate(self, split: Split) -> dict[str, float]:
-        mean, std = self.job.splits.train.moments
-        batches = Batches(split, mean, std, self.device)
-        result = evaluate(self.training.model, batches, device=self.device, precision=self.precision)
-        return {"accuracy": result.accuracy, "loss": result.loss, "n": result.n}
+        return self.training.classifier.evaluate(split)
 
 
 def retrain(

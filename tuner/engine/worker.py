@@ -19,7 +19,6 @@ from tuner.models import ModelSpec
 from tuner.models.summary import trainable_parameters
 from tuner.search.objectives import LATENCY, PARAMS
 from tuner.training.fit import EpochReport, Training
-from tuner.training.initialise import build_seeded
 from tuner.training.latency import latency
 from tuner.training.precision import resolve
 
@@ -144,7 +143,7 @@ class Worker:
     def _new_training(self, assignment: Assignment) -> Training:
         job = self.job
         return Training(
-            build_seeded(job.model, assignment.hparams, assignment.seed),
+            job.model.build,
             assignment.hparams,
             job.splits,
             seed=assignment.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,39 @@ from torch import nn
 from tuner.errors import unknown_name
 from tuner.registry import registered_module, registered_names
 
-__all__ = ["ModelBuilder", "ModelSpec", "available_models", "get_model"]
+__all__ = ["DataShape", "ModelBuilder", "ModelSpec", "available_models", "build_model", "get_model"]
 
-ModelBuilder = Callable[[Mapping[str, Any]], nn.Module]
-"""Makes a model from hyperparameters: images [n, 1, 28, 28] to logits [n, classes].
+ModelBuilder = Callable[..., nn.Module]
+"""Makes a model of inputs [n, ...] to logits [n, classes], from `(hparams)` or from `(hparams, data)`.
 
-The mapping holds the training's hyperparameters too; a builder takes its own and ignores the others.
+The first, a mapping, holds the training's hyperparameters too; a builder takes its own and ignores the others. The
+second is a `DataShape`.
 """
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a model must fit."""
+
+    input_shape: tuple[int, ...]
+    """Of one input as the model gets it; images are [channels, height, width]."""
+    classes: int
+    tokens: int | None = None
+    """Where the inputs are tokens: how many different ones there may be."""
+
+
+def build_model(build: ModelBuilder, hparams: Mapping[str, Any], shape: DataShape) -> nn.Module:
+    """Call a builder with the shape too, if its second parameter is named `data` or must be given."""
+    return build(hparams, shape) if _takes_data(build) else build(hparams)
+
+
+def _takes_data(build: ModelBuilder) -> bool:
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except ValueError:  # some built-in callables have none to look at
+        return False
+    second = list(parameters)[1:2]
+    return any(each.name == "data" or each.default is each.empty for each in second)
 
 
 @dataclass(frozen=True)

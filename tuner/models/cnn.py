@@ -1,7 +1,8 @@
-"""The reference CNN for 28x28 images, every width and dropout rate a hyperparameter."""
+"""The reference CNN for images of 28x28 or more, every width and dropout rate a hyperparameter."""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -11,8 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.errors import ConfigError
+from tuner.models import DataShape
 
-CLASSES = 10
+REFERENCE_SHAPE = DataShape((1, 28, 28), classes=10)
+"""What the reference was made for."""
+
+_SMALLEST = 16
+"""Pixels; the four poolings would leave nothing of a smaller image."""
 
 DEFAULTS: dict[str, Any] = {
     "stem1_width": 16,
@@ -53,25 +59,26 @@ class LinearRelu(nn.Linear):
         return functional.relu(super().forward(features), inplace=True)
 
 
-def build(hparams: Mapping[str, Any]) -> nn.Module:
-    """Return the untrained CNN: float images [n, 1, 28, 28] to logits [n, 10].
+def build(hparams: Mapping[str, Any], data: DataShape = REFERENCE_SHAPE) -> nn.Module:
+    """Return the untrained CNN: float images [n, channels, height, width] to logits [n, classes].
 
     Keys of `hparams` that are not in DEFAULTS are ignored, absent ones take the reference's value.
-    Raises ConfigError for an impossible width or dropout rate.
+    Raises ConfigError for an impossible width or dropout rate, or for data that are no images of a fitting size.
     """
+    channels, pooled = _checked_shape(data.input_shape)
     values = {name: _checked(name, hparams.get(name, default)) for name, default in DEFAULTS.items()}
     width = {name.removesuffix("_width"): value for name, value in values.items() if name.endswith("_width")}
     dropout = {name.removesuffix("_dropout"): value for name, value in values.items() if name.endswith("_dropout")}
     parts: list[tuple[str, nn.Module]] = [
-        ("stem", _stem(width["stem1"], width["stem2"])),
+        ("stem", _stem(channels, width["stem1"], width["stem2"])),
         ("block1", _block(width["stem2"], width["block1"], dropout["block1"])),
         ("block2", _block(width["block1"], width["block2"], dropout["block2"])),
         ("block3", _block(width["block2"], width["block3"], dropout["block3"])),
         ("block4", _block(width["block3"], width["block4"], None)),
         ("head", _head(width["block4"], width["head"], dropout["head"])),
-        ("dense1", _dense(width["head"], width["dense1"], dropout["dense1"])),
+        ("dense1", _dense(width["head"] * pooled, width["dense1"], dropout["dense1"])),
         ("dense2", _dense(width["dense1"], width["dense2"], dropout["dense2"])),
-        ("logits", nn.Linear(width["dense2"], CLASSES)),
+        ("logits", nn.Linear(width["dense2"], data.classes)),
     ]
     return nn.Sequential(OrderedDict(parts))
 
@@ -87,8 +94,17 @@ def _checked(name: str, value: Any) -> Any:
     return float(value)
 
 
-def _stem(width1: int, width2: int) -> nn.Sequential:
-    return _named(conv1=ConvRelu(1, width1), conv2=ConvRelu(width1, width2))
+def _checked_shape(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the channels, and how many pixels are left of an image after all poolings; raises ConfigError."""
+    if len(input_shape) != 3 or min(input_shape[1:]) < _SMALLEST:
+        law = f"images [channels, height, width] of at least {_SMALLEST} pixels each way"
+        raise ConfigError(f"the inputs have shape {list(input_shape)}, but the CNN takes {law}.")
+    channels, height, width = input_shape
+    return channels, math.ceil(height // _SMALLEST / 2) * math.ceil(width // _SMALLEST / 2)
+
+
+def _stem(channels: int, width1: int, width2: int) -> nn.Sequential:
+    return _named(conv1=ConvRelu(channels, width1), conv2=ConvRelu(width1, width2))
 
 
 def _block(width_in: int, width: int, dropout: float | None) -> nn.Sequential:

@@ -1,9 +1,10 @@
-"""Cutting batches out of the uint8 images and normalising them on the fly."""
+"""Cutting batches out of arrays; pixels are normalised on the fly."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,46 +13,98 @@ from tuner.data.augmentation import Augmentation
 from tuner.data.splits import PIXEL_MAX, Split
 
 
-class Batches:
-    """A split as normalised float batches [n, 1, 28, 28]; the images stay uint8, on a GPU in its memory."""
+@dataclass(frozen=True)
+class Normalisation:
+    """Subtracts a mean and divides by a standard deviation, for all pixels or for each channel."""
 
-    def __init__(self, split: Split, mean: float, std: float, device: torch.device) -> None:
-        """Take the split and the train split's pixel moments; on CPU nothing is copied."""
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    @staticmethod
+    def of(train: Split) -> Normalisation | None:
+        """Return what makes the train split's pixels 0 on average with a deviation of 1; None if it has no pixels."""
+        if not train.has_pixels:
+            return None
+        mean, std = zip(*train.channel_moments, strict=True)
+        return Normalisation(mean, [value or 1.0 for value in std])  # if all are alike there is nothing to scale by
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Return normalised pixels of [n, ...], scaled to [0, 1]; of [n, channels, height, width] if by channel."""
+        if len(self.mean) == 1:
+            return (pixels - self.mean[0]) / self.std[0]
+        mean, std = (pixels.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return (pixels - mean) / std
+
+
+class Batches:
+    """A split in batches as a model takes them; the arrays stay as they are, on a GPU in its memory.
+
+    Pixels (uint8) become float32, scaled to [0, 1] and normalised, and [n, height, width] get their channel. Floats
+    become float32 as they are, for only their author knows their scale. Other integers are tokens: int64.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        normalisation: Normalisation | None,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        """Take the split and what pixels are normalised by; on CPU nothing is copied."""
         with warnings.catch_warnings():
             # Ray maps arrays read-only; torch warns, but nothing here writes to them.
             warnings.filterwarnings("ignore", message=".*not writable.*")
-            self._images = torch.from_numpy(split.images).unsqueeze(1).to(device)
+            inputs = torch.from_numpy(split.images).to(device)
             self._labels = torch.from_numpy(split.labels).to(device)
-        self._mean = mean
-        self._std = std
+        self._inputs = inputs.view(len(split), *split.input_shape)
+        self._is_tokens = split.tokens is not None
+        self._normalisation = normalisation
         self._device = device
+        self._memory_format = memory_format
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every image once, in order, for evaluation."""
+        """Yield every example once, in order, for evaluation."""
         for start in range(0, len(self), batch_size):
-            stop = start + batch_size
-            yield self._normalised(self._images[start:stop].float() / PIXEL_MAX), self._labels[start:stop]
+            chosen = slice(start, start + batch_size)
+            yield self._normalised(self._scaled(self._inputs[chosen])), self._labels[chosen]
+
+    def spread(self, n: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield the inputs of `n` examples spread evenly over the split, or of all if they are fewer."""
+        chosen = torch.arange(min(n, len(self)), device=self._device) * len(self) // min(n, len(self))
+        for index in _cut(chosen, batch_size):
+            yield self._normalised(self._scaled(self._inputs[index]))
 
     def shuffled(
         self, batch_size: int, augmentation: Augmentation, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every image once, in an order and with changes drawn from `generator` (on the CPU)."""
+        """Yield every example once, in an order and with changes drawn from `generator` (on the CPU)."""
         order = torch.randperm(len(self), generator=generator)
         for chosen in _cut(order, batch_size):
             index = chosen.to(self._device)
-            images = augmentation(self._images[index].float() / PIXEL_MAX, generator)
-            yield self._normalised(images), self._labels[index]
+            inputs = augmentation(self._scaled(self._inputs[index]), generator)
+            yield self._normalised(inputs), self._labels[index]
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        scaled = (images - self._mean) / self._std
-        return scaled.contiguous(memory_format=torch.channels_last)
+    def steps(self, batch_size: int) -> int:
+        """Return into how many batches an epoch is cut."""
+        whole, rest = divmod(len(self), batch_size)
+        return max(1, whole + (rest > 1))
+
+    def _scaled(self, inputs: Tensor) -> Tensor:
+        if inputs.dtype is torch.uint8:
+            return inputs.float() / PIXEL_MAX
+        return inputs.long() if self._is_tokens else inputs.float()
+
+    def _normalised(self, inputs: Tensor) -> Tensor:
+        if self._normalisation is not None:
+            inputs = self._normalisation(inputs)
+        return inputs.contiguous(memory_format=self._memory_format)
 
 
 def _cut(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Cut into batches; a last one of a single image, on which batch norm cannot train, joins the one before."""
+    """Cut into batches; a last one of a single example, on which batch norm cannot train, joins the one before."""
     batches = list(torch.split(order, batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -13,14 +14,23 @@ from torch import Tensor, nn
 
 from tuner.errors import StorageError, TunerError
 from tuner.io.files import hash_file, write_whole
-from tuner.training.fit import Training
 
 
 class CheckpointError(TunerError):
     """A file that is not the checkpoint it should be."""
 
 
-def save(training: Training, path: Path) -> str:
+class Resumable(Protocol):
+    """A training that can go on from a state: tensors, NumPy arrays and plain values only."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+
+
+def save(training: Resumable, path: Path) -> str:
     """Write the training's state to `path`, flushed to disk, and return its sha256; raises OSError."""
     try:
         with path.open("wb") as handle:
@@ -32,7 +42,7 @@ def save(training: Training, path: Path) -> str:
     return hash_file(path)
 
 
-def load(training: Training, path: Path, sha256: str) -> None:
+def load(training: Resumable, path: Path, sha256: str) -> None:
     """Put the state in `path` into `training`.
 
     Raises:

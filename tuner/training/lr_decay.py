@@ -1,11 +1,48 @@
-"""The learning rate of an epoch."""
+"""The learning rate of a step."""
 
 from __future__ import annotations
 
+import math
 
-def learning_rate(epoch: int, initial: float, decay_epochs: float) -> float:
-    """Return initial x 0.1^(epoch / decay_epochs), the reference's decay; `epoch` counts from 0.
+from tuner.errors import ConfigError
+from tuner.training.hparams import HORIZON_LR_DECAYS, TrainingHparams
 
-    It depends on no horizon, so a training stopped early is a true prefix of the longer one.
-    """
-    return float(initial * 0.1 ** (epoch / decay_epochs))
+
+class LearningRate:
+    """The learning rate over a training; raises ConfigError if the horizon does not fit the decay."""
+
+    def __init__(self, hparams: TrainingHparams, steps_per_epoch: int, max_epochs: int | None) -> None:
+        """Plan for `max_epochs` epochs; None is for the decays that know no horizon."""
+        self._hparams = hparams
+        self._steps = steps_per_epoch
+        self._max_epochs = max_epochs
+        if hparams.lr_decay not in HORIZON_LR_DECAYS:
+            return
+        if max_epochs is None:
+            raise ConfigError(f"lr_decay is {hparams.lr_decay!r}, which needs max_epochs, but max_epochs is None.")
+        if hparams.warmup_epochs >= max_epochs:
+            law = f"less than the {max_epochs} epochs of the training"
+            raise ConfigError(f"warmup_epochs is {hparams.warmup_epochs!r}, but must be {law}.")
+
+    def at(self, epoch: int, step: int) -> float:
+        """Return the rate of a step; both count from 0, `step` within its epoch.
+
+        Exponential decay falls once an epoch, as the reference's does; the others, and the warm-up, at every step.
+        """
+        hparams = self._hparams
+        return hparams.learning_rate * self._decay(epoch, step) * self._warmup(epoch * self._steps + step)
+
+    def _decay(self, epoch: int, step: int) -> float:
+        if self._hparams.lr_decay == "constant":
+            return 1.0
+        if self._hparams.lr_decay == "exponential":
+            return float(0.1 ** (epoch / self._hparams.decay_epochs))
+        assert self._max_epochs is not None
+        warmup = self._hparams.warmup_epochs
+        done = (epoch + step / self._steps - warmup) / (self._max_epochs - warmup)
+        done = min(max(done, 0.0), 1.0)
+        return 1.0 - done if self._hparams.lr_decay == "linear" else (1.0 + math.cos(math.pi * done)) / 2.0
+
+    def _warmup(self, step: int) -> float:
+        steps = self._hparams.warmup_epochs * self._steps
+        return min(1.0, (step + 1) / steps) if steps else 1.0

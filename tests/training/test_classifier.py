@@ -1,0 +1,314 @@
+"""Tests of `tuner.training.classifier`: the loop against an independent one, and resumed against never stopped."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.training.conftest import NARROW
+from tests.training.states import assert_identical
+from tuner.data import load_dataset
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
+from tuner.models import get_model
+from tuner.training import checkpoints
+from tuner.training.batches import Batches, Normalisation
+from tuner.training.classifier import Classifier, NonFiniteLossError
+from tuner.training.evaluate import evaluate
+
+MakeClassifier = Callable[..., Classifier]
+CPU = torch.device("cpu")
+
+EVERYTHING_RANDOM = {
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "flip": True,
+    "shift": 2,
+    "erasing": 0.5,
+}
+"""Besides dropout, which the reference CNN has anyway."""
+
+RECIPES = {
+    "as the reference": {},
+    "everything random": EVERYTHING_RANDOM,
+    "averaged": {"optimizer": "sgd", "lr_decay": "constant", "averaged_epochs": 0.5, "warmup_epochs": 0.5, "tta": True},
+    "mixed": {"lr_decay": "cosine", "warmup_epochs": 1.0, "mixup": 0.4, "cutmix": 1.0, "averaged_epochs": 1.0},
+}
+
+
+def linear() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def other_model() -> nn.Module:
+    torch.manual_seed(99)
+    return get_model("cnn").build(NARROW)
+
+
+def train(training: Classifier, epochs: int) -> list[dict[str, float]]:
+    return [training.train_epoch() for _ in range(epochs)]
+
+
+def random_states() -> bytes:
+    """Return the state of all three global random generators."""
+    return pickle.dumps((torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()))
+
+
+def differ(one: nn.Module, other: nn.Module) -> bool:
+    return any(not torch.equal(*pair) for pair in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
+    make_classifier: MakeClassifier, tmp_path: Path, precision: torch.dtype, recipe: str
+) -> None:
+    whole = make_classifier(RECIPES[recipe], precision=precision)
+    expected = train(whole, 4)
+    metrics = []
+    training = make_classifier(RECIPES[recipe], precision=precision)
+    for epoch in range(4):
+        metrics.append(training.train_epoch())
+        path = tmp_path / f"{epoch}.pt"
+        sha256 = checkpoints.save(training, path)
+        torch.manual_seed(epoch)  # another process has another random state,
+        training = make_classifier(RECIPES[recipe], precision=precision, model=other_model())  # and other first weights
+        checkpoints.load(training, path, sha256)
+    assert metrics == expected
+    assert_identical(training.state_dict(), whole.state_dict())
+
+
+def test_another_seed_trains_otherwise(make_classifier: MakeClassifier) -> None:
+    one, other = (make_classifier(seed=seed, model=linear()) for seed in (5, 6))
+    assert not differ(one.model, other.model)
+    one.train_epoch()
+    other.train_epoch()
+    assert differ(one.model, other.model)
+
+
+def test_every_epoch_has_its_own_batch_order(make_classifier: MakeClassifier) -> None:
+    model = linear()
+    seen: list[float] = []
+    model.register_forward_hook(lambda _module, inputs, _logits: seen.append(float(inputs[0].sum())))
+    training = make_classifier(model=model)
+    epochs = []
+    for _ in range(2):
+        seen.clear()
+        training.train_epoch()
+        epochs.append(seen[:5])  # the rest is dev
+    assert epochs[0] != epochs[1]
+
+
+def test_every_epoch_has_its_own_dropout(make_classifier: MakeClassifier, splits: SearchData) -> None:
+    """All images are alike, so their order makes no difference."""
+    alike = Split(splits.train.images[:1].repeat(150, axis=0), splits.train.labels)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
+    dropped: list[Tensor] = []
+    model[1].register_forward_hook(lambda module, _inputs, kept: dropped.append(kept == 0) if module.training else None)
+    training = make_classifier({"batch_size": 150}, model=model, data=replace(splits, train=alike))
+    training.train_epoch()
+    training.train_epoch()
+    first, second = dropped
+    assert first.float().mean() == pytest.approx(0.5, abs=0.01)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("optimizer", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_the_steps_are_those_of_torchs_own_optimizer(
+    splits: SearchData, optimizer: str, reference: Callable[..., torch.optim.Optimizer]
+) -> None:
+    """With all images in one batch the order does not matter, and a loop of a few lines must agree."""
+    hparams = {
+        "optimizer": optimizer, "learning_rate": 0.003, "decay_epochs": 2.0, "weight_decay": 0.1,
+        "label_smoothing": 0.2, "batch_size": 1000,
+    }  # fmt: skip
+    training = Classifier(
+        lambda _hparams: linear(), hparams, splits, seed=0, max_epochs=5, device=CPU, precision=torch.float32
+    )
+    reports = train(training, 5)
+
+    model = linear()
+    mean, std = splits.train.moments
+    images = (torch.from_numpy(splits.train.images).double() / 255 - mean).float() / std
+    labels = torch.from_numpy(splits.train.labels)
+    losses: list[float] = []
+    for lr in (0.003, 0.003 * 0.1**0.5, 0.0003, 0.0003 * 0.1**0.5, 0.00003):
+        if not losses:
+            steps = reference(model.parameters(), lr=lr, weight_decay=0.1, fused=False, foreach=False)
+        steps.param_groups[0]["lr"] = lr
+        steps.zero_grad()
+        logits = model(images)
+        losses.append(functional.cross_entropy(logits, labels).item())
+        torch.autograd.backward(functional.cross_entropy(logits, labels, label_smoothing=0.2))
+        steps.step()
+
+    assert [report["train_loss"] for report in reports] == pytest.approx(losses, rel=1e-4)
+    torch.testing.assert_close(training.model.state_dict(), model.state_dict(), rtol=1e-4, atol=1e-6)
+    assert differ(linear(), training.model)
+
+
+def test_the_two_optimizers_differ_where_weights_decay(make_classifier: MakeClassifier) -> None:
+    one, other = (make_classifier({"optimizer": name, "weight_decay": 0.1}) for name in ("adam", "adamw"))
+    one.train_epoch()
+    other.train_epoch()
+    assert differ(one.model, other.model)
+
+
+def test_the_learning_rates_are_the_references(make_classifier: MakeClassifier) -> None:
+    # 0.01 x 0.1^(epoch / 10) for epochs 0 to 3, by hand.
+    rates = [report["lr"] for report in train(make_classifier(), 4)]
+    assert rates == pytest.approx([0.01, 0.00794328, 0.00630957, 0.00501187], rel=1e-5)
+
+
+def test_the_report_holds_the_running_values_and_the_dev_evaluation(
+    make_classifier: MakeClassifier, splits: SearchData
+) -> None:
+    """The running values are means over the images in training mode, a short last batch counting as it has images."""
+    training = make_classifier(model=linear())
+    seen: list[tuple[Tensor, int]] = []
+    labels = torch.from_numpy(splits.train.labels)
+    pixels = Batches(splits.train, Normalisation.of(splits.train), CPU)
+    ((images, _),) = pixels.in_order(len(labels))
+    number = {image.numpy().tobytes(): index for index, image in enumerate(images)}
+    training.model.register_forward_hook(
+        lambda module, inputs, logits: seen.extend(
+            (row.detach().clone(), number[image.contiguous().numpy().tobytes()])
+            for image, row in zip(inputs[0], logits, strict=True)
+        ) if module.training else None
+    )  # fmt: skip
+    report = training.train_epoch()
+    logits = torch.stack([row for row, _ in seen])
+    targets = labels[[index for _, index in seen]]
+    assert sorted(index for _, index in seen) == list(range(len(labels)))
+    assert report["train_loss"] == pytest.approx(functional.cross_entropy(logits, targets).item(), rel=1e-5)
+    assert report["train_accuracy"] == pytest.approx((logits.argmax(1) == targets).double().mean().item())
+    dev_batches = Batches(splits.dev, Normalisation.of(splits.train), CPU)
+    dev = evaluate(training.model, dev_batches, device=CPU, precision=torch.float32)
+    assert (report["dev_loss"], report["dev_accuracy"]) == (dev.loss, dev.accuracy)
+    assert training.evaluate(splits.dev) == {"accuracy": dev.accuracy, "loss": dev.loss, "n": 60}
+
+
+def test_a_learning_rate_beyond_reason_ends_with_epoch_and_reason(make_classifier: MakeClassifier) -> None:
+    training = make_classifier({"learning_rate": 1e38}, model=linear())
+    with pytest.raises(NonFiniteLossError, match=r"^the (train|dev) loss is (nan|inf) in epoch 1\.$"):
+        training.train_epoch()
+
+
+def test_the_epoch_that_diverged_is_named(make_classifier: MakeClassifier) -> None:
+    training = make_classifier()
+    training.train_epoch()
+    with torch.no_grad():
+        next(training.model.parameters()).fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match=r"^the train loss is nan in epoch 2\.$"):
+        training.train_epoch()
+
+
+@pytest.mark.parametrize(("first_bad_step", "steps"), [(0, 1), (50, 101), (295, 300)])
+def test_a_diverged_training_ends_soon_and_not_only_with_its_epoch(
+    splits: SearchData, make_classifier: MakeClassifier, first_bad_step: int, steps: int
+) -> None:
+    """300 steps an epoch; the loss is asked for after steps 0, 100, 200 and at the end."""
+    large = replace(splits, train=Split(splits.train.images.repeat(4, axis=0), splits.train.labels.repeat(4)))
+    model = linear()
+    done = 0
+
+    def poison(_module: nn.Module, _inputs: object, logits: Tensor) -> Tensor:
+        nonlocal done
+        done += 1
+        return logits * float("inf") if done > first_bad_step else logits
+
+    training = make_classifier({"batch_size": 2, "learning_rate": 1e-5}, model=model, data=large)
+    model.register_forward_hook(poison)
+    with pytest.raises(NonFiniteLossError, match="the train loss is"):
+        training.train_epoch()
+    assert done == steps
+
+
+def test_a_dev_loss_that_is_not_finite_is_a_divergence_too(make_classifier: MakeClassifier) -> None:
+    model = linear()
+    model.register_forward_hook(lambda module, _inputs, logits: logits if module.training else logits * float("nan"))
+    with pytest.raises(NonFiniteLossError, match=r"^the dev loss is nan in epoch 1\.$"):
+        make_classifier(model=model).train_epoch()
+
+
+@pytest.mark.parametrize("diverges", [False, True])
+def test_the_callers_random_state_is_not_disturbed(make_classifier: MakeClassifier, diverges: bool) -> None:
+    training = make_classifier(EVERYTHING_RANDOM)
+    if diverges:
+        with torch.no_grad():
+            next(training.model.parameters()).fill_(float("nan"))
+    before = random_states()
+    try:
+        training.train_epoch()
+    except NonFiniteLossError:
+        assert diverges
+    assert random_states() == before
+
+
+def test_dropout_follows_the_trainings_seed_and_not_the_callers_random_state(make_classifier: MakeClassifier) -> None:
+    trainings = []
+    for global_seed in (1, 2):
+        torch.manual_seed(global_seed)
+        trainings.append(make_classifier(EVERYTHING_RANDOM))
+        trainings[-1].train_epoch()
+    assert_identical(trainings[0].state_dict(), trainings[1].state_dict())
+
+
+def test_read_only_arrays_as_ray_gives_train_as_others_do(make_classifier: MakeClassifier, splits: SearchData) -> None:
+    def read_only(split: Split) -> Split:
+        images, labels = split.images.copy(), split.labels.copy()
+        images.setflags(write=False)
+        labels.setflags(write=False)
+        return Split(images, labels)
+
+    sealed = replace(splits, train=read_only(splits.train), dev=read_only(splits.dev))
+    one, other = make_classifier(EVERYTHING_RANDOM), make_classifier(EVERYTHING_RANDOM, data=sealed)
+    one.train_epoch()
+    other.train_epoch()
+    assert_identical(one.state_dict(), other.state_dict())
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_model_computes_in_the_precision_while_its_weights_stay_float32(
+    make_classifier: MakeClassifier, precision: torch.dtype
+) -> None:
+    training = make_classifier(precision=precision)
+    seen: set[torch.dtype] = set()
+    training.model.register_forward_hook(lambda _module, _inputs, logits: seen.add(logits.dtype))
+    training.train_epoch()
+    assert seen == {precision}
+    assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
+
+
+def test_convolutions_run_channels_last(make_classifier: MakeClassifier) -> None:
+    model = make_classifier().model
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    assert len(weights) == 11
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
+def test_the_digits_are_learned_in_a_few_epochs() -> None:
+    """Real images, through the whole loop."""
+    splits = load_dataset("digits", None).search_data()
+    hparams: dict[str, Any] = {name: 0.0 for name in get_model("cnn").defaults or {} if name.endswith("_dropout")}
+    hparams |= {"block1_width": 8, "block2_width": 16, "block3_width": 16, "block4_width": 16}
+    hparams |= {"stem1_width": 8, "stem2_width": 8, "head_width": 16, "dense1_width": 32, "dense2_width": 32}
+    hparams |= {"learning_rate": 0.003, "batch_size": 32}
+    training = Classifier(
+        get_model("cnn").build, hparams, splits, seed=0, max_epochs=5, device=CPU, precision=torch.float32
+    )
+    reports = train(training, 5)
+    assert reports[-1]["train_loss"] < reports[0]["train_loss"]
+    assert max(report["dev_accuracy"] for report in reports) > 0.85

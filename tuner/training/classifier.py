@@ -1,0 +1,233 @@
+"""The built-in training loop: a classifier, an epoch at a time, resumable after each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tuner.data.mixing import Mixed
+from tuner.data.splits import Split, as_split
+from tuner.errors import ConfigError, TunerError
+from tuner.models import DataShape, ModelBuilder
+from tuner.training.averaging import AveragedModel
+from tuner.training.batches import Batches, Normalisation
+from tuner.training.ensemble import Mirrored
+from tuner.training.evaluate import autocast, evaluate
+from tuner.training.hparams import TrainingHparams
+from tuner.training.initialise import build_seeded, memory_format_of
+from tuner.training.lr_decay import LearningRate
+from tuner.training.optimizers import build_optimizer
+
+_STEPS_BETWEEN_CHECKS = 100
+"""Asking for the loss waits for the device; asking this rarely costs nothing and still ends a divergence soon."""
+
+_STATISTICS_EXAMPLES = 4096
+"""Examples on which averaged weights measure their batch norm's statistics; on 50,000 a fortieth of an epoch's cost."""
+
+
+class NonFiniteLossError(TunerError):
+    """The training diverged: its loss is infinite or not a number."""
+
+
+class ClassifierData(Protocol):
+    """What is trained on and judged by; each split is one that `as_split` takes."""
+
+    @property
+    def train(self) -> Any:
+        """The examples to learn from."""
+
+    @property
+    def dev(self) -> Any:
+        """The examples to judge by."""
+
+
+class Classifier:
+    """A model in training and everything a checkpoint must hold of it.
+
+    Epoch e of seed s draws its batch order, augmentation and dropout from streams derived from (s, e), so no random
+    state is saved, and a resumed training equals an uninterrupted one bit for bit on a CPU.
+    """
+
+    def __init__(
+        self,
+        build: ModelBuilder,
+        hparams: Mapping[str, Any],
+        data: ClassifierData,
+        *,
+        seed: int,
+        device: torch.device,
+        max_epochs: int | None,
+        precision: torch.dtype,
+    ) -> None:
+        """Prepare to train a model of `build` on `data.train`, judged on `data.dev`.
+
+        `max_epochs` is the horizon of `lr_decay`; who trains fewer stops early, who trains more goes on at its end.
+
+        Raises:
+            ConfigError: if a training hyperparameter breaks its law, or the model does not take the data.
+            DataError: if the splits are not arrays of inputs and labels.
+        """
+        self._hparams = TrainingHparams.of(hparams)
+        train, dev = as_split(data.train), as_split(data.dev)
+        shape = DataShape(train.input_shape, max(train.classes, dev.classes), _tokens(train, dev))
+        _check_images(self._hparams, shape)
+        self._normalisation = Normalisation.of(train)
+        self._device = device
+        self._precision = precision
+        self._trained = build_seeded(build, hparams, shape, seed).to(device)
+        self._memory_format = memory_format_of(self._trained, shape, device=device, precision=precision)
+        if self._memory_format is torch.channels_last:
+            self._trained.to(memory_format=torch.channels_last)
+        self._train, self._dev = self._batches(train), self._batches(dev)
+        steps = self._train.steps(self._hparams.batch_size)
+        self._optimizer = build_optimizer(self._trained, self._hparams)
+        self._learning_rate = LearningRate(self._hparams, steps, max_epochs)
+        averaged = self._hparams.averaged_epochs * steps
+        self._averaged = AveragedModel(self._trained, averaged) if averaged else None
+        self._seed = seed
+        self._epoch = 0
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is measured and kept: the one in training, or the one of averaged weights."""
+        return self._trained if self._averaged is None else self._averaged.model
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train one epoch, measure dev, and return the metrics.
+
+        Losses are mean cross-entropies in nats without label smoothing, accuracies fractions. Those of train are over
+        the epoch as it went, in training mode, as Keras reports them. `lr` is that of the epoch's last step.
+
+        Raises:
+            NonFiniteLossError: if the loss is not finite; the training cannot go on.
+        """
+        train_loss, train_accuracy = self._train_epoch()
+        if self._averaged is not None:
+            self._measure_statistics(self._averaged)
+        dev = evaluate(self._judged(), self._dev, device=self._device, precision=self._precision)
+        if not math.isfinite(dev.loss):
+            raise NonFiniteLossError(f"the dev loss is {dev.loss} in epoch {self._epoch + 1}.")
+        self._epoch += 1
+        return {
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "dev_loss": dev.loss,
+            "dev_accuracy": dev.accuracy,
+            "lr": self._optimizer.param_groups[0]["lr"],
+        }
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        """Return `accuracy`, `loss` and `n` of a split that `as_split` takes; raises DataError for another."""
+        batches = self._batches(as_split(split))
+        found = evaluate(self._judged(), batches, device=self._device, precision=self._precision)
+        return {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state after the last epoch, tensors and plain values only; the tensors are the live ones."""
+        return {
+            "epoch": self._epoch,
+            "model": self._trained.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "averaged": None if self._averaged is None else self._averaged.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state of `state_dict`."""
+        self._trained.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._averaged is not None:
+            self._averaged.load_state_dict(state["averaged"])
+        self._epoch = int(state["epoch"])
+
+    def _batches(self, split: Split) -> Batches:
+        return Batches(split, self._normalisation, self._device, self._memory_format)
+
+    def _judged(self) -> nn.Module:
+        return Mirrored(self.model) if self._hparams.tta else self.model
+
+    def _measure_statistics(self, averaged: AveragedModel) -> None:
+        with autocast(self._device, self._precision):
+            inputs = self._train.spread(_STATISTICS_EXAMPLES, self._hparams.batch_size)
+            averaged.measure_statistics(self._trained, inputs)
+
+    def _train_epoch(self) -> tuple[float, float]:
+        """Return the mean loss and the accuracy over the epoch as it went."""
+        order_seed, dropout_seed = _epoch_seeds(self._seed, self._epoch)
+        generator = torch.Generator().manual_seed(order_seed)
+        augmentation, mixing = self._hparams.augmentation(), self._hparams.mixing()
+        loss = torch.zeros((), dtype=torch.float64, device=self._device)
+        correct = torch.zeros((), dtype=torch.int64, device=self._device)
+        self._trained.train()
+        # Dropout draws from torch's global generator and takes no other.
+        with torch.random.fork_rng(devices=_cuda_devices(self._device)):
+            torch.manual_seed(dropout_seed)
+            batches = self._train.shuffled(self._hparams.batch_size, augmentation, generator)
+            for step, (inputs, labels) in enumerate(batches):
+                mixed = mixing(inputs, labels, generator)
+                self._set_learning_rate(step)
+                logits = self._step(mixed)
+                loss += _cross_entropy(logits, mixed, reduction="sum")
+                correct += (logits.argmax(1) == labels).sum()
+                if step % _STEPS_BETWEEN_CHECKS == 0:
+                    self._check_finite(loss)
+        self._check_finite(loss)
+        return loss.item() / len(self._train), correct.item() / len(self._train)
+
+    def _set_learning_rate(self, step: int) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate.at(self._epoch, step)
+
+    def _step(self, mixed: Mixed) -> Tensor:
+        """Train on one batch and return its logits, detached."""
+        self._optimizer.zero_grad(set_to_none=True)
+        with autocast(self._device, self._precision):
+            logits = self._trained(mixed.inputs)
+        logits = logits.float()
+        loss = _cross_entropy(logits, mixed, label_smoothing=self._hparams.label_smoothing)
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        if self._averaged is not None:
+            self._averaged.update(self._trained)
+        detached: Tensor = logits.detach()
+        return detached
+
+    def _check_finite(self, loss: Tensor) -> None:
+        if not math.isfinite(loss.item()):
+            raise NonFiniteLossError(f"the train loss is {loss.item()} in epoch {self._epoch + 1}.")
+
+
+def _cross_entropy(logits: Tensor, mixed: Mixed, **options: Any) -> Tensor:
+    """Return the cross-entropy with both classes of each example, each for its share."""
+    first = functional.cross_entropy(logits, mixed.labels, **options)
+    if mixed.share == 1.0:
+        return first
+    return first.lerp(functional.cross_entropy(logits, mixed.others, **options), 1.0 - mixed.share)
+
+
+def _tokens(train: Split, dev: Split) -> int | None:
+    return None if train.tokens is None else max(train.tokens, dev.tokens or 0)
+
+
+def _check_images(hparams: TrainingHparams, shape: DataShape) -> None:
+    name = hparams.needs_images()
+    if name is not None and len(shape.input_shape) != 3:
+        value = getattr(hparams, name)
+        kind = f"the inputs have shape {list(shape.input_shape)}"
+        raise ConfigError(f"{name} is {value!r}, but {kind}, and only images [channels, height, width] can have that.")
+    if hparams.mixup and shape.tokens is not None:
+        raise ConfigError(f"mixup is {hparams.mixup!r}, but the inputs are tokens, which cannot be blended.")
+
+
+def _epoch_seeds(seed: int, epoch: int) -> tuple[int, int]:
+    order, dropout = np.random.SeedSequence([seed, epoch]).generate_state(2)
+    return int(order), int(dropout)
+
+
+def _cuda_devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
