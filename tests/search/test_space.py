@@ -69,7 +69,10 @@ def test_a_space_that_cannot_be_loaded_says_why(make_space: MakeSpace, source: s
         ("return {'widht': 3}", "returns hyperparameter 'widht', which neither .* known are: .*x"),
         ("return {'x': trial.suggest_float('z', 0, 1)}", "raised ValueError: .*'z'"),
         ("return {'x': {1, 2}}", r"returns hyperparameter 'x' = \{1, 2\}, which cannot be written as JSON: .*set"),
-        ("x = []; x.append(x); return {'x': x}", "which cannot be written as JSON: Circular reference"),
+        ("return {'x': {1: 16}}", r"which cannot be written as JSON: it has the key 1, but keys must be strings"),
+        ("return {'x': float('inf')}", "returns hyperparameter 'x' = inf, .* it is inf, but numbers must be finite"),
+        ("return {'x': trial.suggest_categorical('z', [int, str])}", "a choice of 'z' cannot be written as JSON"),
+        ("x = []; x.append(x); return {'x': x}", "which cannot be written as JSON: it is nested more than"),
     ],
 )
 def test_a_space_that_misbehaves_is_found_out_before_the_study(make_space: MakeSpace, body: str, message: str) -> None:

@@ -133,7 +133,9 @@ class Coordinator:
         from their checkpoint. What is known of a trial from an earlier run is taken over first; it may be all.
         """
         while (trial := self._next_trial()) is not None:
-            if self._take_over(trial):
+            if trial.proposed.infeasible is not None:
+                self._end(_refusal(trial))
+            elif self._take_over(trial):
                 return trial
         return None
 
@@ -268,6 +270,9 @@ class Coordinator:
                     self._lead(self._best_but(trial))
                     self._elect(trial)
                 self._write_consequences(histories[trial], events, histories[trial].is_finished)
+        for known in list(self._trials.values()):
+            if known.proposed.infeasible is not None:
+                self._end(_refusal(known))
         self._give_up_unpromotable()
         self._orphans = sorted(self._search.running)
 
@@ -284,7 +289,13 @@ class Coordinator:
         if seed is None:
             seed = derive_seed(self._seed, Stream.TRAINING, proposal.number)
         event = TrialProposed(
-            proposal.number, proposal.params, proposal.distributions, proposal.hparams, proposal.origin, seed
+            proposal.number,
+            proposal.params,
+            proposal.distributions,
+            proposal.hparams,
+            proposal.origin,
+            seed,
+            proposal.infeasible,
         )
         self._record(event)
         self._trials[event.trial] = TrialHistory(event)
@@ -403,6 +414,12 @@ def _completion(trial: TrialHistory) -> TrialEnded:
     best = trial.best
     assert best is not None, trial.number
     return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+
+
+def _refusal(trial: TrialHistory) -> TrialEnded:
+    """Return the end of a trial for which the space had nothing feasible."""
+    assert trial.proposed.infeasible is not None, trial.number
+    return TrialEnded(trial.number, TrialState.PRUNED, trial.proposed.infeasible)
 
 
 def _last_line(text: str) -> str:

@@ -84,10 +84,12 @@ class TrialProposed:
     origin: Origin
     seed: int
     """Seeds the trial's initial weights, batch order, augmentation and dropout."""
+    infeasible: str | None = None
+    """Why the trial ends before it is trained, as in `Proposal`."""
 
     def proposal(self) -> Proposal:
         """Return the proposal as the searcher made it."""
-        return Proposal(self.trial, self.params, self.distributions, self.hparams, self.origin)
+        return Proposal(self.trial, self.params, self.distributions, self.hparams, self.origin, self.infeasible)
 
 
 @dataclass(frozen=True)

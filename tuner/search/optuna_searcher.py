@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
 from tuner.search.objectives import DEV_ACCURACY, Objective
+from tuner.search.plain import plain
 from tuner.search.rung_study import RungStudy
 from tuner.search.seeds import Stream, derive_seed
-from tuner.search.space import SearchSpace
+from tuner.search.space import InfeasibleError, SearchSpace
 from tuner.search.tpe import tpe_sampler
 from tuner.search.trial import Origin, Proposal, TrialState, canonical
 from tuner.search.warm_start import FittedTrial
@@ -20,7 +20,11 @@ from tuner.search.warm_start import FittedTrial
 MIN_RESULTS = 6
 """Results a rung needs before proposals are made from it."""
 _ATTEMPTS = 100
-"""Draws that may repeat earlier configurations before the space counts as exhausted."""
+"""Draws that may repeat earlier configurations, or be infeasible, before there is nothing new to be found."""
+_MODEL_ATTEMPTS = 8
+"""Of these, how many a model may make: it does not know what is infeasible, and may go on proposing it."""
+_MOST_INFEASIBLE = 3
+"""Proposals in a row without one feasible draw, after which the space counts as exhausted."""
 
 SamplerFactory = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
@@ -77,6 +81,8 @@ class OptunaSearcher:
         self._forgotten: set[int] = set()
         """Paused trials of which the levels above know nothing."""
         self._seen: set[str] = set()
+        self._infeasible = 0
+        """Of the last proposals, how many in a row were infeasible."""
         known = [fitted for fitted in earlier if self._values(fitted.trial.measures) is not None]
         self._earlier = len(known)
         for place, fitted in enumerate(known, 1):
@@ -97,7 +103,9 @@ class OptunaSearcher:
     def restore(self, proposal: Proposal) -> None:
         """See `Searcher.restore`."""
         distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
-        self._seen.add(canonical(proposal.hparams))
+        if proposal.infeasible is None:
+            self._seen.add(canonical(proposal.hparams))
+        self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
         self._waiting[proposal.number] = list(self._studies)
         self._beside[proposal.number] = self._values({})
         for study in self._studies.values():
@@ -177,23 +185,35 @@ class OptunaSearcher:
                 study.complete(number, value, *beside)
 
     def _start_proposal(self, number: int) -> Proposal:
-        trial = optuna.trial.FixedTrial(dict(self._space.start[number]), number)
-        hparams = self._space.hparams_of(trial)
+        trial, hparams = self._space.answer(self._space.start[number], number)
         return _proposal(number, trial.params, trial.distributions, hparams, Origin.START)
 
     def _new_proposal(self, number: int) -> Proposal | None:
+        """Return a configuration that is feasible and new.
+
+        None if there are only repetitions. If there is nothing feasible, the last draw with its reason.
+        """
+        refused: Proposal | None = None
+        is_repeating = False
         for attempt in range(_ATTEMPTS):
             seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)
-            study, sampler, origin = self._source(number, seed, attempt)
-            params, distributions, hparams = study.sample(sampler, self._space.hparams_of)
+            # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
+            may_model = not is_repeating and attempt < _MODEL_ATTEMPTS
+            study, sampler, origin = self._source(number, seed, may_model)
+            try:
+                params, distributions, hparams = study.sample(sampler, self._space.hparams_of)
+            except InfeasibleError as error:
+                refused = _proposal(number, error.params, error.distributions, {}, origin, error.reason)
+                continue
             if canonical(hparams) not in self._seen:
                 return _proposal(number, params, distributions, hparams, origin)
-        return None
+            is_repeating = True
+        return None if is_repeating or self._infeasible >= _MOST_INFEASIBLE else refused
 
-    def _source(self, number: int, seed: int, attempt: int) -> tuple[RungStudy, BaseSampler, Origin]:
+    def _source(self, number: int, seed: int, may_model: bool) -> tuple[RungStudy, BaseSampler, Origin]:
         informed = [study for study in self._studies.values() if study.completed >= MIN_RESULTS]
-        # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
-        if self._sampler is None or number + self._earlier < self._startup_trials or not informed or attempt > 0:
+        is_starting_up = number + self._earlier < self._startup_trials
+        if self._sampler is None or is_starting_up or not informed or not may_model:
             return next(iter(self._studies.values())), RandomSampler(seed=seed), Origin.RANDOM
         return informed[-1], self._sampler(seed), Origin.MODEL
 
@@ -204,6 +224,7 @@ def _proposal(
     distributions: Mapping[str, BaseDistribution],
     hparams: Mapping[str, Any],
     origin: Origin,
+    infeasible: str | None = None,
 ) -> Proposal:
     as_json = {name: distribution_to_json(distribution) for name, distribution in distributions.items()}
-    return Proposal(number, dict(params), as_json, dict(hparams), origin)
+    return Proposal(number, plain(params), as_json, hparams, origin, infeasible)

@@ -77,6 +77,7 @@ def simulate(
 
     while True:
         while len(events) < workers and (proposal := search.next_trial()) is not None:
+            assert proposal.infeasible is None, "spaces are feasible throughout where they are simulated"
             if proposal.number not in trials:
                 trials[proposal.number] = proposal, curve_of(proposal.hparams)
                 trained[proposal.number] = 0

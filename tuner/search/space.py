@@ -1,35 +1,51 @@
 """Search spaces: finding one by name or path, and checking what it returns.
 
 A space file defines `suggest(trial)`, `START` and `MODEL`, in Optuna's own define-by-run style; `search_spaces/cnn.py`
-is the example. A space file is code and runs as code: load only files you trust.
+is the example. What `suggest` returns is copied here, once, into the journal's form (`plain`), which every training of
+it then gets. A configuration that cannot be is refused with `optuna.TrialPruned`, and another is drawn. A space file
+is code and runs as code: load only files you trust.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import pkgutil
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import optuna
 
 import search_spaces
 from tuner.errors import SpaceError, unknown_name
 from tuner.io.files import hash_file
+from tuner.search.asking import AskedTrial
+from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
 
 Suggest = Callable[[optuna.trial.BaseTrial], dict[str, Any]]
 _CHECKED_SAMPLES = 20
 """Enough to meet the branches of most conditional spaces."""
+_MOST_INFEASIBLE = 100
+"""Random configurations in a row that may be infeasible before a space counts as having no other."""
 
 Model = str | Callable[[Mapping[str, Any]], Any]
+
+
+class InfeasibleError(SpaceError):
+    """A configuration that `suggest` refused with `optuna.TrialPruned`: another can be drawn."""
+
+    def __init__(self, space: str, trial: optuna.trial.BaseTrial, reason: str) -> None:
+        """Take what `suggest` had asked of the trial by then, and the text of its TrialPruned, which may be empty."""
+        self.params: dict[str, Any] = plain(trial.params)
+        self.distributions = dict(trial.distributions)
+        self.reason = f"infeasible: {reason}" if reason else "infeasible"
+        super().__init__(f"suggest() of space {space!r} raised TrialPruned at {self.params!r}: it is {self.reason}.")
 
 
 @dataclass(frozen=True)
@@ -48,25 +64,28 @@ class SearchSpace:
     """Of the file, so that a resumed run notices a changed space."""
     module: ModuleType
 
-    def hparams_of(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
-        """Return what the space makes of a trial.
+    def hparams_of(
+        self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what the space makes of a trial, in the journal's form (`plain`); `answers` as in `AskedTrial`.
 
         Raises:
+            InfeasibleError: if `suggest` refuses the configuration.
             SpaceError: if `suggest` raises or returns something other than a dictionary with string keys, of values
                 that JSON knows.
         """
         try:
-            hparams = self.suggest(trial)
+            hparams = self.suggest(cast(optuna.trial.BaseTrial, AskedTrial(trial, answers)))
+        except optuna.TrialPruned as pruned:
+            raise InfeasibleError(self.name, trial, " ".join(str(pruned).split())) from None
         except (Exception, SystemExit) as error:
             raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
-        if not isinstance(hparams, dict) or not all(isinstance(key, str) for key in hparams):
+        if not isinstance(hparams, Mapping) or not all(isinstance(key, str) for key in hparams):
             raise SpaceError(
                 f"suggest() of space {self.name!r} returned {hparams!r}, "
                 f"but must return a dictionary of hyperparameters by name."
             )
-        for name, value in hparams.items():
-            self._check_json(name, value)
-        return hparams
+        return {plain(name): self._plain(name, value) for name, value in hparams.items()}
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
         """Return the hyperparameters of a start configuration.
@@ -76,7 +95,7 @@ class SearchSpace:
         """
         return self.answer(self.start[index])[1]
 
-    def answer(self, values: Mapping[str, Any]) -> tuple[optuna.trial.FixedTrial, dict[str, Any]]:
+    def answer(self, values: Mapping[str, Any], number: int = 0) -> tuple[optuna.trial.FixedTrial, dict[str, Any]]:
         """Return a trial whose parameters have these values, and the hyperparameters that the space makes of it.
 
         `values` may hold more than the space asks for.
@@ -84,11 +103,12 @@ class SearchSpace:
         Raises:
             SpaceError: as `hparams_of` does, or if a value is missing or lies outside its parameter's range.
         """
-        trial = optuna.trial.FixedTrial(dict(values))
+        answers = plain(values)
+        trial = optuna.trial.FixedTrial(answers, number)
         with warnings.catch_warnings():
             # Optuna would only warn, and refuse the trial when its result is entered.
             warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
-            return trial, self.hparams_of(trial)
+            return trial, self.hparams_of(trial, answers)
 
     def check(self, known: Collection[str] | None) -> None:
         """Try the space on its start configurations and some random ones before anything is spent on it.
@@ -97,21 +117,33 @@ class SearchSpace:
         and may read anything.
 
         Raises:
-            SpaceError: if a start configuration fails, or the space returns a hyperparameter nobody knows.
+            SpaceError: if a start configuration fails or is infeasible, random ones nearly always are, or the space
+                returns a hyperparameter nobody knows.
         """
         for index in range(len(self.start)):
             self._check_known(self.hparams_of_start(index), known)
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         for _ in range(_CHECKED_SAMPLES):
-            self._check_known(self.hparams_of(study.ask()), known)
+            self._check_known(self._hparams_of_random(study), known)
 
-    def _check_json(self, name: str, value: Any) -> None:
+    def _hparams_of_random(self, study: optuna.Study) -> dict[str, Any]:
+        for _ in range(_MOST_INFEASIBLE):
+            try:
+                return self.hparams_of(study.ask())
+            except InfeasibleError as error:
+                refused = error
+        raise SpaceError(
+            f"suggest() of space {self.name!r} raised TrialPruned for {_MOST_INFEASIBLE} random configurations in a "
+            f"row, the last one {refused.params!r}: most of a space must be feasible."
+        )
+
+    def _plain(self, name: str, value: Any) -> Any:
         try:
-            json.dumps(value)
-        except (TypeError, ValueError) as error:
+            return plain(value)
+        except ValueError as error:
             raise SpaceError(
                 f"space {self.name!r} returns hyperparameter {name!r} = {value!r}, which cannot be written as JSON: "
-                f"{error}. Use numbers, strings, booleans, lists and dictionaries of these."
+                f"{error}."
             ) from error
 
     def _check_known(self, hparams: Mapping[str, Any], known: Collection[str] | None) -> None:
@@ -167,5 +199,9 @@ def _space_of(name: str, module: ModuleType) -> SearchSpace:
         raise SpaceError(f"space {name!r} must define MODEL, a model's name or a callable(hparams).")
     if not isinstance(start, Sequence) or not start or not all(isinstance(point, Mapping) for point in start):
         raise SpaceError(f"space {name!r} must define START, a list of at least one dictionary of parameters.")
+    try:
+        points = tuple(plain(start))
+    except ValueError as error:
+        raise SpaceError(f"START of space {name!r} cannot be written as JSON: {error}.") from error
     assert module.__file__
-    return SearchSpace(name, suggest, tuple(start), model, hash_file(Path(module.__file__)), module)
+    return SearchSpace(name, suggest, points, model, hash_file(Path(module.__file__)), module)

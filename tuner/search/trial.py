@@ -51,6 +51,8 @@ class Proposal:
     hparams: Mapping[str, Any]
     """What the space made of the parameters: the hyperparameters for model and training."""
     origin: Origin
+    infeasible: str | None = None
+    """Why it cannot be trained: the space refused this and every other draw. `hparams` is then empty."""
 
 
 def canonical(hparams: Mapping[str, Any]) -> str:
