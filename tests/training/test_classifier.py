@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import random
 from collections.abc import Callable
@@ -20,7 +21,9 @@ from tests.training.states import assert_identical
 from tuner.data import load_dataset
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
-from tuner.models import get_model
+from tuner.errors import ConfigError, DataError
+from tuner.models import DataShape, get_model
+from tuner.models.summary import trainable_parameters
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.classifier import Classifier, NonFiniteLossError
@@ -59,6 +62,10 @@ def other_model() -> nn.Module:
 
 def train(training: Classifier, epochs: int) -> list[dict[str, float]]:
     return [training.train_epoch() for _ in range(epochs)]
+
+
+def nesterov(parameters: Any, **options: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **options)
 
 
 def random_states() -> bytes:
@@ -125,7 +132,9 @@ def test_every_epoch_has_its_own_dropout(make_classifier: MakeClassifier, splits
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize(("optimizer", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+@pytest.mark.parametrize(
+    ("optimizer", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", nesterov)]
+)
 def test_the_steps_are_those_of_torchs_own_optimizer(
     splits: SearchData, optimizer: str, reference: Callable[..., torch.optim.Optimizer]
 ) -> None:
@@ -312,3 +321,130 @@ def test_the_digits_are_learned_in_a_few_epochs() -> None:
     reports = train(training, 5)
     assert reports[-1]["train_loss"] < reports[0]["train_loss"]
     assert max(report["dev_accuracy"] for report in reports) > 0.85
+
+
+def classifier_of(build: Callable[..., nn.Module], data: SearchData, **hparams: Any) -> Classifier:
+    return Classifier(build, hparams, data, seed=0, device=CPU, max_epochs=20, precision=torch.float32)
+
+
+def build_for(hparams: Any, data: DataShape) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(data.input_shape), data.classes))
+
+
+def build_embedding(hparams: Any, data: DataShape) -> nn.Module:
+    assert data.tokens is not None
+    return nn.Sequential(nn.Embedding(data.tokens, 8), nn.Flatten(), nn.Linear(8 * data.input_shape[0], data.classes))
+
+
+def test_rows_of_floats_are_learned_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 4))
+    pair = (rows, (rows[:, 1] > 0).astype(np.int32))
+    training = classifier_of(build_for, SearchData(pair, pair), batch_size=16, learning_rate=0.05, mixup=0.2)
+    assert train(training, 10)[-1]["dev_accuracy"] > 0.95
+    assert training.evaluate(pair)["n"] == 300
+
+
+def test_tokens_are_learned_and_the_model_is_told_how_many_there_are() -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 30, (300, 5))
+    pair = (tokens, (tokens == 7).any(1).astype(np.int64))
+    training = classifier_of(build_embedding, SearchData(pair, pair), batch_size=16, learning_rate=0.05)
+    assert train(training, 20)[-1]["dev_accuracy"] > 0.95
+
+
+def test_colour_images_are_normalised_by_channel_and_the_cnn_fits_their_size_and_classes() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 100, (40, 3, 32, 32), dtype=np.uint8)
+    images[:, 2] += 100
+    split = Split(images, np.arange(40) % 4)
+    seen: list[Tensor] = []
+
+    def build(hparams: Any, data: DataShape) -> nn.Module:
+        assert data == DataShape((3, 32, 32), classes=4)
+        model = get_model("cnn").build({**NARROW}, data)
+        model.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+        return model
+
+    classifier_of(build, SearchData(split, split), batch_size=40).train_epoch()
+    assert seen[-1].shape == (40, 3, 32, 32)
+    torch.testing.assert_close(seen[-1].mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen[-1].std((0, 2, 3), correction=0), torch.ones(3))
+
+
+class Viewing(nn.Module):
+    """Flattens with `view`, which does not take channels_last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.logits = nn.Linear(4 * 28 * 28, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.conv(images)
+        return self.logits(features.view(len(images), -1))  # type: ignore[no-any-return]
+
+
+def test_a_model_that_does_not_take_channels_last_is_trained_without(make_classifier: MakeClassifier) -> None:
+    training = make_classifier(model=Viewing())
+    training.train_epoch()
+    assert next(training.model.parameters()).is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("hparams", "message"),
+    [
+        ({"flip": True}, r"^flip is True, but the inputs have shape \[4\], and only images"),
+        ({"cutmix": 1.0}, r"^cutmix is 1\.0, but the inputs have shape \[4\]"),
+        ({"tta": True}, r"^tta is True, but the inputs have shape \[4\]"),
+    ],
+)
+def test_what_only_images_can_have_is_refused_for_other_inputs(hparams: dict[str, Any], message: str) -> None:
+    pair = (np.zeros((10, 4)), np.arange(10) % 2)
+    with pytest.raises(ConfigError, match=message):
+        classifier_of(build_for, SearchData(pair, pair), **hparams)
+
+
+def test_tokens_are_not_blended() -> None:
+    pair = (np.zeros((10, 4), dtype=np.int64), np.arange(10) % 2)
+    with pytest.raises(ConfigError, match=r"^mixup is 0\.5, but the inputs are tokens"):
+        classifier_of(build_embedding, SearchData(pair, pair), mixup=0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear(5, 2), r"the model does not take inputs of shape \[2, 4\] of 2 classes: RuntimeError: .*shapes"),
+        (nn.Linear(4, 1), r"the model's answer to .* is Tensor \[2, 1\], but must be \[2, 2\] or wider"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_data_is_refused_before_anything_is_trained(
+    model: nn.Module, message: str
+) -> None:
+    pair = (np.zeros((10, 4)), np.arange(10) % 2)
+    with pytest.raises(ConfigError, match=message):
+        classifier_of(lambda hparams: model, SearchData(pair, pair))
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ([1, 2], r"the split is a list, but the built-in training takes a Split or \(inputs, labels\)"),
+        ((np.zeros((2, 3)), np.array([0.0, 1.0])), "labels are float64, but must be integers"),
+        ((np.zeros((2, 3)), np.array([0, -1])), "labels hold -1, but must be classes from 0"),
+        ((np.zeros((0, 3)), np.zeros(0, dtype=np.int64)), "labels are empty"),
+        ((np.array([["a"], ["b"]]), np.array([0, 1])), "inputs are <U1, but must be numbers"),
+    ],
+)
+def test_splits_that_are_no_arrays_with_classes_are_refused(split: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        classifier_of(build_for, SearchData(split, split))
+
+
+def test_dev_is_measured_on_the_averaged_weights(make_classifier: MakeClassifier, splits: SearchData) -> None:
+    plain, averaged = make_classifier(), make_classifier({"averaged_epochs": 1.0})
+    one, other = plain.train_epoch(), averaged.train_epoch()
+    assert one["train_loss"] == other["train_loss"]  # the training is the same
+    assert one["dev_loss"] != other["dev_loss"]
+    assert averaged.evaluate(splits.dev)["loss"] == other["dev_loss"]
+    assert trainable_parameters(averaged.model) == trainable_parameters(plain.model)

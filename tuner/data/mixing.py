@@ -63,10 +63,10 @@ class Mixing:
 
 
 def _paste(images: Tensor, others: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Put one rectangle of about 1 - `share` of the area, the same for all, into a copy; return the exact share."""
+    """Put one rectangle of at most 1 - `share` of the area, the same for all, into a copy; return the exact share."""
     height, width = images.shape[-2:]
     side = math.sqrt(1.0 - share)
-    rows, columns = round(side * height), round(side * width)
+    rows, columns = int(side * height), int(side * width)
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     area = (..., slice(top, top + rows), slice(left, left + columns))
     pasted = images.clone()

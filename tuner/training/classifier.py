@@ -20,7 +20,7 @@ from tuner.training.batches import Batches, Normalisation
 from tuner.training.ensemble import Mirrored
 from tuner.training.evaluate import autocast, evaluate
 from tuner.training.hparams import TrainingHparams
-from tuner.training.initialise import build_seeded, memory_format_of
+from tuner.training.initialise import build_seeded, choose_memory_format
 from tuner.training.lr_decay import LearningRate
 from tuner.training.optimizers import build_optimizer
 
@@ -81,9 +81,7 @@ class Classifier:
         self._device = device
         self._precision = precision
         self._trained = build_seeded(build, hparams, shape, seed).to(device)
-        self._memory_format = memory_format_of(self._trained, shape, device=device, precision=precision)
-        if self._memory_format is torch.channels_last:
-            self._trained.to(memory_format=torch.channels_last)
+        self._memory_format = choose_memory_format(self._trained, shape, device=device, precision=precision)
         self._train, self._dev = self._batches(train), self._batches(dev)
         steps = self._train.steps(self._hparams.batch_size)
         self._optimizer = build_optimizer(self._trained, self._hparams)

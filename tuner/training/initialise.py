@@ -21,23 +21,24 @@ def build_seeded(build: ModelBuilder, hparams: Mapping[str, Any], shape: DataSha
         return build_model(build, hparams, shape)
 
 
-def memory_format_of(
+def choose_memory_format(
     model: nn.Module, shape: DataShape, *, device: torch.device, precision: torch.dtype
 ) -> torch.memory_format:
-    """Return channels_last for a model of images with convolutions that takes it, else the contiguous format.
+    """Put the model into channels_last if it has convolutions of images and takes it, and return its format.
 
-    A model that flattens by `view` does not take it. Found by a forward pass of two inputs, which leaves the model
-    and the caller's random state as they were.
+    A model that flattens by `view` does not take it. Found by a forward pass of two inputs, which leaves the running
+    statistics and the caller's random state as they were.
 
     Raises:
         ConfigError: if the model takes inputs of this shape in neither format, or tells fewer classes apart.
     """
     is_convolutional = any(weight.ndim == 4 for weight in model.parameters())
     if is_convolutional and len(shape.input_shape) == 3:
+        model.to(memory_format=torch.channels_last)
         try:
             _check_logits(model, shape, torch.channels_last, device, precision)
         except ConfigError:
-            pass
+            model.to(memory_format=torch.contiguous_format)
         else:
             return torch.channels_last
     _check_logits(model, shape, torch.contiguous_format, device, precision)
@@ -47,7 +48,8 @@ def memory_format_of(
 def _check_logits(
     model: nn.Module, shape: DataShape, memory_format: torch.memory_format, device: torch.device, precision: torch.dtype
 ) -> None:
-    inputs = torch.zeros(2, *shape.input_shape, device=device).contiguous(memory_format=memory_format)
+    # Not made by `contiguous`, which leaves images of one channel as they are.
+    inputs = torch.empty(2, *shape.input_shape, device=device, memory_format=memory_format).zero_()
     if shape.tokens is not None:
         inputs = inputs.long()
     asked = f"inputs of shape {[2, *shape.input_shape]} of {shape.classes} classes"
