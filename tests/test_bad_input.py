@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.metrics import metrics
 from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.engine import driver
@@ -168,7 +169,7 @@ def paths(tmp_path: Path) -> RunPaths:
         journal.append(
             StudyStarted(config, {"dataset": "digits", "space_sha256": load_space("cnn").sha256}),
             TrialProposed(0, {}, {}, {"lr": 0.1, "layers": 3, "flip": True}, Origin.START, 5),
-            *(EpochReported(0, epoch, 0.5, 0.8, 0.4, 0.9, 0.01, 2.0, "desk:1") for epoch in range(1, 40)),
+            *(EpochReported(0, epoch, metrics(0.5, 0.8, 0.4, 0.9, 0.01), 2.0, "desk:1") for epoch in range(1, 40)),
             StudyEnded(),
         )
     write_json(paths.config, config)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.metrics import metrics
 from tuner.errors import JournalError, StorageError
 from tuner.io.files import write_json
 from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
@@ -32,7 +33,7 @@ def paths(tmp_path: Path) -> RunPaths:
             StudyStarted(config, {"dataset": "digits"}),
             TrialProposed(0, {}, {}, {"lr": 0.1, "layers": 3, "flip": True}, Origin.START, 5),
             TrialProposed(1, {}, {}, {"lr": 0.2}, Origin.RANDOM, 6),
-            EpochReported(0, 1, 0.5, 0.8, 0.4, 0.9, 0.01, 2.0, "desk:1"),
+            EpochReported(0, 1, metrics(0.5, 0.8, 0.4, 0.9, 0.01), 2.0, "desk:1"),
         )
     write_json(paths.config, config)
     report(paths.root)

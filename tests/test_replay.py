@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.metrics import metrics
 from tuner import config as configs
-from tuner.config import ResourceConfig, SearchConfig, StudyConfig
+from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig, SearchConfig, StudyConfig
 from tuner.engine.brains import coordinator_of
 from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
@@ -43,6 +43,7 @@ from tuner.paths import RunPaths
 from tuner.replay import replay, run
 from tuner.results.earlier import read_earlier
 from tuner.results.selection import TUNED, select
+from tuner.search.report import EpochReport
 from tuner.search.rungs import rung_levels
 from tuner.search.scheduler import Action
 from tuner.search.space import load_space
@@ -119,6 +120,7 @@ class Drivers:
         coordinator = coordinator_of(
             self.config,
             self.space,
+            DEFAULT_OBJECTIVE,
             plan,
             record,
             workers=self.workers,
@@ -133,7 +135,7 @@ class Drivers:
 
     def _search(self, coordinator: Coordinator, meddle: Callable[[Coordinator], None] | None) -> None:
         rng = random.Random(3)
-        live: dict[int, Iterator[tuple[dict[str, Any], bool]]] = {}
+        live: dict[int, Iterator[tuple[EpochReport, bool]]] = {}
         measures: dict[int, dict[str, float]] = {}
         while not coordinator.is_stopping:
             trial = coordinator.next_trial() if len(live) < self.workers else None
@@ -161,7 +163,7 @@ class Drivers:
             record(winner)
         accuracies = [0.5, 0.7, 0.7]
         for epoch, accuracy in enumerate(accuracies, 1):
-            record(RetrainEpochReported(TUNED, 1, epoch, 1.0, 0.5, 1.0, accuracy, 0.01, 1.0))
+            record(RetrainEpochReported(TUNED, 1, epoch, metrics(1.0, 0.5, 1.0, accuracy, 0.01), 1.0))
         evaluations = {split: {"accuracy": 0.7, "loss": 1.0, "n": 10.0} for split in ("train", "dev", "test")}
         record(RetrainEnded(TUNED, 1, winner.hparams, 2, evaluations, "w", "00"), StudyEnded())
 
@@ -174,10 +176,10 @@ def _clock(start: float) -> Iterator[float]:
 
 
 def _measures(trial: TrialProposed) -> dict[str, float]:
-    return {"params": 10.0 * trial.hparams["y"], "latency": 0.001 * trial.hparams["x"]}
+    return {"num_params": 10.0 * trial.hparams["y"], "latency": 0.001 * trial.hparams["x"]}
 
 
-def _reports(trial: TrialProposed) -> Iterator[tuple[dict[str, Any], bool]]:
+def _reports(trial: TrialProposed) -> Iterator[tuple[EpochReport, bool]]:
     """Yield what a worker reports from the first epoch on, some epochs perhaps known already."""
     x, y = trial.hparams["x"], trial.hparams["y"]
     best, since = -1.0, 0
@@ -185,8 +187,8 @@ def _reports(trial: TrialProposed) -> Iterator[tuple[dict[str, Any], bool]]:
         accuracy = round(0.9 - (x - 0.3) ** 2 - 0.5 / (epoch + y), 4) if y < 7 or epoch < 3 else 0.2
         since = 0 if accuracy > best else since + 1
         best = max(best, accuracy)
-        losses = {"train_loss": 1.0, "train_accuracy": 0.5, "dev_loss": 1 - accuracy, "dev_accuracy": accuracy}
-        yield {"epoch": epoch, **losses, "lr": 0.01, "seconds": 0.4}, epoch == MAX_EPOCHS or since >= PATIENCE
+        found = metrics(1.0, 0.5, 1 - accuracy, accuracy)
+        yield EpochReport(epoch, found, 0.4), epoch == MAX_EPOCHS or since >= PATIENCE
 
 
 @pytest.fixture
@@ -207,7 +209,7 @@ def test_an_undisturbed_run_is_derived_again_as_recorded(drivers: Drivers) -> No
     assert counts["WinnerSelected"] == 1
 
 
-OBJECTIVES = [("dev_accuracy",), ("dev_accuracy", "params"), ("dev_accuracy", "latency", "params")]
+OBJECTIVES = [("dev_accuracy",), ("dev_accuracy", "num_params"), ("dev_accuracy", "latency", "num_params")]
 
 
 @pytest.mark.parametrize("objectives", OBJECTIVES, ids=",".join)
@@ -249,7 +251,7 @@ def warm_drivers(drivers: Drivers, tmp_path: Path) -> Drivers:
     """Drivers of a run that starts with the trials of another."""
     earlier = Drivers(tmp_path / "earlier", seed=5)
     earlier.drive()
-    drivers.warm_started = read_earlier(earlier.paths.root, SETTING, PATIENCE, {})
+    drivers.warm_started = read_earlier(earlier.paths.root, SETTING, PATIENCE, {}, DEFAULT_OBJECTIVE)
     return drivers
 
 
@@ -314,8 +316,8 @@ def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_
     # Cut behind a report without a decision, where the driver asks the clock alone; of a trial that was never the best.
     best, improved = -1.0, set()
     for entry in entries:
-        if isinstance(entry.event, EpochReported) and entry.event.dev_accuracy > best:
-            best = entry.event.dev_accuracy
+        if isinstance(entry.event, EpochReported) and entry.event.metrics["dev_accuracy"] > best:
+            best = entry.event.metrics["dev_accuracy"]
             improved.add(entry.event.trial)
     place = next(
         entry.seq

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.metrics import metrics
 from tuner.errors import JournalError
 from tuner.journal.events import EpochReported, RungDecided, StudyStarted, TrialEnded, TrialProposed
 from tuner.journal.store import JournalWriter
@@ -22,7 +23,7 @@ def paths(tmp_path: Path) -> RunPaths:
         journal.append(
             StudyStarted({"space": "cnn", "data": {"dataset": "digits"}}, {"dataset": "digits"}),
             TrialProposed(17, {}, {}, {"learning_rate": 0.01}, Origin.START, 5),
-            EpochReported(17, 9, 0.5, 0.8, 0.4, 0.9, 0.01, 2.0, "desk:1"),
+            EpochReported(17, 9, metrics(0.5, 0.8, 0.4, 0.9, 0.01), 2.0, "desk:1"),
             RungDecided(17, 9, "STOP", "0.9000 < 0.9100"),
             TrialEnded(17, TrialState.PRUNED, "0.9000 < 0.9100"),
         )

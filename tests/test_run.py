@@ -167,8 +167,14 @@ SMOKE = ("--preset", "smoke")
         ((*SMOKE, "--dataset", "mnist"), "dataset is 'mnist', but must be one of: auto, digits, fashion-mnist."),
         ((*SMOKE, "--searcher", "tpee"), "--searcher is 'tpee', but must be one of: gp, random, tpe."),
         ((*SMOKE, "--scheduler", "pbt"), "--scheduler is 'pbt', but must be one of: asha,"),
-        ((*SMOKE, "--objectives", "params,dev_accuracy"), "--objectives is 'params,dev_accuracy', but must begin with"),
-        ((*SMOKE, "--objectives", "dev_accuracy,flops"), "--objectives is 'flops', but must be one of: dev_accuracy,"),
+        (
+            (*SMOKE, "--objectives", "num_params,dev_accuracy"),
+            "'num_params,dev_accuracy', but must begin with",
+        ),
+        (
+            (*SMOKE, "--objectives", "dev_accuracy,flops"),
+            "'flops' is none of num_params, latency, so",
+        ),
         ((*SMOKE, "--precision", "float16"), "--precision is 'float16', but must be one of: auto, bfloat16, float32."),
         (("--resume", "absent"), "--resume is 'absent', but there is no such folder."),
         (("--resume", "absent", "--trials", "3"), "--resume goes on with a run as it was configured"),
@@ -501,7 +507,7 @@ def test_the_hyperparameters_in_best_are_the_winners(smoke: Finished) -> None:
     assert winner is not None
     assert smoke.run.hparams == winner.hparams
     best = smoke.run.trials.sort_values("best_dev_accuracy", ascending=False).iloc[0]
-    assert winner.dev_accuracy == best["best_dev_accuracy"]
+    assert winner.value == best["best_dev_accuracy"]
 
 
 def decisions(paths: RunPaths) -> list[Event]:

@@ -15,6 +15,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tuner.errors import ConfigError, unknown_name
 from tuner.io.storage import check_location
+from tuner.search.objective import Objective
+
+DEFAULT_OBJECTIVE = Objective("dev_accuracy", proportion=True)
+"""What trials are compared by if the search space names nothing: what the built-in classifier reports."""
 
 _STRICT = ConfigDict(extra="forbid")
 AUTO: Final = "auto"
@@ -44,9 +48,10 @@ class SearchConfig:
     scheduler: str = "asha-promote"
     """Who stops weak trials: `asha-promote` (pauses at rungs and promotes), `asha` (stops at rungs),
     `hyperband` (several such brackets), or `none` to train each to its end."""
-    objectives: tuple[str, ...] = ("dev_accuracy",)
-    """What to look for: `dev_accuracy`; with `params` (trainable parameters) or `latency` (of one image) behind it, the
-    front of the models that are as good as can be for what they cost. Trials are stopped by dev accuracy alone."""
+    objectives: tuple[str, ...] = ()
+    """What to look for: the search space's objective, by which alone trials are stopped, and behind it `num_params`,
+    `latency` (of one example) or other metrics, such as `dev_accuracy,num_params,dev_loss:minimize`: the front of
+    those that cannot be bettered in one without being worse in another. By default the first alone."""
     trials: int | None = None
     """At most this many trials; by default as many as the budget allows, 32 without a budget."""
     max_epochs: int | None = None

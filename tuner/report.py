@@ -43,7 +43,8 @@ def report(path: str | Path) -> str:
 def story(path: str | Path) -> str:
     """Return the run's journal as a story; raises JournalError as `report` does."""
     with reading_run(path) as paths:
-        return "".join(f"{tell(entry)}\n" for entry in read_journal(paths.journal))
+        objective = read_history(paths.journal).objective
+        return "".join(f"{tell(entry, objective)}\n" for entry in read_journal(paths.journal))
 
 
 def run(args: Sequence[str] | None = None) -> None:

@@ -21,8 +21,9 @@ import optuna
 import tyro
 
 from tests.benchmarks.output import publish
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.provenance import source_commit
-from tuner.search.objectives import OBJECTIVES
+from tuner.search.objective import NUM_PARAMS
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.pareto import pareto_front
 from tuner.search.registry import SCHEDULERS
@@ -32,7 +33,7 @@ from tuner.search.simulator import Curve, simulate
 from tuner.search.space import SearchSpace
 
 EPOCHS, MOST_PARAMS = 9, 1e6
-_BOTH = (OBJECTIVES["dev_accuracy"], OBJECTIVES["params"])
+_BOTH = (DEFAULT_OBJECTIVE, NUM_PARAMS)
 _STARTUP_TRIALS = 15
 _BOOTSTRAPS = 10_000
 
@@ -64,7 +65,7 @@ def curve(hparams: Mapping[str, Any]) -> Curve:
     octaves = math.log2(hparams["width"])
     final = 0.95 * (1 - 0.6 * math.exp(-(1 + octaves) / 2)) - (hparams["x"] - 0.7) ** 2 - (hparams["y"] - 0.2) ** 2
     values = [final * (1 - 0.6 * epoch ** (0.08 * octaves - 1.3)) for epoch in range(1, EPOCHS + 1)]
-    return Curve(values, [1 + hparams["width"] / 16] * EPOCHS, {"params": 100 * hparams["width"] ** 2})
+    return Curve(values, [1 + hparams["width"] / 16] * EPOCHS, {"num_params": 100 * hparams["width"] ** 2})
 
 
 def dominated_area(points: list[tuple[float, float]]) -> float:
@@ -106,11 +107,13 @@ def found_area(method: str, scheduler: str, seed: int, *, epochs: int, workers: 
     """Simulate one search and return the area that its trials dominate in the end."""
     space = SearchSpace("front", suggest, ({"x": 0.5, "y": 0.5, "width": 16.0},), "none", "", optuna)
     levels = rung_levels(1, EPOCHS, 3)
-    search = Search(METHODS[method](space, levels, seed), SCHEDULERS[scheduler](levels, 3), None, 2 * epochs)
+    search = Search(
+        METHODS[method](space, levels, seed), SCHEDULERS[scheduler](levels, 3, DEFAULT_OBJECTIVE), None, 2 * epochs
+    )
     best: dict[int, tuple[float, float]] = {}
     for trained, (observation, proposal) in enumerate(simulate(search, curve, workers), 1):
         value = max(observation.value, best.get(observation.trial, (0.0, 0.0))[0])
-        best[observation.trial] = value, curve(proposal.hparams).measures["params"]
+        best[observation.trial] = value, curve(proposal.hparams).measures["num_params"]
         if trained == epochs:
             break
     return dominated_area(list(best.values()))

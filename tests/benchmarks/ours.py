@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.benchmarks.problem import Problem
-from tuner.config import SearchConfig, StudyConfig
+from tuner.config import DEFAULT_OBJECTIVE, SearchConfig, StudyConfig
 from tuner.engine import brains
 from tuner.search.earlier import WarmStart
 from tuner.search.search import Search
@@ -29,4 +29,6 @@ def search_of(
 ) -> Search:
     """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
     space = SearchSpace("benchmark", suggest, start, "none", "", ModuleType("benchmark"))
-    return brains.search_of(StudyConfig(search=config, seed=seed), space, epochs, None, None, warm_start)
+    return brains.search_of(
+        StudyConfig(search=config, seed=seed), space, (DEFAULT_OBJECTIVE,), epochs, None, None, warm_start
+    )

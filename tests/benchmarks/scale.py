@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.output import publish
-from tuner.config import ResourceConfig
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.provenance import source_commit
@@ -32,6 +33,7 @@ from tuner.journal.events import EpochReported, Event, StudyStarted, TrialPropos
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.search.registry import build_search
+from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
 from tuner.search.seeds import derive_seed
 from tuner.search.space import load_space
@@ -89,12 +91,11 @@ def _resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def pretended(trial: int, epoch: int) -> dict[str, Any]:
+def pretended(trial: int, epoch: int) -> EpochReport:
     """Return the report of an epoch that nobody trained: the better trials are better from the first epoch on."""
     quality = derive_seed(0, trial) % 10_000 / 10_000
     accuracy = 0.5 + 0.4 * quality + 0.01 * epoch
-    losses = {"train_loss": 1.0 - accuracy, "dev_loss": 1.0 - accuracy}
-    return {"epoch": epoch, **losses, "train_accuracy": accuracy, "dev_accuracy": accuracy, "lr": 0.1, "seconds": 0.0}
+    return EpochReport(epoch, metrics(1.0 - accuracy, accuracy, 1.0 - accuracy, accuracy, 0.1), 0.0)
 
 
 def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..., None]) -> Coordinator:
@@ -107,10 +108,19 @@ def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..
         reduction_factor=_REDUCTION_FACTOR,
         startup_trials=10,
         max_trials=trials,
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
     )
     clock = BudgetClock(None, RetrainLoad(0, 0, _MAX_EPOCHS, arguments.nodes), 1.0, lambda: 0.0)
-    return Coordinator(search, record, clock, workers=arguments.nodes, seed=0, discard=lambda trial: None)
+    return Coordinator(
+        search,
+        record,
+        clock,
+        objectives=(DEFAULT_OBJECTIVE,),
+        workers=arguments.nodes,
+        seed=0,
+        discard=lambda trial: None,
+    )
 
 
 def _without_ray(arguments: argparse.Namespace, coordinator: Coordinator) -> None:

@@ -26,7 +26,7 @@ import tyro
 
 from tests.benchmarks import power_law
 from tests.benchmarks.output import publish
-from tuner.config import SearchConfig
+from tuner.config import DEFAULT_OBJECTIVE, SearchConfig
 from tuner.engine.provenance import source_commit
 from tuner.search.registry import build_search
 from tuner.search.scheduler import Decision
@@ -135,6 +135,7 @@ def _search(searcher: str, startup_trials: int) -> Search:
         reduction_factor=config.reduction_factor,
         startup_trials=startup_trials,
         max_trials=_MAX_TRIALS,
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
     )
 

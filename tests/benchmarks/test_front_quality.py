@@ -15,7 +15,7 @@ def test_a_wide_model_is_behind_at_first_and_ahead_in_the_end() -> None:
     narrow, wide = (curve({"x": 0.7, "y": 0.2, "width": width}) for width in (8.0, 64.0))
     assert wide.values[1] < narrow.values[1]
     assert wide.values[-1] > narrow.values[-1]
-    assert wide.measures["params"] > narrow.measures["params"]
+    assert wide.measures["num_params"] > narrow.measures["num_params"]
 
 
 @pytest.mark.parametrize("scheduler", ["asha-promote", "asha"])

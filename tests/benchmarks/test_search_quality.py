@@ -60,7 +60,9 @@ def test_the_earlier_search_is_what_its_journal_would_tell_of_ten_trainings() ->
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     for trial in trials:
         assert (trial.state is TrialState.COMPLETE) == (len(trial.epochs) == EPOCHS)
-        assert [report["dev_accuracy"] for report in trial.epochs] == curve(trial.hparams).values[: len(trial.epochs)]
+        assert [report.metrics["dev_accuracy"] for report in trial.epochs] == curve(trial.hparams).values[
+            : len(trial.epochs)
+        ]
         assert trial.hparams.keys() - trial.params.keys() == {"x4", "x5"}
 
 

@@ -23,8 +23,8 @@ import optuna
 
 from tests.benchmarks.ours import search_of
 from tests.benchmarks.problem import Problem
-from tuner.config import SearchConfig
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.config import DEFAULT_OBJECTIVE, SearchConfig
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.quiet import quiet_study
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
@@ -57,7 +57,9 @@ def earlier_trials(suggest: Suggest, problem: Problem, seed: int, reference: Map
     trials: dict[int, _Trained] = {}
     for epochs, (observation, proposal) in enumerate(simulate(search, problem.curve, _WORKERS), 1):
         trial = trials.setdefault(proposal.number, _Trained(proposal))
-        trial.reports.append({"epoch": observation.epoch, "dev_accuracy": observation.value})
+        trial.reports.append(
+            EarlierEpoch(observation.epoch, {DEFAULT_OBJECTIVE.metric: observation.value}, 1.0, "simulated")
+        )
         trial.is_complete = observation.decision.action is Action.COMPLETE
         if epochs == TRAININGS * problem.epochs:
             break
@@ -67,7 +69,7 @@ def earlier_trials(suggest: Suggest, problem: Problem, seed: int, reference: Map
 @dataclass
 class _Trained:
     proposal: Proposal
-    reports: list[Mapping[str, Any]] = field(default_factory=list)
+    reports: list[EarlierEpoch] = field(default_factory=list)
     is_complete: bool = False
 
     def as_earlier(self) -> EarlierTrial:

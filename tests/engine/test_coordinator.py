@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState as OptunaState
 
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.known_results import KnownResults
@@ -28,12 +30,13 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import fold
 from tuner.journal.store import JournalWriter, read_journal
-from tuner.results.selection import IN_TIME_RULE, RULE, select
+from tuner.results.selection import IN_TIME_RULE, rule, select
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
-from tuner.search.earlier import EarlierTrial, WarmStart
-from tuner.search.objectives import objectives_of
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
+from tuner.search.objective import objectives_of
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.space import load_space
@@ -51,6 +54,7 @@ def suggest(trial):
     return hparams
 """
 LEVELS = (1, 3, 9)
+RULE = rule(DEFAULT_OBJECTIVE, knows_loss=True)
 OPENING = StudyStarted({}, {})
 
 DIVERGING = {0: 2, 5: 1}
@@ -59,22 +63,17 @@ STUCK = (6,)
 """Trials that are through after their third epoch, a rung, with nothing better since the first."""
 
 
-def report_of(trial: TrialProposed, epoch: int, **changes: Any) -> dict[str, Any]:
+def report_of(trial: TrialProposed, epoch: int, seconds: float = 2.0, **changes: float) -> EpochReport:
     accuracy = (1.0 - abs(trial.hparams["x"] - 0.7)) * (1.0 - 0.5**epoch)
-    report = {
-        "epoch": epoch,
-        "train_loss": 1.0 / epoch,
-        "train_accuracy": accuracy,
-        "dev_loss": 1.0 - accuracy,
-        "dev_accuracy": accuracy,
-        "lr": 0.01,
-        "seconds": 2.0,
-    }
-    return report | changes
+    return EpochReport(epoch, metrics(1.0 / epoch, accuracy, 1.0 - accuracy, accuracy) | changes, seconds)
+
+
+def accuracy_of(report: EpochReport | EpochReported) -> float:
+    return report.metrics["dev_accuracy"]
 
 
 def measures_of(trial: TrialProposed) -> dict[str, float]:
-    return {"params": 100.0 * trial.hparams.get("y", 9)}
+    return {"num_params": 100.0 * trial.hparams.get("y", 9)}
 
 
 @dataclass
@@ -94,6 +93,7 @@ class Driver:
     protect_starts: bool = True
 
     def __post_init__(self) -> None:
+        objectives = objectives_of(self.objectives, DEFAULT_OBJECTIVE)
         space = self.folder / "space.py"
         space.parent.mkdir(parents=True, exist_ok=True)
         space.write_text(self.source)
@@ -103,9 +103,10 @@ class Driver:
             LEVELS,
             seed=0,
             startup_trials=self.startup_trials,
-            objectives=objectives_of(self.objectives),
+            objectives=objectives,
         )
-        self.search = Search(self.searcher, self.scheduler(LEVELS, 3), self.trials, protect_starts=self.protect_starts)
+        scheduler = self.scheduler(LEVELS, 3, DEFAULT_OBJECTIVE)
+        self.search = Search(self.searcher, scheduler, self.trials, protect_starts=self.protect_starts)
         self.journal = JournalWriter(self.folder / "journal")
         if not self.journal.entries:
             self.journal.append(OPENING)
@@ -115,6 +116,7 @@ class Driver:
             self.search,
             self.record,
             self.clock,
+            objectives=objectives,
             workers=self.workers,
             seed=0,
             discard=self.discarded.append,
@@ -247,45 +249,45 @@ def test_a_result_then_the_decision_then_the_end_are_written_in_this_order(tmp_p
 def test_the_journal_holds_the_report_as_it_came_and_who_made_it(driver: Driver) -> None:
     trial = driver.begin()
     driver.report(trial, 1)
-    assert driver.of(EpochReported) == [EpochReported(trial=0, worker="host:1", **report_of(trial, 1))]
+    assert driver.of(EpochReported) == [EpochReported(0, 1, report_of(trial, 1).metrics, 2.0, "host:1")]
 
 
 # Measurements.
 
 
 def test_what_is_measured_is_on_the_disk_before_the_first_epoch_and_then_told_to_optuna(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "num_params"))
     trial = driver.begin()
     driver.report(trial, 1)
     driver.report(trial, 2)
     kinds = [type(event) for event in driver.events]
     assert kinds == [TrialProposed, ModelMeasured, EpochReported, RungDecided, EpochReported]
-    assert driver.of(ModelMeasured) == [ModelMeasured(0, {"params": 900.0})]
-    assert driver.searcher.studies[1].trials[-1].values == [report_of(trial, 1)["dev_accuracy"], 900.0]
+    assert driver.of(ModelMeasured) == [ModelMeasured(0, {"num_params": 900.0})]
+    assert driver.searcher.studies[1].trials[-1].values == [accuracy_of(report_of(trial, 1)), 900.0]
 
 
 def test_the_first_measurement_stays_whoever_trains_the_trial_later(tmp_path: Path) -> None:
     earlier = Driver(tmp_path)
-    earlier.coordinator.measured(earlier.begin().trial, {"params": 7.0, "latency": 0.25})
-    earlier.coordinator.measured(0, {"params": 7.0, "latency": 0.5})
+    earlier.coordinator.measured(earlier.begin().trial, {"num_params": 7.0, "latency": 0.25})
+    earlier.coordinator.measured(0, {"num_params": 7.0, "latency": 0.5})
     earlier.journal.close()
     later = Driver(tmp_path)
     trial = later.begin()
-    later.coordinator.measured(trial.trial, {"params": 7.0, "latency": 0.75})
+    later.coordinator.measured(trial.trial, {"num_params": 7.0, "latency": 0.75})
     later.coordinator.measured(trial.trial, {})
-    assert later.of(ModelMeasured) == [ModelMeasured(0, {"params": 7.0, "latency": 0.25})]
+    assert later.of(ModelMeasured) == [ModelMeasured(0, {"num_params": 7.0, "latency": 0.25})]
 
 
 def test_a_measurement_of_a_trial_that_has_ended_or_never_was_leaves_no_trace(driver: Driver) -> None:
     driver.coordinator.fail(driver.begin().trial, "diverged")
     before = driver.events
     for number in (0, 7):
-        driver.coordinator.measured(number, {"params": 7.0})
+        driver.coordinator.measured(number, {"num_params": 7.0})
     assert driver.events == before
 
 
 def test_the_search_does_not_act_on_a_measurement_that_cannot_be_written_down(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, objectives=("dev_accuracy", "params"))
+    driver = Driver(tmp_path, objectives=("dev_accuracy", "num_params"))
     trial = driver.begin()
     driver.refusing = True
     with pytest.raises(StorageError):
@@ -345,7 +347,7 @@ def test_each_state_is_told_with_its_reason_to_journal_and_optuna(tmp_path: Path
         2: TrialState.FAILED,
         3: TrialState.COMPLETE,
     }
-    assert ends[0].reason == f"{report_of(complete, 9)['dev_accuracy']:.4f} after all 9 epochs"
+    assert ends[0].reason == f"{accuracy_of(report_of(complete, 9)):.4f} after all 9 epochs"
     assert ends[1].reason.startswith("0.1000 < ")
     assert (ends[2].reason, ends[2].error) == ("the train loss is nan in epoch 2.", "Traceback ...")
     assert ends[3].reason == "no better dev accuracy since epoch 1"
@@ -600,7 +602,7 @@ def resumed_from(tmp_path: Path, events: Sequence[Event], **arguments: Any) -> D
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "num_params")])
 @pytest.mark.parametrize("scheduler", [Asha, AshaPromote])
 def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted_search(
     tmp_path: Path, scheduler: type[Asha | AshaPromote], objectives: tuple[str, ...]
@@ -617,7 +619,7 @@ def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted
             assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
-@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "params")])
+@pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "num_params")])
 def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
     tmp_path: Path, objectives: tuple[str, ...]
 ) -> None:
@@ -758,9 +760,12 @@ def known_reference(
     """What an earlier run knows of the first start configuration."""
     hparams = {"x": 0.5, "kind": "a"}
     proposed = TrialProposed(4, hparams, {}, hparams, Origin.START, 12345)
-    reports = [report_of(proposed, epoch) | {"worker": "there:9"} for epoch in range(1, epochs + 1)]
-    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, reports, stalled, measures or {})
-    return KnownResults(WarmStart([trial], {}, reusable=True), LEVELS[-1], wanted)
+    reports = (report_of(proposed, epoch) for epoch in range(1, epochs + 1))
+    known = [EarlierEpoch(one.epoch, one.metrics, one.seconds, "there:9") for one in reports]
+    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, known, stalled, measures or {})
+    return KnownResults(
+        WarmStart([trial], {}, reusable=True), LEVELS[-1], objectives_of(["dev_accuracy", *wanted], DEFAULT_OBJECTIVE)
+    )
 
 
 def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in_the_journal(tmp_path: Path) -> None:
@@ -778,16 +783,16 @@ def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in
 
 
 def test_what_was_measured_of_a_known_trial_is_taken_over_with_its_epochs(tmp_path: Path) -> None:
-    known = known_reference(9, measures={"params": 900.0}, wanted=["params"])
-    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params"))
+    known = known_reference(9, measures={"num_params": 900.0}, wanted=["num_params"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "num_params"))
     driver.begin()
     assert [type(event) for event in driver.events[:3]] == [TrialProposed, ModelMeasured, EpochReported]
-    assert driver.searcher.studies[9].trials[0].values == [driver.of(EpochReported)[8].dev_accuracy, 900.0]
+    assert driver.searcher.studies[9].trials[0].values == [accuracy_of(driver.of(EpochReported)[8]), 900.0]
 
 
 def test_a_known_trial_of_which_an_objective_was_not_measured_is_trained_again(tmp_path: Path) -> None:
-    known = known_reference(9, measures={"params": 900.0}, wanted=["params", "latency"])
-    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "params", "latency"))
+    known = known_reference(9, measures={"num_params": 900.0}, wanted=["num_params", "latency"])
+    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "num_params", "latency"))
     assert driver.begin().trial == 0
     assert driver.of(EpochReported) == []
 
@@ -824,7 +829,7 @@ def test_a_known_trial_that_stalled_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_died_while_it_took_over_is_followed_by_one_that_goes_on(tmp_path: Path) -> None:
-    known = known_reference(9, measures={"params": 900.0})
+    known = known_reference(9, measures={"num_params": 900.0})
     first = Driver(tmp_path / "whole", known=known)
     first.begin()
     events = first.events

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import StorageError
-from tuner.training.fit import EpochReport
+from tuner.search.report import EpochReport
 
 Assign = Callable[..., Assignment]
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tests.metrics import metrics
 from tuner import cli
 from tuner.config import StudyConfig, merge, nested
 from tuner.data import load_dataset
@@ -48,7 +49,7 @@ def write_run(root: Path, params: dict[str, float], hashes: dict[str, str] | Non
     events: list[Event] = [
         StudyStarted({}, environment),
         TrialProposed(0, params, {}, params, Origin.START, 1),
-        EpochReported(0, 1, 1.0, 0.5, 1.0, 0.6, 0.01, 1.0, "desk:1"),
+        EpochReported(0, 1, metrics(1.0, 0.5, 1.0, 0.6, 0.01), 1.0, "desk:1"),
     ]
     with JournalWriter(RunPaths(root).journal) as journal:
         journal.append(*events)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from tuner.engine.known_results import KnownResults
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.trial import TrialState
 
 
 def trial(number: int, epochs: int, state: TrialState = TrialState.PRUNED, *, stalled: bool = False) -> EarlierTrial:
-    reports = [{"epoch": epoch, "dev_accuracy": 0.1 * epoch} for epoch in range(1, epochs + 1)]
+    reports = [EarlierEpoch(epoch, {"dev_accuracy": 0.1 * epoch}, 1.0, "there:1") for epoch in range(1, epochs + 1)]
     return EarlierTrial(number, {}, {"x": 0.5}, 100 + number, state, reports, stalled)
 
 
@@ -19,7 +19,7 @@ def known(*trials: EarlierTrial, max_epochs: int = 9, reusable: bool = True) -> 
 @pytest.mark.parametrize("hparams", [{"x": 0.5}, {"x": 0.5, "decay": 0.1}, {"decay": 0.1, "x": 0.5}])
 def test_a_configuration_is_equal_if_it_trains_alike(hparams: dict[str, float]) -> None:
     assert known(trial(4, 3)).seed(hparams) == 104
-    assert [report["epoch"] for report in known(trial(4, 3)).reports(hparams)] == [1, 2, 3]
+    assert [report.epoch for report in known(trial(4, 3)).reports(hparams)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("hparams", [{"x": 0.6}, {"x": 0.5, "decay": 0.2}, {"x": 0.5, "more": 1}])

@@ -11,6 +11,7 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.utils import flatten_dict
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.ray_tune import TuneScheduler, TuneSearcher
@@ -22,6 +23,7 @@ from tuner.journal.store import JournalWriter, read_journal
 from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.results.tables import trials_table
+from tuner.search.objective import objectives_of
 from tuner.search.registry import build_search
 from tuner.search.space import load_space
 
@@ -56,6 +58,7 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
     space = load_space(str(space_file))
     paths = RunPaths(root)
     paths.checkpoints.mkdir(parents=True)
+    found = objectives_of(objectives, DEFAULT_OBJECTIVE)
     search = build_search(
         space,
         searcher="tpe",
@@ -65,13 +68,15 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
         reduction_factor=3,
         startup_trials=4,
         max_trials=8,
-        objectives=objectives,
+        objectives=found,
         seed=0,
     )
     with JournalWriter(paths.journal) as journal:
         journal.append(StudyStarted({"search": {"objectives": objectives}}, {}))
         clock = BudgetClock(None, RetrainLoad(1, 0, 3, 1), 2.0, lambda: 0.0)
-        coordinator = Coordinator(search, journal.append, clock, workers=1, seed=0, discard=lambda _: None)
+        coordinator = Coordinator(
+            search, journal.append, clock, objectives=found, workers=1, seed=0, discard=lambda _: None
+        )
         searcher, scheduler = TuneSearcher(coordinator, paths), TuneScheduler(coordinator, print)
         job = replace(job, model=get_model(space.model), measures_latency="latency" in objectives)
         while isinstance(config := searcher.suggest("ray-id"), dict):
@@ -85,7 +90,7 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
     return paths
 
 
-@pytest.mark.parametrize("objectives", ["dev_accuracy", "dev_accuracy,params", "dev_accuracy,latency,params"])
+@pytest.mark.parametrize("objectives", ["dev_accuracy", "dev_accuracy,num_params", "dev_accuracy,latency,num_params"])
 def test_what_the_worker_measures_decides_in_the_search_and_stands_in_the_tables(
     job: Job, tmp_path: Path, objectives: str
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.metrics import metrics
 from tuner.engine.plan import Plan
 from tuner.engine.progress import Progress, clock, plan_lines
 from tuner.journal.events import (
@@ -45,12 +46,12 @@ def proposed(trial: int) -> TrialProposed:
 
 
 def epoch(trial: int, number: int, accuracy: float) -> EpochReported:
-    return EpochReported(trial, number, 1.0, 0.5, 1.0, accuracy, 0.01, 2.0, "host:1")
+    return EpochReported(trial, number, metrics(1.0, 0.5, 1.0, accuracy, 0.01), 2.0, "host:1")
 
 
 IMPORTANT: list[tuple[Event, str]] = [
     (SearchEnded("all trials have ended"), "search ended: all trials have ended"),
-    (WinnerSelected(3, {}, 0.9, 2, "rule"), "winner: trial 3, dev accuracy 0.9000 after epoch 2"),
+    (WinnerSelected(3, {}, "dev_accuracy", 0.9, 2, "rule"), "winner: trial 3, dev accuracy 0.9000 after epoch 2"),
     (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again"),
     (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned seed 1 failed: the loss is nan"),
     (
@@ -108,10 +109,10 @@ def test_what_must_not_be_missed_is_told_at_once(screen: Screen, event: Event, t
 def test_an_important_line_puts_off_the_next_ordinary_one(screen: Screen) -> None:
     screen.progress.on_event(SearchEnded("over"))
     screen.now += 4.9
-    screen.progress.on_event(RetrainEpochReported("tuned", 1, 1, 1.0, 0.5, 1.0, 0.6, 0.01, 2.0))
+    screen.progress.on_event(RetrainEpochReported("tuned", 1, 1, metrics(1.0, 0.5, 1.0, 0.6, 0.01), 2.0))
     assert len(screen.lines) == 1
     screen.now += 0.1
-    screen.progress.on_event(RetrainEpochReported("tuned", 1, 2, 1.0, 0.5, 1.0, 0.7, 0.01, 2.0))
+    screen.progress.on_event(RetrainEpochReported("tuned", 1, 2, metrics(1.0, 0.5, 1.0, 0.7, 0.01), 2.0))
     assert screen.lines[1:] == ["[5s] retraining tuned seed 1 epoch 2: dev accuracy 0.7000"]
 
 
@@ -156,22 +157,24 @@ def test_a_terminal_shows_time_trials_rungs_and_the_best_so_far(monkeypatch: pyt
         RungDecided(1, 3, "STOP", "worse"),
         TrialEnded(1, TrialState.PRUNED, "worse"),
     )
-    assert "1m05s of 30m00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev 0.9000 (trial 1)" in line
+    assert "1m05s of 30m00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev accuracy 0.9000 (trial 1)" in line
 
 
 def test_a_terminal_shows_the_retrainings_that_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     line = moving_line(
         monkeypatch,
-        RetrainEpochReported("tuned", 1, 4, 1.0, 0.5, 1.0, 0.7, 0.01, 2.0),
-        RetrainEpochReported("baseline", 1, 3, 1.0, 0.5, 1.0, 0.6, 0.01, 2.0),
+        RetrainEpochReported("tuned", 1, 4, metrics(1.0, 0.5, 1.0, 0.7, 0.01), 2.0),
+        RetrainEpochReported("baseline", 1, 3, metrics(1.0, 0.5, 1.0, 0.6, 0.01), 2.0),
     )
-    assert "retraining  tuned seed 1: epoch 4, dev 0.7000  baseline seed 1: epoch 3, dev 0.6000" in line
+    assert (
+        "retraining  tuned seed 1: epoch 4, dev accuracy 0.7000  baseline seed 1: epoch 3, dev accuracy 0.6000" in line
+    )
 
 
 def test_a_resumed_run_counts_on_from_the_earlier_drivers_events(monkeypatch: pytest.MonkeyPatch) -> None:
     before = (proposed(0), proposed(1), epoch(0, 1, 0.9), RungDecided(0, 1, "CONTINUE", "best"))
     line = moving_line(monkeypatch, epoch(1, 1, 0.8), TrialEnded(1, TrialState.PRUNED, "worse"), before=before)
-    assert "trials: 1 running, 1 pruned  rungs 1:1  best dev 0.9000 (trial 0)" in line
+    assert "trials: 1 running, 1 pruned  rungs 1:1  best dev accuracy 0.9000 (trial 0)" in line
 
 
 def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:

@@ -13,6 +13,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
@@ -23,17 +25,10 @@ from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStart
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.search.registry import build_search
+from tuner.search.report import EpochReport
 from tuner.search.space import load_space
 from tuner.search.trial import TrialState
 
-REPORT: dict[str, Any] = {
-    "train_loss": 1.0,
-    "train_accuracy": 0.5,
-    "dev_loss": 1.0,
-    "dev_accuracy": 0.6,
-    "lr": 0.01,
-    "seconds": 2.0,
-}
 CONTROLLER: Any = None
 """The bridge asks nothing of Ray's controller."""
 
@@ -57,10 +52,13 @@ class Study:
             reduction_factor=3,
             startup_trials=0,
             max_trials=3,
+            objectives=(DEFAULT_OBJECTIVE,),
             seed=0,
         )
         clock = BudgetClock(None, RetrainLoad(1, 0, 3, 1), 2.0, lambda: 0.0)
-        self.coordinator = Coordinator(search, self.record, clock, workers=2, seed=0, discard=self.discard)
+        self.coordinator = Coordinator(
+            search, self.record, clock, objectives=(DEFAULT_OBJECTIVE,), workers=2, seed=0, discard=self.discard
+        )
         self.searcher = TuneSearcher(self.coordinator, self.paths)
         self.scheduler = TuneScheduler(self.coordinator, self.said.append)
         self.callback = TuneCallback(self.coordinator, self.paths, max_failures=2)
@@ -88,8 +86,7 @@ class Study:
         self, trial: Any, epoch: int, finished: bool = False, measures: dict[str, float] | None = None, **changes: Any
     ) -> str:
         """Tell a result as Ray does: flat."""
-        report = {"epoch": epoch, **REPORT, **changes}
-        flat = {f"report/{name}": value for name, value in report.items()}
+        flat: dict[str, Any] = {"report": EpochReport(epoch, metrics(**changes), 2.0)}
         flat |= {f"measures/{name}": value for name, value in (measures or {}).items()}
         return self.tell(trial, {"worker": "host:1", "finished": finished, "training_iteration": 9, **flat})
 
@@ -143,17 +140,17 @@ def test_ray_is_told_to_end_when_the_search_is_stopped(study: Study) -> None:
 def test_a_result_is_written_down_and_the_trial_goes_on_with_its_checkpoints(study: Study) -> None:
     trial = study.begin()
     assert study.result(trial, 1) == TrialScheduler.CONTINUE
-    assert study.of(EpochReported) == [EpochReported(trial=0, epoch=1, worker="host:1", finished=False, **REPORT)]
+    assert study.of(EpochReported) == [EpochReported(0, 1, metrics(), 2.0, "host:1")]
     assert study.has_checkpoint(trial)
 
 
 def test_what_was_measured_is_written_down_once_and_before_the_first_result(study: Study) -> None:
     trial = study.begin()
     for epoch in (1, 2):
-        study.result(trial, epoch, measures={"params": 7850.0, "latency": 0.001 * epoch})
+        study.result(trial, epoch, measures={"num_params": 7850.0, "latency": 0.001 * epoch})
     kinds = [type(entry.event) for entry in read_journal(study.paths.journal)]
     assert kinds[2:4] == [ModelMeasured, EpochReported]
-    assert study.of(ModelMeasured) == [ModelMeasured(0, {"params": 7850.0, "latency": 0.001})]
+    assert study.of(ModelMeasured) == [ModelMeasured(0, {"num_params": 7850.0, "latency": 0.001})]
 
 
 def test_a_trial_that_is_stopped_loses_its_checkpoints(study: Study) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tuner import tune
-from tuner.config import SearchConfig
+from tuner.config import DEFAULT_OBJECTIVE, SearchConfig
 from tuner.journal.history import read_history
 from tuner.paths import RunPaths
 from tuner.search.registry import SCHEDULERS, build_search
@@ -67,7 +67,9 @@ def test_a_study_under_ray_with_one_worker_is_the_simulation_of_its_own_learning
         reports = list(curves[_key(hparams)].epochs.values())
         # An epoch that Ray never trained must not be asked for; if it were, the decisions would differ.
         missing = SEARCH["max_epochs"] - len(reports)
-        return Curve([report.dev_accuracy for report in reports] + [-1.0] * missing, [1.0] * SEARCH["max_epochs"])
+        return Curve(
+            [report.metrics["dev_accuracy"] for report in reports] + [-1.0] * missing, [1.0] * SEARCH["max_epochs"]
+        )
 
     search = build_search(
         load_space(str(path)),
@@ -78,6 +80,7 @@ def test_a_study_under_ray_with_one_worker_is_the_simulation_of_its_own_learning
         reduction_factor=SearchConfig().reduction_factor,
         startup_trials=SEARCH["startup_trials"],
         max_trials=SEARCH["trials"],
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
     )
     simulated: dict[int, list[tuple[int, str, str]]] = {}

@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray import tune
 
-from tuner.config import ResourceConfig
+from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.search_phase import run_search
@@ -58,11 +58,18 @@ def test_as_many_processes_as_workers_start_and_none_is_ended_for_one_that_is_fr
         reduction_factor=3,
         startup_trials=0,
         max_trials=TRIALS,
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
     )
     clock = BudgetClock(None, RetrainLoad(0, 0, 1, WORKERS), 1.0, lambda: 0.0)
     coordinator = Coordinator(
-        search, lambda *new: events.extend(new), clock, workers=WORKERS, seed=0, discard=lambda trial: None
+        search,
+        lambda *new: events.extend(new),
+        clock,
+        objectives=(DEFAULT_OBJECTIVE,),
+        workers=WORKERS,
+        seed=0,
+        discard=lambda trial: None,
     )
     paths = RunPaths(tmp_path / "run")
     (tmp_path / "processes").mkdir()

@@ -18,8 +18,8 @@ from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import ConfigError, StorageError
 from tuner.io import storage
 from tuner.models import get_model
+from tuner.search.report import EpochReport
 from tuner.training.classifier import NonFiniteLossError
-from tuner.training.fit import EpochReport
 
 Assign = Callable[..., Assignment]
 
@@ -203,14 +203,14 @@ def measured(job: Job, assignment: Assignment) -> dict[str, float]:
 
 
 def test_a_models_parameters_are_always_measured_and_its_latency_where_it_is_wanted(job: Job, assign: Assign) -> None:
-    assert measured(job, assign()) == {"params": 7850.0}
+    assert measured(job, assign()) == {"num_params": 7850.0}
     both = measured(replace(job, measures_latency=True), assign())
-    assert both["params"] == 7850.0
+    assert both["num_params"] == 7850.0
     assert 0 < both["latency"] < 1
 
 
 def test_a_latency_that_the_driver_knows_is_not_measured_again(job: Job, assign: Assign) -> None:
-    assert measured(replace(job, measures_latency=True), assign(known_epochs=1)) == {"params": 7850.0}
+    assert measured(replace(job, measures_latency=True), assign(known_epochs=1)) == {"num_params": 7850.0}
 
 
 def test_a_measurement_changes_nothing_of_the_training(job: Job, assign: Assign) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.metrics import metrics
 from tuner.journal.events import (
     EpochReported,
     Event,
@@ -28,16 +29,7 @@ def proposed(trial: int) -> TrialProposed:
 
 def reported(trial: int, epoch: int, **changes: Any) -> EpochReported:
     """A report of an epoch."""
-    values: dict[str, Any] = {
-        "train_loss": 1.0,
-        "train_accuracy": 0.5,
-        "dev_loss": 1.0,
-        "dev_accuracy": 0.1 * epoch,
-        "lr": 0.01,
-        "seconds": 2.0,
-        "worker": "host:1",
-    }
-    return EpochReported(trial=trial, epoch=epoch, **{**values, **changes})
+    return EpochReported(trial, epoch, metrics(**{"dev_accuracy": 0.1 * epoch, **changes}), 2.0, "host:1")
 
 
 @pytest.fixture
@@ -46,14 +38,14 @@ def history_events() -> list[Event]:
     return [
         StudyStarted({"seed": 0}, {"host": "here"}),
         proposed(0),
-        ModelMeasured(0, {"params": 100.0}),
+        ModelMeasured(0, {"num_params": 100.0}),
         reported(0, 1),
         reported(0, 2, dev_accuracy=0.7),
         RungDecided(0, 2, "PAUSE", "0.7 is number 1 of 1, of which the best 0 go on"),
         proposed(1),
         TrialPromoted(0),
         TrialRetried(1, "killed"),
-        ModelMeasured(0, {"params": 200.0}),
+        ModelMeasured(0, {"num_params": 200.0}),
         reported(0, 2, dev_accuracy=0.1),
         reported(0, 3, dev_accuracy=0.7),
         RungDecided(0, 3, "COMPLETE", "0.7 after all 3 epochs"),

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.metrics import metrics
 from tuner.errors import JournalError
 from tuner.journal import events
 from tuner.journal.events import Event, TrialEnded, from_record, to_record
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.trial import Origin, TrialState
 
 EXAMPLES: list[Event] = [
@@ -18,15 +19,15 @@ EXAMPLES: list[Event] = [
     events.WarmStarted("runs/first", [{"number": 0, "params": {"x": 1}}], {"decay": 0.1}, True),
     events.PlanMade({"rungs": [1, 3]}),
     events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
-    events.ModelMeasured(0, {"params": 1e6, "latency": 0.001}),
-    events.EpochReported(0, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, "h:1"),
+    events.ModelMeasured(0, {"num_params": 1e6, "latency": 0.001}),
+    events.EpochReported(0, 1, metrics(0.1, 0.2, 0.3, 0.4, 0.5), 0.6, "h:1"),
     events.RungDecided(0, 1, "STOP", "0.1 < 0.2"),
     events.TrialPromoted(0),
     events.TrialRetried(0, "killed"),
     events.TrialEnded(0, TrialState.FAILED, "diverged", "Traceback ..."),
     events.SearchEnded("done"),
-    events.WinnerSelected(0, {"x": 1}, 0.9, 3, "the best"),
-    events.RetrainEpochReported("tuned", 1, 1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    events.WinnerSelected(0, {"x": 1}, "dev_accuracy", 0.9, 3, "the best"),
+    events.RetrainEpochReported("tuned", 1, 1, metrics(0.1, 0.2, 0.3, 0.4, 0.5), 0.6),
     events.RetrainEnded("tuned", 1, {"x": 1}, 3, {"test": {"accuracy": 0.9, "loss": 0.1, "n": 10}}, "w", "00"),
     events.RetrainFailed("tuned", 1, "diverged"),
     events.StudyEnded(),
@@ -55,7 +56,9 @@ def test_a_field_of_a_newer_version_is_ignored() -> None:
 
 
 def test_the_trials_of_a_warm_start_come_back_as_the_search_wants_them() -> None:
-    trial = EarlierTrial(3, {"x": 1}, {"x": 1}, 7, TrialState.PRUNED, [{"epoch": 1, "dev_accuracy": 0.5}], False)
+    trial = EarlierTrial(
+        3, {"x": 1}, {"x": 1}, 7, TrialState.PRUNED, [EarlierEpoch(1, {"dev_accuracy": 0.5}, 2.0, "h:1")], False
+    )
     event = events.WarmStarted("runs/first", [asdict(trial)], {}, reusable=True)
     back = from_record(json.loads(json.dumps(to_record(event))))
     assert isinstance(back, events.WarmStarted)

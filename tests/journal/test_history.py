@@ -55,14 +55,14 @@ def test_an_epoch_reported_again_keeps_its_first_report(tmp_path: Path, history_
     with JournalWriter(tmp_path) as journal:
         journal.append(*history_events)
     trial = read_history(tmp_path).trials[0]
-    assert trial.epochs[2].dev_accuracy == 0.7
+    assert trial.epochs[2].metrics["dev_accuracy"] == 0.7
 
 
 def test_a_model_measured_again_keeps_its_first_measures(tmp_path: Path, history_events: list[Event]) -> None:
     with JournalWriter(tmp_path) as journal:
         journal.append(*history_events)
     measures = {number: trial.measures for number, trial in read_history(tmp_path).trials.items()}
-    assert measures == {0: {"params": 100.0}, 1: {}}
+    assert measures == {0: {"num_params": 100.0}, 1: {}}
 
 
 def test_the_best_epoch_is_the_earliest_of_equals(tmp_path: Path, history_events: list[Event]) -> None:

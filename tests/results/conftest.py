@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.metrics import metrics
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
@@ -37,7 +38,7 @@ HOSTILE = "<script>alert('x')</script>"
 OPENING: list[Event] = [
     StudyStarted(
         {"space": HOSTILE, "storage": "runs", "data": {"dataset": "auto"}},
-        {"dataset": "fashion-mnist", "packages": {"torch": "2.15.0"}},
+        {"dataset": "fashion-mnist", "model": "cnn", "packages": {"torch": "2.15.0"}},
     ),
     DriverStarted("desk", "c0ffee"),
     PlanMade({"workers": 2, "rungs": [1, 3]}),
@@ -45,7 +46,7 @@ OPENING: list[Event] = [
 
 
 def epoch(trial: int, number: int, dev_accuracy: float, dev_loss: float = 0.5, worker: str = "desk:1") -> EpochReported:
-    return EpochReported(trial, number, 0.6, 0.8, dev_loss, dev_accuracy, 0.01, 2.0, worker)
+    return EpochReported(trial, number, metrics(0.6, 0.8, dev_loss, dev_accuracy, 0.01), 2.0, worker)
 
 
 def proposed(trial: int, **hparams: object) -> TrialProposed:
@@ -62,10 +63,10 @@ def retrained(candidate: str, seed: int, train: float, dev: float, test: float) 
 SEARCH: list[Event] = [
     proposed(0, lr=1, flip=True, widths=[8, 16], mixed=1),
     proposed(1, lr=0.5, flip=False, mixed="one", decay=3),
-    ModelMeasured(0, {"params": 1000.0, "latency": 0.0025}),
+    ModelMeasured(0, {"num_params": 1000.0, "latency": 0.0025}),
     epoch(0, 1, 0.80),
     RungDecided(0, 1, "PAUSE", "0.8000 is number 1 of 1, of which the best 0 go on"),
-    ModelMeasured(1, {"params": 400.0, "latency": 0.00125}),
+    ModelMeasured(1, {"num_params": 400.0, "latency": 0.00125}),
     epoch(1, 1, 0.70),
     RungDecided(1, 1, "STOP", "0.7000 < 0.8000"),
     TrialEnded(1, TrialState.PRUNED, "0.7000 < 0.8000"),
@@ -77,20 +78,20 @@ SEARCH: list[Event] = [
     RungDecided(0, 3, "COMPLETE", "0.9000 after all 3 epochs"),
     TrialEnded(0, TrialState.COMPLETE, "0.9000 after all 3 epochs"),
     proposed(2, lr=2.5, flip=True, widths=[4]),
-    ModelMeasured(2, {"params": 50.0, "latency": 0.0005}),
+    ModelMeasured(2, {"num_params": 50.0, "latency": 0.0005}),
     epoch(2, 1, 0.99),
     TrialEnded(2, TrialState.FAILED, f"loss is nan {HOSTILE}", f"Traceback\n{HOSTILE}\nValueError: \x1b[31mred"),
     proposed(3, lr=0.25),
 ]
 AFTER: list[Event] = [
     SearchEnded("all trials have ended"),
-    WinnerSelected(0, {"lr": 1, "widths": [8, 16]}, 0.90, 2, "the rule"),
-    RetrainEpochReported("tuned", 1, 1, 0.5, 0.81, 0.4, 0.88, 0.01, 3.0),
-    RetrainEpochReported("tuned", 1, 2, 0.4, 0.86, 0.3, 0.92, 0.009, 3.0),
+    WinnerSelected(0, {"lr": 1, "widths": [8, 16]}, "dev_accuracy", 0.90, 2, "the rule"),
+    RetrainEpochReported("tuned", 1, 1, metrics(0.5, 0.81, 0.4, 0.88, 0.01), 3.0),
+    RetrainEpochReported("tuned", 1, 2, metrics(0.4, 0.86, 0.3, 0.92, 0.009), 3.0),
     retrained("tuned", 1, 0.96, 0.93, 0.92),
-    RetrainEpochReported("tuned", 2, 1, 0.5, 0.82, 0.4, 0.89, 0.01, 3.0),
+    RetrainEpochReported("tuned", 2, 1, metrics(0.5, 0.82, 0.4, 0.89, 0.01), 3.0),
     retrained("tuned", 2, 0.98, 0.94, 0.91),
-    RetrainEpochReported("baseline", 1, 1, 0.6, 0.80, 0.5, 0.85, 0.01, 3.0),
+    RetrainEpochReported("baseline", 1, 1, metrics(0.6, 0.80, 0.5, 0.85, 0.01), 3.0),
     retrained("baseline", 1, 0.95, 0.90, 0.89),
     RetrainFailed("baseline", 2, "the loss is inf"),
     StudyEnded(),
@@ -138,7 +139,7 @@ def two_objectives() -> list[Event]:
     """The events of the finished run, had it looked for few parameters too."""
     started = OPENING[0]
     assert isinstance(started, StudyStarted)
-    config = {**started.config, "search": {"objectives": ["dev_accuracy", "params"]}}
+    config = {**started.config, "search": {"objectives": ["dev_accuracy", "num_params"]}}
     return [replace(started, config=config), *OPENING[1:], *SEARCH, *AFTER]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.errors import ConfigError, JournalError
 from tuner.journal.events import (
     DriverStarted,
@@ -25,6 +27,8 @@ from tuner.journal.history import read_history
 from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.tables import write_tables
+from tuner.search.earlier import EarlierEpoch
+from tuner.search.objective import LATENCY, NUM_PARAMS
 from tuner.search.trial import Origin, TrialState
 
 HERE = {"data_hashes": {"train": "1", "dev": "2"}, "model": "cnn"}
@@ -33,7 +37,7 @@ DEFAULTS = {"decay": 0.1}
 
 
 def report(trial: int, epoch: int, dev_accuracy: float) -> EpochReported:
-    return EpochReported(trial, epoch, 0.6, 0.8, 0.5, dev_accuracy, 0.01, 2.0, "desk:1", finished=epoch == 3)
+    return EpochReported(trial, epoch, metrics(0.6, 0.8, 0.5, dev_accuracy, 0.01), 2.0, "desk:1", finished=epoch == 3)
 
 
 def proposed(trial: int, width: float) -> TrialProposed:
@@ -45,7 +49,7 @@ def events(environment: dict[str, Any], rungs: list[int], trials: int = 3) -> li
     """A trial that made no progress for two epochs, one that was pruned, one that has not begun."""
     everything: list[Event] = [
         proposed(0, 0.5),
-        ModelMeasured(0, {"params": 7850.0, "latency": 0.002}),
+        ModelMeasured(0, {"num_params": 7850.0, "latency": 0.002}),
         report(0, 1, 0.9),
         report(0, 2, 0.8),
         report(0, 3, 0.7),
@@ -74,7 +78,7 @@ def earlier(run_folder: Callable[[Sequence[Event]], RunPaths]) -> Callable[..., 
 
 
 def read(path: Path, patience: int = PATIENCE, here: dict[str, Any] = HERE) -> WarmStarted:
-    return read_earlier(path, here, patience, DEFAULTS)
+    return read_earlier(path, here, patience, DEFAULTS, DEFAULT_OBJECTIVE)
 
 
 def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> None:
@@ -84,16 +88,7 @@ def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> Non
     assert stalled.params == {"width": 0.5, "kind": "a"}
     assert stalled.hparams == {"widths": [8, 16], "mixed": "zero"}
     assert (stalled.seed, stalled.state, stalled.stalled) == (100, TrialState.COMPLETE, True)
-    assert stalled.epochs[1] == {
-        "epoch": 2,
-        "train_loss": 0.6,
-        "train_accuracy": 0.8,
-        "dev_loss": 0.5,
-        "dev_accuracy": 0.8,
-        "lr": 0.01,
-        "seconds": 2.0,
-        "worker": "desk:1",
-    }
+    assert stalled.epochs[1] == EarlierEpoch(2, metrics(0.6, 0.8, 0.5, 0.8), 2.0, "desk:1")
     assert (pruned.number, pruned.state, pruned.stalled, len(pruned.epochs)) == (1, TrialState.PRUNED, False, 1)
     assert (begun.state, list(begun.epochs)) == (TrialState.RUNNING, [])
 
@@ -111,10 +106,10 @@ def test_parameters_are_taken_over_and_a_latency_if_it_was_measured_on_such_hard
     def measures(here: dict[str, Any]) -> list[Mapping[str, float]]:
         return [trial.measures for trial in read(path, here=here).warm_start().trials]
 
-    assert measures(HERE | MACHINE) == [{"params": 7850.0, "latency": 0.002}, {}, {}]
+    assert measures(HERE | MACHINE) == [{"num_params": 7850.0, "latency": 0.002}, {}, {}]
     for other in ({"cpu": "a slow one"}, {"gpus": ["a GPU"]}, {"precision": "float32"}, {"cpu": None}):
-        assert measures(HERE | MACHINE | other) == [{"params": 7850.0}, {}, {}]
-    assert measures(HERE) == [{"params": 7850.0}, {}, {}]
+        assert measures(HERE | MACHINE | other) == [{"num_params": 7850.0}, {}, {}]
+    assert measures(HERE) == [{"num_params": 7850.0}, {}, {}]
 
 
 def test_tables_from_before_anything_was_measured_are_read(earlier: Callable[..., RunPaths]) -> None:
@@ -126,15 +121,15 @@ def test_tables_from_before_anything_was_measured_are_read(earlier: Callable[...
 
 def test_a_sentence_tells_how_many_trials_inform_no_model_of_the_objectives(earlier: Callable[..., RunPaths]) -> None:
     found = read(earlier().root)
-    assert unmeasured(found, ["dev_accuracy"]) is None
-    of_params = unmeasured(found, ["dev_accuracy", "params"])
+    assert unmeasured(found, (DEFAULT_OBJECTIVE,)) is None
+    of_params = unmeasured(found, (DEFAULT_OBJECTIVE, NUM_PARAMS))
     assert of_params is not None
     assert of_params.startswith("2 of the 3 trials of --warm-start '")
-    assert of_params.endswith("' do not inform the search, for want of params: not measured, or on other hardware.")
-    of_both = unmeasured(found, ["dev_accuracy", "params", "latency"])
+    assert of_params.endswith("' do not inform the search, for want of num_params: not measured, or on other hardware.")
+    of_both = unmeasured(found, (DEFAULT_OBJECTIVE, NUM_PARAMS, LATENCY))
     assert of_both is not None
     assert of_both.startswith("3 of the 3 trials")
-    assert "for want of latency and params:" in of_both
+    assert "for want of latency and num_params:" in of_both
 
 
 def test_the_tables_alone_tell_the_same_as_the_journal(earlier: Callable[..., RunPaths], tmp_path: Path) -> None:
@@ -164,7 +159,7 @@ def test_a_run_on_other_data_is_refused(
     earlier: Callable[..., RunPaths], form: str, environment: dict[str, Any]
 ) -> None:
     paths = earlier(environment)
-    with pytest.raises(ConfigError, match=r"trained on other data .*: accuracies on two data sets cannot"):
+    with pytest.raises(ConfigError, match=r"trained on other data .*: results on two data sets cannot"):
         read(paths.root if form == "folder" else paths.trials)
 
 

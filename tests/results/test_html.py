@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.journal.events import Event, StudyStarted
 from tuner.journal.history import History
 from tuner.journal.store import Entry
@@ -50,7 +51,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def source(finished: History, finished_entries: list[Entry]) -> str:
-    return html_report(finished, improvements(finished_entries), "study")
+    return html_report(finished, improvements(finished_entries, DEFAULT_OBJECTIVE), "study")
 
 
 def test_the_page_needs_no_network_and_no_script(source: str) -> None:
@@ -95,7 +96,7 @@ def test_the_page_has_one_title_headings_and_the_final_table(source: str) -> Non
 
 
 def test_equal_histories_give_equal_pages(source: str, finished: History, finished_entries: list[Entry]) -> None:
-    assert html_report(finished, improvements(finished_entries), "study") == source
+    assert html_report(finished, improvements(finished_entries, DEFAULT_OBJECTIVE), "study") == source
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])
@@ -105,7 +106,7 @@ def test_an_unfinished_run_has_a_page_that_says_so(run: str, request: pytest.Fix
     assert "The winner has not been retrained" in page.text
 
 
-@pytest.mark.parametrize("objectives", [["dev_accuracy", "params"], ["dev_accuracy", "params", "latency"]])
+@pytest.mark.parametrize("objectives", [["dev_accuracy", "num_params"], ["dev_accuracy", "num_params", "latency"]])
 def test_with_several_objectives_the_front_is_drawn_and_listed(
     build: Callable[[Sequence[Event]], History], two_objectives: list[Event], objectives: list[str]
 ) -> None:
@@ -116,14 +117,14 @@ def test_with_several_objectives_the_front_is_drawn_and_listed(
     )
     source = html_report(history, [], "study")
     page = Page(source)
-    assert "2 of 2 trials are on the front of best dev and params" in page.text
+    assert "2 of 2 trials are on the front of best dev accuracy and num params" in page.text
     assert "1,000" in page.text
-    assert "Params: trainable parameters of the model." in page.text
+    assert "Num params: trainable parameters of the model." in page.text
     assert ("2.5ms" in page.text) == ("latency" in objectives)
     (drawing,) = re.findall(r'<figure role="group" aria-label="Front">.*?(<svg.*?</svg>)', source, re.DOTALL)
     ElementTree.fromstring(drawing)
     assert "trainable parameters" in drawing
-    assert ("milliseconds for one image" in drawing) == ("latency" in objectives)
+    assert ("milliseconds for one example" in drawing) == ("latency" in objectives)
     ids = re.findall(r'\bid="([^"]+)"', source)
     assert len(ids) == len(set(ids))
     assert html_report(history, [], "study") == source

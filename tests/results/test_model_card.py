@@ -12,7 +12,7 @@ FOUND = {split: {"accuracy": 0.9, "loss": 0.3, "n": 100} for split in ("train", 
 def test_the_card_tells_accuracy_choice_and_hyperparameters_of_the_kept_seed(finished: History) -> None:
     card = model_card(finished, "study")
     assert card is not None
-    assert "| test | 0.9100 | 0.2500 | 10,000 |" in card
+    assert "| `accuracy` | 0.9800 | 0.9400 | 0.9100 |" in card
     assert "0.9042-0.9155" in card
     assert "Here that is seed 2, with the weights of epoch 2." in card
     assert "| `lr` | `0.01` |" in card
@@ -27,7 +27,7 @@ def test_a_hyperparameter_cannot_bring_markup_or_break_the_table(build: Callable
     history = build(
         [
             StudyStarted({}, {"dataset": "digits"}),
-            WinnerSelected(0, hostile, 0.9, 1, "rule"),
+            WinnerSelected(0, hostile, "dev_accuracy", 0.9, 1, "rule"),
             RetrainEnded("tuned", 1, hostile, 1, FOUND, "w", "h"),
         ]
     )

@@ -4,10 +4,12 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.journal.events import EpochReported, Event, RetrainEnded, StudyStarted, TrialEnded, TrialProposed
 from tuner.journal.history import History
 from tuner.results import selection
-from tuner.results.selection import RULE, kept_retraining, select
+from tuner.results.selection import kept_retraining, rule, select
 from tuner.search.trial import Origin, TrialState
 
 Build = Callable[[Sequence[Event]], History]
@@ -18,15 +20,15 @@ def trial(number: int, *dev: tuple[float, float], failed: bool = False) -> list[
     """Return the events of a trial with these (dev accuracy, dev loss) of its epochs."""
     events: list[Event] = [TrialProposed(number, {}, {}, {"lr": number}, Origin.RANDOM, 0)]
     for epoch, (accuracy, loss) in enumerate(dev, start=1):
-        events.append(EpochReported(number, epoch, 1.0, 0.5, loss, accuracy, 0.01, 1.0, "w"))
+        events.append(EpochReported(number, epoch, metrics(1.0, 0.5, loss, accuracy, 0.01), 1.0, "w"))
     return events + ([TrialEnded(number, TrialState.FAILED, "nan")] if failed else [])
 
 
 def test_the_winner_has_the_highest_dev_accuracy_of_any_epoch(build: Build) -> None:
     winner = select(build([START, *trial(0, (0.7, 0.1)), *trial(1, (0.6, 0.1), (0.9, 0.9), (0.5, 0.1))]))
     assert winner is not None
-    assert (winner.trial, winner.epoch, winner.dev_accuracy, winner.hparams) == (1, 2, 0.9, {"lr": 1})
-    assert winner.rule == RULE
+    assert (winner.trial, winner.epoch, winner.value, winner.hparams) == (1, 2, 0.9, {"lr": 1})
+    assert winner.rule == rule(DEFAULT_OBJECTIVE, knows_loss=True)
 
 
 def test_of_equal_accuracies_the_lower_loss_at_that_epoch_wins(build: Build) -> None:

@@ -18,9 +18,9 @@ def test_the_final_rows_are_reference_baseline_tuned_mean_and_the_kept_seed(fini
         ("tuned, mean", "2 seeds"),
         ("tuned, in best/", "2"),
     ]
-    assert [round(row.accuracy["test"].mean, 6) for row in rows] == [0.9353, 0.89, 0.915, 0.91]
+    assert [round(row.values["accuracy"]["test"].mean, 6) for row in rows] == [0.9353, 0.89, 0.915, 0.91]
     # Of 0.92 and 0.91: half the difference times the root of 2.
-    assert rows[2].accuracy["test"].sd == pytest.approx(0.0070710678)
+    assert rows[2].values["accuracy"]["test"].sd == pytest.approx(0.0070710678)
     assert rows[2].test_interval is None
     assert rows[3].test_interval is not None
     assert rows[3].test_interval.low == pytest.approx(0.9042, abs=1e-4)
@@ -43,8 +43,8 @@ def test_the_rung_table_counts_who_got_there_and_who_was_stopped(finished: Histo
 def test_the_reference_stands_only_beside_fashion_mnist(build: Callable[[Sequence[Event]], History]) -> None:
     digits = summarize(build([StudyStarted({"data": {"dataset": "auto"}}, {"dataset": "digits"})]), "study")
     assert (digits.dataset, digits.final) == ("digits", ())
-    assert reference_for("digits") is None
-    reference = reference_for("fashion-mnist")
+    assert reference_for("digits", "cnn") is None
+    reference = reference_for("fashion-mnist", "cnn")
     assert reference is not None
     assert reference.accuracy == {"train": 0.9731, "dev": 0.9370, "test": 0.9353}
 

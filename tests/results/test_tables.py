@@ -153,7 +153,7 @@ def test_the_front_is_marked_and_null_where_a_trial_has_no_place(
 ) -> None:
     assert trials_table(build(two_objectives))["on_front"].to_pylist() == [True, True, None, None]
     dominated = [
-        ModelMeasured(1, {"params": 4000.0}) if isinstance(event, ModelMeasured) and event.trial == 1 else event
+        ModelMeasured(1, {"num_params": 4000.0}) if isinstance(event, ModelMeasured) and event.trial == 1 else event
         for event in two_objectives
     ]
     assert trials_table(build(dominated))["on_front"].to_pylist() == [True, False, None, None]
@@ -161,5 +161,5 @@ def test_the_front_is_marked_and_null_where_a_trial_has_no_place(
 
 @pytest.mark.parametrize("params", [float("nan"), float("inf"), 1e30])
 def test_a_count_that_is_none_is_null(build: Callable[[Sequence[Event]], History], params: float) -> None:
-    events: list[Event] = [TrialProposed(0, {}, {}, {}, Origin.RANDOM, 0), ModelMeasured(0, {"params": params})]
+    events: list[Event] = [TrialProposed(0, {}, {}, {}, Origin.RANDOM, 0), ModelMeasured(0, {"num_params": params})]
     assert trials_table(build([StudyStarted({}, {}), *events]))["model_params"].to_pylist() == [None]

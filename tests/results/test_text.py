@@ -58,12 +58,15 @@ def test_with_several_objectives_two_lines_tell_of_the_front(
     report = text_report(build(two_objectives), "study")
     section = report.split("Front\n=====\n")[1].split("\n\n")[0]
     assert " ".join(section.split()) == (
-        "2 of 2 trials are on the front of best dev and params: best dev 0.7000 to 0.9000, params 400 to 1,000. "
+        "2 of 2 trials are on the front of best dev accuracy and num params: "
+        "best dev accuracy 0.7000 to 0.9000, num params 400 to 1,000. "
         "report.html shows it; in trials.parquet it is on_front."
     )
     assert "Trial 0 won with dev accuracy 0.9000" in report
     # Before there is anything to show:
-    assert "No trial has a value in each of best dev and params yet." in text_report(build(two_objectives[:3]), "study")
+    assert "No trial has a value in each of best dev accuracy and num params yet." in text_report(
+        build(two_objectives[:3]), "study"
+    )
 
 
 def test_with_one_objective_the_report_is_silent_about_a_front(finished: History) -> None:

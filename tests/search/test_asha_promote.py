@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.scheduler import Action
 
@@ -24,7 +25,7 @@ TABLE = [
 
 
 def test_decisions_are_those_of_the_table_worked_out_by_hand() -> None:
-    scheduler = AshaPromote((1, 3, 9), reduction_factor=3)
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     for trial, (value, expected, promoted, why) in enumerate(TABLE):
         scheduler.start(trial)
         assert scheduler.report(trial, 1, value).action is expected, why
@@ -38,7 +39,7 @@ def fill(scheduler: AshaPromote, values: list[float], first: int = 0, epoch: int
 
 
 def test_the_highest_rung_is_served_first() -> None:
-    scheduler = AshaPromote((1, 3, 9), reduction_factor=2)
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.9, 0.8, 0.7, 0.6])
     assert [scheduler.promote(), scheduler.promote(), scheduler.promote()] == [0, 1, None]
     assert scheduler.report(0, 3, 0.91).action is PAUSE
@@ -51,7 +52,7 @@ def test_the_highest_rung_is_served_first() -> None:
 
 
 def test_the_last_level_completes_and_between_rungs_nothing_is_compared() -> None:
-    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    scheduler = AshaPromote((1, 3), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.1, 0.2])
     assert scheduler.report(1, 2, 0.9).action is GO
     assert scheduler.report(1, 2, 0.9).reason == ""
@@ -59,7 +60,7 @@ def test_the_last_level_completes_and_between_rungs_nothing_is_compared() -> Non
 
 
 def test_a_trial_that_failed_while_paused_is_never_promoted() -> None:
-    scheduler = AshaPromote((1, 3), reduction_factor=3)
+    scheduler = AshaPromote((1, 3), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.5, 0.4])
     scheduler.end(0)
     fill(scheduler, [0.3], first=2)
@@ -67,7 +68,7 @@ def test_a_trial_that_failed_while_paused_is_never_promoted() -> None:
 
 
 def test_the_reason_gives_the_comparison_with_its_numbers() -> None:
-    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    scheduler = AshaPromote((1, 3), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.5, 0.4])
     scheduler.start(2)
     assert scheduler.report(2, 1, 0.45).reason == "0.4500 is number 2 of 3, of which the best 1 go on"
@@ -76,14 +77,14 @@ def test_the_reason_gives_the_comparison_with_its_numbers() -> None:
 @pytest.mark.parametrize(("to_come", "expected"), [(0, [2, 1]), (1, [2]), (2, [2]), (3, [])])
 def test_hopeless_are_those_out_of_reach_even_if_all_to_come_are_worse(to_come: int, expected: list[int]) -> None:
     # Factor 2, three values, the best has gone on: the second needs 4 values in all, the third 6.
-    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    scheduler = AshaPromote((1, 3), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.5, 0.4, 0.3])
     assert scheduler.promote() == 0
     assert scheduler.unpromotable(to_come) == expected
 
 
 def test_trials_under_way_below_a_rung_may_still_arrive_there() -> None:
-    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    scheduler = AshaPromote((1, 3), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.5, 0.4])
     assert scheduler.promote() == 0
     assert scheduler.unpromotable(0) == [1]
@@ -95,7 +96,7 @@ def test_trials_under_way_below_a_rung_may_still_arrive_there() -> None:
 def test_about_one_in_factor_has_gone_on_of_values_in_random_order() -> None:
     values = [index / 300 for index in range(300)]
     random.Random(0).shuffle(values)
-    scheduler = AshaPromote((1, 99), reduction_factor=3)
+    scheduler = AshaPromote((1, 99), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     gone_on = 0
     for trial, value in enumerate(values):
         scheduler.start(trial)
@@ -106,7 +107,7 @@ def test_about_one_in_factor_has_gone_on_of_values_in_random_order() -> None:
 
 
 def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> None:
-    scheduler = AshaPromote((1, 3, 9), reduction_factor=3)
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0, protected=True)
     decision = scheduler.report(0, 1, 0.1)
     assert decision.action is GO
@@ -117,7 +118,7 @@ def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> No
 
 
 def test_a_protected_trial_takes_no_place_from_others() -> None:
-    scheduler = AshaPromote((1, 3, 9), reduction_factor=3)
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0, protected=True)
     scheduler.report(0, 1, 0.1)
     fill(scheduler, [0.5, 0.4], first=1)
@@ -125,7 +126,7 @@ def test_a_protected_trial_takes_no_place_from_others() -> None:
 
 
 def test_who_has_earned_the_next_rung_goes_on_for_that_alone() -> None:
-    scheduler = AshaPromote((1, 3), reduction_factor=2)
+    scheduler = AshaPromote((1, 3), reduction_factor=2, objective=DEFAULT_OBJECTIVE)
     fill(scheduler, [0.1])
     scheduler.start(1, protected=True)
     assert scheduler.report(1, 1, 0.2).reason == "0.2000 is number 1 of 2, of which the best 1 go on"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.hyperband import Hyperband
 from tuner.search.scheduler import Action
 
@@ -20,7 +21,7 @@ def bracket_of(scheduler: Hyperband, trial: int) -> int:
 
 def test_trials_are_given_to_brackets_as_worked_out_by_hand() -> None:
     for count, expected in enumerate(BRACKETS):
-        scheduler = Hyperband((1, 3, 9), 3)
+        scheduler = Hyperband((1, 3, 9), 3, objective=DEFAULT_OBJECTIVE)
         for trial in range(count + 1):
             scheduler.start(trial)
         assert bracket_of(scheduler, count) == expected, count
@@ -28,7 +29,7 @@ def test_trials_are_given_to_brackets_as_worked_out_by_hand() -> None:
 
 def test_brackets_are_given_about_equal_epochs() -> None:
     counts = [0, 0, 0]
-    scheduler = Hyperband((1, 3, 9), 3)
+    scheduler = Hyperband((1, 3, 9), 3, objective=DEFAULT_OBJECTIVE)
     for trial in range(300):
         scheduler.start(trial)
         counts[bracket_of(scheduler, trial)] += 1
@@ -37,7 +38,7 @@ def test_brackets_are_given_about_equal_epochs() -> None:
 
 
 def test_trials_of_other_brackets_are_not_compared() -> None:
-    scheduler = Hyperband((1, 3), 2)
+    scheduler = Hyperband((1, 3), 2, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0)  # costs 2 epochs in the first bracket, 3 in the second
     scheduler.start(1)
     assert scheduler.report(0, 1, 0.9).action is Action.CONTINUE
@@ -46,7 +47,7 @@ def test_trials_of_other_brackets_are_not_compared() -> None:
 
 
 def test_a_bracket_protects_whom_hyperband_protects() -> None:
-    scheduler = Hyperband((1, 3), 2)
+    scheduler = Hyperband((1, 3), 2, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0)
     scheduler.start(1)
     scheduler.start(2, protected=True)  # 2 and 3 epochs given: the first bracket again

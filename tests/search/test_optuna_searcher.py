@@ -7,7 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from tuner.search.objectives import DEV_ACCURACY, PARAMS
+from tuner.config import DEFAULT_OBJECTIVE
+from tuner.search.objective import NUM_PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -17,7 +18,9 @@ LEVELS = (1, 3, 9)
 
 
 def build(space: SearchSpace, sampler: str = "tpe", seed: int = 0, startup_trials: int = 4) -> OptunaSearcher:
-    return OptunaSearcher(space, SAMPLERS[sampler], LEVELS, seed=seed, startup_trials=startup_trials)
+    return OptunaSearcher(
+        space, SAMPLERS[sampler], LEVELS, seed=seed, startup_trials=startup_trials, objectives=(DEFAULT_OBJECTIVE,)
+    )
 
 
 def drive(searcher: OptunaSearcher, trials: int) -> list[Proposal]:
@@ -163,7 +166,7 @@ def test_with_one_objective_a_model_proposes_what_a_plain_optuna_study_of_one_di
             space.hparams_of(trial)
             assert trial.params == proposal.params
             compared += 1
-        searcher.measured(number, {"params": 10.0 * number})
+        searcher.measured(number, {"num_params": 10.0 * number})
         searcher.reached(number, 1, 1 - abs(proposal.hparams["x"] - 0.7))
         if number % 4 == 0:
             searcher.paused(number)
@@ -185,14 +188,19 @@ def plain_study(searcher: OptunaSearcher, level: int) -> optuna.Study:
 
 
 def build_two(space: SearchSpace, sampler: str = "tpe", **changes: Any) -> OptunaSearcher:
-    arguments: dict[str, Any] = {"seed": 0, "startup_trials": 4, "objectives": (DEV_ACCURACY, PARAMS), **changes}
+    arguments: dict[str, Any] = {
+        "seed": 0,
+        "startup_trials": 4,
+        "objectives": (DEFAULT_OBJECTIVE, NUM_PARAMS),
+        **changes,
+    }
     return OptunaSearcher(space, SAMPLERS[sampler], LEVELS, **arguments)
 
 
 def propose_measured(searcher: OptunaSearcher, number: int, params: float) -> Proposal:
     proposal = searcher.propose(number)
     assert proposal is not None
-    searcher.measured(number, {"params": params, "latency": 0.5})
+    searcher.measured(number, {"num_params": params, "latency": 0.5})
     return proposal
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.search.objectives import DEV_ACCURACY, LATENCY, PARAMS
+from tuner.config import DEFAULT_OBJECTIVE
+from tuner.search.objective import LATENCY, NUM_PARAMS
 from tuner.search.pareto import pareto_front
 
-OBJECTIVES = (DEV_ACCURACY, PARAMS, LATENCY)
+OBJECTIVES = (DEFAULT_OBJECTIVE, NUM_PARAMS, LATENCY)
 # Few different values, so that equal ones meet.
 POINTS = st.lists(st.tuples(*[st.sampled_from([0.0, 0.25, 0.5, 1.0, 1e6]) | st.floats(-1e9, 1e9)] * 3), max_size=12)
 
@@ -34,7 +35,7 @@ def test_of_any_points_some_are_on_the_front_and_those_alone_have_the_same_front
 
 
 def test_equal_points_are_on_the_front_together() -> None:
-    assert pareto_front([(0.9, 100), (0.9, 100), (0.9, 101), (0.8, 10)], (DEV_ACCURACY, PARAMS)) == [
+    assert pareto_front([(0.9, 100), (0.9, 100), (0.9, 101), (0.8, 10)], (DEFAULT_OBJECTIVE, NUM_PARAMS)) == [
         True,
         True,
         False,

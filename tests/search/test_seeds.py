@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from optuna.samplers import RandomSampler
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.optuna_searcher import OptunaSearcher
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -28,7 +29,8 @@ def test_no_configuration_is_drawn_with_the_seed_that_trains_a_trial(
         return RandomSampler(seed=seed)
 
     monkeypatch.setattr("tuner.search.optuna_searcher.RandomSampler", sampler)
-    searcher = OptunaSearcher(replace(space, start=space.start[:1]), None, (1,), seed=0, startup_trials=0)
+    one_start = replace(space, start=space.start[:1])
+    searcher = OptunaSearcher(one_start, None, (1,), seed=0, startup_trials=0, objectives=(DEFAULT_OBJECTIVE,))
     for number in range(8):
         searcher.propose(number)
     assert len(drawn) == 7

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.registry import build_search
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
@@ -23,6 +24,7 @@ def build(space: SearchSpace, scheduler: str, max_trials: int | None = 12, start
         reduction_factor=3,
         startup_trials=startup_trials,
         max_trials=max_trials,
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
     )
 

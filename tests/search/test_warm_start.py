@@ -8,8 +8,9 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState as OptunaState
 
-from tuner.search.earlier import EarlierTrial, WarmStart
-from tuner.search.objectives import DEV_ACCURACY, PARAMS
+from tuner.config import DEFAULT_OBJECTIVE
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
+from tuner.search.objective import NUM_PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
 from tuner.search.registry import build_search
 from tuner.search.simulator import Curve, simulate
@@ -51,7 +52,7 @@ def earlier(
     stalled: bool = False,
     **hparams: Any,
 ) -> EarlierTrial:
-    epochs = [{"epoch": epoch, "dev_accuracy": value} for epoch, value in enumerate(values, 1)]
+    epochs = [EarlierEpoch(epoch, {"dev_accuracy": value}, 1.0, "there:1") for epoch, value in enumerate(values, 1)]
     return EarlierTrial(number, params, {**params, **hparams}, 100 + number, state, epochs, stalled)
 
 
@@ -102,9 +103,9 @@ def test_the_best_earlier_configuration_is_tried_behind_the_reference(space: Sea
         space,
         warm(earlier(0, {"x": 0.1, "kind": "a"}, (0.9, 0.2)), earlier(1, {"x": 0.2, "kind": "a"}, (0.3, 0.8))),
     )
-    begun = with_best_start(space, fitted)
+    begun = with_best_start(space, fitted, DEFAULT_OBJECTIVE)
     assert begun.start == (space.start[0], {"x": 0.1, "kind": "a"}, space.start[1])
-    searcher = OptunaSearcher(begun, None, LEVELS, seed=0, startup_trials=0)
+    searcher = OptunaSearcher(begun, None, LEVELS, seed=0, startup_trials=0, objectives=(DEFAULT_OBJECTIVE,))
     second = [searcher.propose(number) for number in range(3)][1]
     assert second is not None
     assert (second.params, second.origin) == ({"x": 0.1, "kind": "a"}, Origin.START)
@@ -112,7 +113,7 @@ def test_the_best_earlier_configuration_is_tried_behind_the_reference(space: Sea
 
 def test_a_best_that_is_a_start_configuration_is_not_tried_twice(space: SearchSpace) -> None:
     fitted = fit_to_space(space, warm(earlier(0, dict(space.start[1]), (0.9,)), earlier(1, {"x": 0.2, "kind": "a"})))
-    assert with_best_start(space, fitted) is space
+    assert with_best_start(space, fitted, DEFAULT_OBJECTIVE) is space
     # It will be a trial of the new search, and must not count twice.
     assert [one.trial.number for one in without_starts(space, fitted)] == [1]
 
@@ -128,7 +129,8 @@ def test_a_best_that_is_a_start_configuration_is_not_tried_twice(space: SearchSp
     ids=["pruned", "stalled", "complete after a shorter training", "without results"],
 )
 def test_a_trial_is_known_at_the_levels_it_reached(trial: EarlierTrial, expected: dict[int, float | None]) -> None:
-    assert {level: trial.value_at(level) for level in LEVELS} == expected
+    best = {level: trial.best_at(level, DEFAULT_OBJECTIVE) for level in LEVELS}
+    assert {level: one and one.metrics["dev_accuracy"] for level, one in best.items()} == expected
 
 
 def test_the_model_is_told_honestly_what_the_earlier_trials_were(space: SearchSpace) -> None:
@@ -139,7 +141,9 @@ def test_the_model_is_told_honestly_what_the_earlier_trials_were(space: SearchSp
             earlier(8, {"x": 0.2, "kind": "a"}, (0.5, 0.6, 0.7), state=TrialState.COMPLETE),
         ),
     )
-    searcher = OptunaSearcher(space, SAMPLERS["tpe"], LEVELS, seed=0, startup_trials=0, earlier=fitted)
+    searcher = OptunaSearcher(
+        space, SAMPLERS["tpe"], LEVELS, seed=0, startup_trials=0, earlier=fitted, objectives=(DEFAULT_OBJECTIVE,)
+    )
     complete = OptunaState.COMPLETE
     assert searcher.studies[1].states() == {-1: complete, -2: complete}
     assert searcher.studies[3].states() == {-1: complete, -2: complete}
@@ -150,7 +154,7 @@ def test_the_model_is_told_honestly_what_the_earlier_trials_were(space: SearchSp
 def test_a_model_of_several_objectives_is_told_only_of_trials_that_were_measured(space: SearchSpace) -> None:
     trials = [
         earlier(7, {"x": 0.1, "kind": "a"}, (0.5, 0.6, 0.7)),
-        replace(earlier(8, {"x": 0.2, "kind": "a"}, (0.4, 0.5)), measures={"params": 120.0, "latency": 0.1}),
+        replace(earlier(8, {"x": 0.2, "kind": "a"}, (0.4, 0.5)), measures={"num_params": 120.0, "latency": 0.1}),
         replace(earlier(9, {"x": 0.3, "kind": "a"}, (0.6,)), measures={"latency": 0.1}),
     ]
     searcher = OptunaSearcher(
@@ -160,7 +164,7 @@ def test_a_model_of_several_objectives_is_told_only_of_trials_that_were_measured
         seed=0,
         startup_trials=0,
         earlier=fit_to_space(space, warm(*trials)),
-        objectives=(DEV_ACCURACY, PARAMS),
+        objectives=(DEFAULT_OBJECTIVE, NUM_PARAMS),
     )
     assert [trial.values for trial in searcher.studies[1].trials] == [[0.4, 120.0]]
     # Its accuracy was too low to go on; that it is far from the front does not follow.
@@ -172,7 +176,15 @@ def test_earlier_trials_count_towards_the_start_up(space: SearchSpace) -> None:
     fitted = fit_to_space(space, warm(*trials))
 
     def origin(startup_trials: int) -> Origin:
-        searcher = OptunaSearcher(space, SAMPLERS["tpe"], LEVELS, seed=0, startup_trials=startup_trials, earlier=fitted)
+        searcher = OptunaSearcher(
+            space,
+            SAMPLERS["tpe"],
+            LEVELS,
+            seed=0,
+            startup_trials=startup_trials,
+            earlier=fitted,
+            objectives=(DEFAULT_OBJECTIVE,),
+        )
         proposal = searcher.propose(2)
         assert proposal is not None
         return proposal.origin
@@ -193,6 +205,7 @@ def _distance_from_best(space: SearchSpace, warm_start: WarmStart | None, seed: 
         startup_trials=10,
         max_trials=12,
         warm_start=warm_start,
+        objectives=(DEFAULT_OBJECTIVE,),
         seed=seed,
     )
 

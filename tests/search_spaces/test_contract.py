@@ -89,4 +89,4 @@ def test_start_configurations_and_samples_can_be_trained(space: SearchSpace) -> 
             keep_best=False,
         )
         report = training.run_epoch()
-        assert np.isfinite([report.train_loss, report.dev_loss]).all()
+        assert np.isfinite([report.metrics["train_loss"], report.metrics["dev_loss"]]).all()

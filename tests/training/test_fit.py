@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import nn
 
+from tests.metrics import metrics
 from tests.training.states import assert_identical
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
+from tuner.search.report import EpochReport
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.evaluate import evaluate
-from tuner.training.fit import EpochReport, Training, fit
+from tuner.training.fit import Training, fit
 
 MakeTraining = Callable[..., Training]
 CPU = torch.device("cpu")
@@ -29,7 +31,7 @@ def linear() -> nn.Sequential:
 
 
 def report_of(epoch: int, dev_accuracy: float) -> EpochReport:
-    return EpochReport(epoch, 1.0, 0.5, 1.0, dev_accuracy, 0.01, 1.0)
+    return EpochReport(epoch, metrics(1.0, 0.5, 1.0, dev_accuracy, 0.01), 1.0)
 
 
 def test_a_stopped_training_is_a_prefix_of_the_longer_one(make_training: MakeTraining) -> None:
@@ -104,8 +106,8 @@ def test_early_stopping_restores_the_best_dev_weights(
     assert_identical(dict(training.model.state_dict()), dict(weights[best.epoch - 1]))
     dev = Batches(misleading(splits).dev, Normalisation.of(splits.train), CPU)
     found = evaluate(training.model, dev, device=CPU, precision=torch.float32)
-    assert (found.accuracy, found.loss) == (best.dev_accuracy, best.dev_loss)
-    assert found.accuracy > training.reports[-1].dev_accuracy
+    assert (found.accuracy, found.loss) == (best.metrics["dev_accuracy"], best.metrics["dev_loss"])
+    assert found.accuracy > training.reports[-1].metrics["dev_accuracy"]
 
 
 def test_weights_of_the_best_epoch_are_kept_only_if_wanted(make_training: MakeTraining) -> None:

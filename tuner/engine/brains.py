@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tuner.config import StudyConfig
+from tuner.config import DEFAULT_OBJECTIVE, StudyConfig
 from tuner.engine.clock import BudgetClock
 from tuner.engine.coordinator import Coordinator, Record
 from tuner.engine.known_results import KnownResults
 from tuner.engine.plan import Plan, retrain_load
+from tuner.errors import SpaceError
 from tuner.search.earlier import WarmStart
+from tuner.search.objective import Objective, objectives_of
 from tuner.search.registry import build_search
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
@@ -18,9 +20,21 @@ _TRIALS_FORESEEN = 4
 """Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
 
 
+def objective_of(space: SearchSpace) -> Objective:
+    """Return what the space's file names as its OBJECTIVE, else the default; raises SpaceError if it names another."""
+    found = getattr(space.module, "OBJECTIVE", DEFAULT_OBJECTIVE)
+    if not isinstance(found, Objective):
+        raise SpaceError(
+            f"OBJECTIVE of space {space.name!r} is {found!r}, but must be an Objective, "
+            'such as Objective("dev_rmse", "minimize").'
+        )
+    return found
+
+
 def search_of(
     config: StudyConfig,
     space: SearchSpace,
+    objectives: Sequence[Objective],
     rungs: int | tuple[int, ...],
     max_trials: int | None,
     foreseen_trials: int | None,
@@ -31,7 +45,7 @@ def search_of(
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
     Raises:
-        ConfigError: for an unknown name, impossible rungs or objectives.
+        ConfigError: for an unknown name or impossible rungs.
     """
     search = config.search
     planned = rungs if isinstance(rungs, tuple) else None
@@ -46,7 +60,7 @@ def search_of(
         max_trials=max_trials,
         foreseen_trials=foreseen_trials,
         warm_start=warm_start,
-        objectives=search.objectives,
+        objectives=objectives,
         seed=config.seed,
         levels=planned,
         protect_starts=protect_starts,
@@ -56,6 +70,7 @@ def search_of(
 def coordinator_of(
     config: StudyConfig,
     space: SearchSpace,
+    objective: Objective,
     plan: Plan,
     record: Record,
     *,
@@ -64,13 +79,26 @@ def coordinator_of(
     discard: Callable[[int], None],
     warm_start: WarmStart | None = None,
 ) -> Coordinator:
-    """Return a new coordinator; `elapsed` counts the seconds worked on the run, the others are as in `Coordinator`."""
+    """Return a new coordinator that compares by `objective`; the others are as in `Coordinator`.
+
+    `elapsed` counts the seconds worked on the run.
+    """
     load = retrain_load(config, plan.max_epochs, workers)
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
+    objectives = objectives_of(config.search.objectives, objective)
     # The plan's rungs: a run that goes on keeps those that it began with.
     search = search_of(
-        config, space, plan.rungs, plan.max_trials, foreseen, warm_start, protect_starts=plan.protect_starts
+        config, space, objectives, plan.rungs, plan.max_trials, foreseen, warm_start, protect_starts=plan.protect_starts
     )
-    known = KnownResults(warm_start, plan.max_epochs, config.search.objectives[1:])
-    return Coordinator(search, record, clock, workers=workers, seed=config.seed, discard=discard, known=known)
+    known = KnownResults(warm_start, plan.max_epochs, objectives)
+    return Coordinator(
+        search,
+        record,
+        clock,
+        objectives=objectives,
+        workers=workers,
+        seed=config.seed,
+        discard=discard,
+        known=known,
+    )

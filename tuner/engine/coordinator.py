@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
 from tuner.engine.known_results import KnownResults
@@ -24,6 +23,8 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import TrialHistory
 from tuner.journal.store import Entry
+from tuner.search.objective import Objective
+from tuner.search.report import EpochReport, fault_of, finite, score_of
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.seeds import Stream, derive_seed
@@ -53,6 +54,7 @@ class Coordinator:
         record: Record,
         clock: BudgetClock,
         *,
+        objectives: Sequence[Objective],
         workers: int,
         seed: int,
         discard: Callable[[int], None],
@@ -60,12 +62,15 @@ class Coordinator:
     ) -> None:
         """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
 
-        `discard` is told each trial that has ended, once that is written; what was kept for it may go. `known` are the
-        results of an earlier run, which stand for the training of an equal configuration.
+        A trial must report each of the `objectives` that is a metric; by the first, trials are compared. `discard` is
+        told each trial that has ended, once that is written; what was kept for it may go. `known` are the results of an
+        earlier run, which stand for the training of an equal configuration.
         """
         self._search = search
         self._record = record
         self._clock = clock
+        self._objectives = objectives
+        self._objective = objectives[0]
         self.workers = workers
         """Trials that may be RUNNING at a time."""
         self._seed = seed
@@ -162,17 +167,16 @@ class Coordinator:
         """
         hparams = trial.proposed.hparams
         self.measured(trial.number, self._known.measures(hparams))
-        for known in self._known.reports(hparams)[len(trial.epochs) :]:
-            report = {**known, "reused": True}
-            last = self._known.is_last(hparams, report["epoch"])
-            if self.report(trial.number, report, report.pop("worker"), last) is not Action.CONTINUE:
+        for report in self._known.reports(hparams)[len(trial.epochs) :]:
+            last = self._known.is_last(hparams, report.epoch)
+            if self.report(trial.number, report, report.worker, last, reused=True) is not Action.CONTINUE:
                 return False
         return True
 
     # What Ray reports.
 
     def measured(self, trial: int, measures: Mapping[str, float]) -> None:
-        """Take what was measured of a trial's model, by the names of `OBJECTIVES`; what was measured first stays."""
+        """Take what was measured of a trial's model, by the names of `MEASURES`; what was measured first stays."""
         known = self._trials.get(trial)
         if known is None or known.measures or not measures:
             return
@@ -180,12 +184,17 @@ class Coordinator:
         self._record(event)
         self._note_measures(event)
 
-    def report(self, trial: int, report: Mapping[str, Any], worker: str, finished: bool) -> Action:
-        """Take an epoch's report (the fields of `EpochReport`); return what the trial does next."""
+    def report(self, trial: int, report: EpochReport, worker: str, finished: bool, *, reused: bool = False) -> Action:
+        """Take an epoch's report; return what the trial does next. One without a finite objective fails its trial."""
         known = self._trials.get(trial)
         if known is None:
             return Action.STOP
-        event = EpochReported(trial=trial, worker=worker, finished=finished, **report)
+        fault = fault_of(report, self._objectives)
+        if fault is not None:
+            self.fail(trial, fault)
+            return Action.STOP
+        metrics = finite(report.metrics)
+        event = EpochReported(trial, report.epoch, metrics, report.seconds, worker, finished, reused)
         consequences: list[Event] = []
         if event.epoch not in known.epochs:
             self._record(event)
@@ -247,7 +256,8 @@ class Coordinator:
             match entry.event:
                 case TrialProposed() as event:
                     self._search.restore(event.proposal())
-                    self._trials[event.trial] = histories[event.trial] = TrialHistory(event)
+                    history = TrialHistory(event, self._objective)
+                    self._trials[event.trial] = histories[event.trial] = history
                 case ModelMeasured() as event if event.trial in self._trials:
                     self._note_measures(event)
                 case EpochReported() as event:
@@ -298,7 +308,7 @@ class Coordinator:
             proposal.infeasible,
         )
         self._record(event)
-        self._trials[event.trial] = TrialHistory(event)
+        self._trials[event.trial] = TrialHistory(event, self._objective)
         return self._trials[event.trial]
 
     def _note_measures(self, event: ModelMeasured) -> None:
@@ -322,7 +332,8 @@ class Coordinator:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
         self._note_record(event)
-        decision = self._search.report(event.trial, event.epoch, event.dev_accuracy)
+        score = score_of(event, self._objective)
+        decision = self._search.report(event.trial, event.epoch, score, event.metrics)
         events: list[Event] = []
         if decision.reason:
             events.append(RungDecided(event.trial, event.epoch, decision.action.value, decision.reason))
@@ -361,7 +372,7 @@ class Coordinator:
     def _note_record(self, event: EpochReported) -> None:
         self._has_report = True
         record = self._records.setdefault(event.trial, _Record())
-        record.best = max(record.best, event.dev_accuracy)
+        record.best = max(record.best, score_of(event, self._objective))
         if not event.reused:  # another machine may have trained it
             record.cost.add(event.seconds)
         first = self._search.levels[0]
@@ -406,6 +417,7 @@ class _Record:
     """What a trial has reached, and at what cost."""
 
     best: float = -math.inf
+    """Score."""
     cost: EpochCost = field(default_factory=EpochCost)
 
 
@@ -413,7 +425,8 @@ def _completion(trial: TrialHistory) -> TrialEnded:
     """Return the end of a trial that stopped making progress."""
     best = trial.best
     assert best is not None, trial.number
-    return TrialEnded(trial.number, TrialState.COMPLETE, f"no better dev accuracy since epoch {best.epoch}")
+    reason = f"no better {trial.objective.words} since epoch {best.epoch}"
+    return TrialEnded(trial.number, TrialState.COMPLETE, reason)
 
 
 def _refusal(trial: TrialHistory) -> TrialEnded:

@@ -18,7 +18,7 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import load_dataset
 from tuner.data.dataset import Dataset
-from tuner.engine.brains import coordinator_of, search_of
+from tuner.engine.brains import coordinator_of, objective_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.interrupt import Interrupts, interruptible
@@ -45,7 +45,7 @@ from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
-from tuner.search.objectives import LATENCY
+from tuner.search.objective import LATENCY, Objective, objectives_of
 from tuner.search.space import SearchSpace, load_space
 from tuner.search.warm_start import fit_to_space
 from tuner.training.hparams import TrainingHparams
@@ -57,6 +57,7 @@ class _Ingredients:
 
     config: StudyConfig
     space: SearchSpace
+    objective: Objective
     model: ModelSpec
     dataset: Dataset
     environment: dict[str, Any]
@@ -68,7 +69,7 @@ class _Ingredients:
         if path is None:
             return None
         defaults = {} if self.model.defaults is None else {**self.model.defaults, **asdict(TrainingHparams())}
-        found = read_earlier(path, self.environment, self.config.search.patience, defaults)
+        found = read_earlier(path, self.environment, self.config.search.patience, defaults, self.objective)
         if not fit_to_space(space, found.warm_start()):
             raise ConfigError(
                 f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
@@ -126,12 +127,14 @@ def _gather(config: StudyConfig) -> _Ingredients:
     known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
     space.check(known)
     # Fails on an unknown name before the data is loaded.
-    search_of(config, space, config.search.max_epochs or config.search.min_epochs or 1, None, None)
+    objective = objective_of(space)
+    objectives = objectives_of(config.search.objectives, objective)
+    search_of(config, space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = load_dataset(config.data.dataset, config.data.data_dir)
     environment = describe_environment(dataset, space.sha256, config.resources.precision)
     # A user's own model is known by the file that brings it.
     environment["model"] = model.name if model.defaults is not None else f"{model.name} of {space.sha256}"
-    return _Ingredients(config, space, model, dataset, environment)
+    return _Ingredients(config, space, objective, model, dataset, environment)
 
 
 class _Job:
@@ -246,7 +249,8 @@ class _Job:
         driver = DriverStarted(socket.gethostname(), source_commit(), workers)
         # Before the plan: with which the journal's beginning is whole.
         warm_start = self._ingredients.warm_start
-        beginning: list[Event] = [StudyStarted(config, environment), driver, *([warm_start] if warm_start else [])]
+        opening = StudyStarted(config, environment, objective=self._ingredients.objective)
+        beginning: list[Event] = [opening, driver, *([warm_start] if warm_start else [])]
         self._record(*beginning, PlanMade(plan.to_dict()))
         return plan
 
@@ -260,12 +264,14 @@ class _Job:
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
         warm_start = self._history().warm_start
-        notice = unmeasured(warm_start, self._config.search.objectives) if warm_start else None
+        objectives = objectives_of(self._config.search.objectives, self._ingredients.objective)
+        notice = unmeasured(warm_start, objectives) if warm_start else None
         if notice is not None:
             self._progress.say(f"NOTICE: {notice}")
         coordinator = coordinator_of(
             self._config,
             self._ingredients.space,
+            self._ingredients.objective,
             plan,
             self._record,
             warm_start=warm_start.warm_start() if warm_start else None,
@@ -328,7 +334,7 @@ class _Job:
             precision=resources.precision,
             threads=cpus_and_gpus(resources)[0],
             trial_timeout=self._config.trial_timeout_seconds,
-            measures_latency=LATENCY.name in self._config.search.objectives,
+            measures_latency=LATENCY.metric in self._config.search.objectives,
             splits_sha256=None if dataset.has_own_fingerprint else splits.fingerprint(),
         )
 

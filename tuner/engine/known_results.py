@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
+from tuner.search.objective import MEASURES, Objective
+from tuner.search.report import fault_of
 from tuner.search.trial import TrialState, canonical
 
 
@@ -17,10 +19,10 @@ class KnownResults:
     epochs there are; what lies beyond is trained. Trials that failed are not taken over: the machine may be to blame.
     """
 
-    def __init__(self, warm_start: WarmStart | None, max_epochs: int, measures: Collection[str] = ()) -> None:
+    def __init__(self, warm_start: WarmStart | None, max_epochs: int, objectives: Sequence[Objective] = ()) -> None:
         """Know the trials of `warm_start`, None for a run that starts cold; a training has at most `max_epochs`.
 
-        A trial of which one of `measures` is not known is trained again, for only then it is measured.
+        A trial of which one of `objectives` is not known is trained again, for only then it is measured.
         """
         self._max_epochs = max_epochs
         self._defaults: Mapping[str, Any] = {}
@@ -29,8 +31,7 @@ class KnownResults:
             return
         self._defaults = warm_start.defaults
         for trial in sorted(warm_start.trials, key=lambda one: len(one.epochs)):  # of equals, the longest
-            is_measured = trial.measures.keys() >= set(measures)
-            if trial.state is not TrialState.FAILED and trial.epochs and is_measured:
+            if trial.state is not TrialState.FAILED and trial.epochs and _knows(trial, objectives):
                 self._trials[self._key(trial.hparams)] = trial
 
     def seed(self, hparams: Mapping[str, Any]) -> int | None:
@@ -43,7 +44,7 @@ class KnownResults:
         trial = self._trials.get(self._key(hparams))
         return {} if trial is None else trial.measures
 
-    def reports(self, hparams: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    def reports(self, hparams: Mapping[str, Any]) -> Sequence[EarlierEpoch]:
         """Return the epochs of the equal trial, from the first; empty if there is none."""
         trial = self._trials.get(self._key(hparams))
         return () if trial is None else trial.epochs[: self._max_epochs]
@@ -55,3 +56,8 @@ class KnownResults:
 
     def _key(self, hparams: Mapping[str, Any]) -> str:
         return canonical({**self._defaults, **hparams})
+
+
+def _knows(trial: EarlierTrial, objectives: Sequence[Objective]) -> bool:
+    needed = {one.metric for one in objectives} & MEASURES.keys()
+    return trial.measures.keys() >= needed and not any(fault_of(epoch, objectives) for epoch in trial.epochs)

@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.status import Status
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.plan import Plan
 from tuner.journal.events import (
     EpochReported,
@@ -20,6 +21,7 @@ from tuner.journal.events import (
     RetrainFailed,
     RungDecided,
     SearchEnded,
+    StudyStarted,
     TrialEnded,
     TrialPromoted,
     TrialProposed,
@@ -27,6 +29,8 @@ from tuner.journal.events import (
     WarmStarted,
     WinnerSelected,
 )
+from tuner.search.objective import Objective
+from tuner.search.report import Reported, evaluated, score_of
 from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 
@@ -44,6 +48,7 @@ class Progress:
         self._states: Counter[TrialState] = Counter()
         self._unfinished: dict[int, TrialState] = {}
         self._rungs: Counter[int] = Counter()
+        self._objective = DEFAULT_OBJECTIVE
         self._best: EpochReported | None = None
         self._retraining: dict[str, RetrainEpochReported] = {}
         self._plan: Plan | None = None
@@ -81,7 +86,7 @@ class Progress:
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
         self._count(event)
-        text = _describe(event)
+        text = _describe(event, self._objective)
         if text is not None and self._is_due(event):
             self.say(f"[{clock(self._elapsed())}] {text}")
         if self._status is not None:
@@ -92,7 +97,9 @@ class Progress:
             case TrialProposed():
                 self._unfinished[event.trial] = TrialState.RUNNING
                 self._states[TrialState.RUNNING] += 1
-            case EpochReported() if self._best is None or event.dev_accuracy > self._best.dev_accuracy:
+            case StudyStarted():
+                self._objective = event.objective
+            case EpochReported() if self._best is None or self._score(event) > self._score(self._best):
                 self._best = event
             case RungDecided():
                 self._rungs[event.epoch] += 1
@@ -123,14 +130,19 @@ class Progress:
     def _summary(self) -> str:
         if self._retraining:
             epochs = [
-                f"{name}: epoch {report.epoch}, dev {report.dev_accuracy:.4f}"
-                for name, report in self._retraining.items()
+                f"{name}: epoch {report.epoch}, {self._value(report)}" for name, report in self._retraining.items()
             ]
             return f"{clock(self._elapsed())}{self._limit()}  retraining  {'  '.join(epochs)}"
         trials = ", ".join(f"{count} {state.lower()}" for state, count in self._states.items() if count)
         rungs = " ".join(f"{level}:{count}" for level, count in sorted(self._rungs.items()))
-        best = f"best dev {self._best.dev_accuracy:.4f} (trial {self._best.trial})" if self._best else "no result yet"
+        best = f"best {self._value(self._best)} (trial {self._best.trial})" if self._best else "no result yet"
         return f"{clock(self._elapsed())}{self._limit()}  trials: {trials or 'starting'}  rungs {rungs}  {best}"
+
+    def _score(self, report: EpochReported) -> float:
+        return score_of(report, self._objective)
+
+    def _value(self, report: Reported) -> str:
+        return _value(report, self._objective)
 
     def _limit(self) -> str:
         budget = self._plan.budget_seconds if self._plan else None
@@ -163,13 +175,17 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-def _describe(event: Event) -> str | None:
+def _value(report: Reported, objective: Objective) -> str:
+    return f"{objective.words} {objective.text(report.metrics[objective.metric])}"
+
+
+def _describe(event: Event, objective: Objective) -> str | None:
     """Return the event in words; None if it is not worth a line."""
     match event:
         case WarmStarted():
             return f"starting warm with {len(event.trials)} trials of {event.source}"
         case EpochReported():
-            return f"trial {event.trial} epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}"
+            return f"trial {event.trial} epoch {event.epoch}: {_value(event, objective)}"
         case TrialEnded():
             return f"trial {event.trial} {event.state.lower()}: {event.reason}"
         case TrialRetried():
@@ -177,13 +193,15 @@ def _describe(event: Event) -> str | None:
         case SearchEnded():
             return f"search ended: {event.reason}"
         case WinnerSelected():
-            return f"winner: trial {event.trial}, dev accuracy {event.dev_accuracy:.4f} after epoch {event.epoch}"
+            value = f"{objective.words} {objective.text(event.value)}"
+            return f"winner: trial {event.trial}, {value} after epoch {event.epoch}"
         case RetrainEpochReported():
             name = f"{event.candidate} seed {event.seed}"
-            return f"retraining {name} epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}"
+            return f"retraining {name} epoch {event.epoch}: {_value(event, objective)}"
         case RetrainEnded():
-            accuracies = ", ".join(f"{name} {values['accuracy']:.4f}" for name, values in event.evaluations.items())
-            return f"retrained {event.candidate} seed {event.seed}: {accuracies}"
+            found = ((split, evaluated(values, objective)) for split, values in event.evaluations.items())
+            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
+            return f"retrained {event.candidate} seed {event.seed}: {values}"
         case RetrainFailed():
             return f"retraining {event.candidate} seed {event.seed} failed: {event.reason}"
     return None

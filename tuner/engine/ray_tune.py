@@ -39,7 +39,7 @@ class TuneSearcher(_Unrecorded, Searcher):
 
     def __init__(self, coordinator: Coordinator, paths: RunPaths) -> None:
         """Ask `coordinator`; a trial's checkpoints lie below `paths`."""
-        super().__init__(metric="dev_accuracy", mode="max")
+        super().__init__()
         self._coordinator = coordinator
         self._paths = paths
 
@@ -126,7 +126,7 @@ class TuneScheduler(_Unrecorded, FIFOScheduler):
             return Action.STOP
         outage.over()
         self._coordinator.measured(number, _part(result, MEASURES))
-        return self._coordinator.report(number, _part(result, REPORT), result[WORKER], result[FINISHED])
+        return self._coordinator.report(number, result[REPORT], result[WORKER], result[FINISHED])
 
 
 class TuneCallback(_Unrecorded, Callback):

@@ -43,6 +43,7 @@ from tuner.journal.history import fold
 from tuner.journal.store import Entry
 from tuner.results.selection import select
 from tuner.search.earlier import WarmStart
+from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState
 
@@ -64,6 +65,9 @@ class Replay:
         self._config = config
         self._space = space
         self._entries = entries
+        opening = entries[0].event
+        assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
+        self._objective = opening.objective
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
         self._workers: int | None = None
@@ -101,7 +105,7 @@ class Replay:
                 self._check_retraining(index, event)
             case RetrainEpochReported():
                 best = self._retrain_bests.setdefault((event.candidate, event.seed), event)
-                if event.dev_accuracy > best.dev_accuracy:
+                if score_of(event, self._objective) > score_of(best, self._objective):
                     self._retrain_bests[event.candidate, event.seed] = event
             case _ if not isinstance(event, _GIVEN):
                 self._check_search(index, event)
@@ -117,6 +121,7 @@ class Replay:
         self._coordinator = coordinator_of(
             self._config,
             self._space,
+            self._objective,
             self._plan,
             lambda *events: self._derived.extend(events),
             warm_start=self._warm_start,
@@ -169,9 +174,7 @@ class Replay:
 
     def _report(self, event: EpochReported) -> None:
         assert self._coordinator is not None
-        fields = _fields(event)
-        trial, worker, finished = fields.pop("trial"), fields.pop("worker"), fields.pop("finished")
-        self._coordinator.report(trial, fields, worker, finished)
+        self._coordinator.report(event.trial, event.report(), event.worker, event.finished, reused=event.reused)
 
     def _finish(self, event: TrialEnded | SearchEnded) -> None:
         assert self._coordinator is not None
@@ -197,7 +200,7 @@ class Replay:
         if best is None or best.epoch != event.best_epoch:
             raise DivergenceError(
                 f"event {index}: the weights kept of {event.candidate}, seed {event.seed}, are of epoch "
-                f"{event.best_epoch}, but the best dev accuracy is that of epoch {best and best.epoch}."
+                f"{event.best_epoch}, but the best {self._objective.words} is that of epoch {best and best.epoch}."
             )
 
     def _compare(self, index: int, written: Event, derived: Event | None) -> None:
@@ -206,10 +209,6 @@ class Replay:
             raise DivergenceError(
                 f"event {index}: the journal has {_differing(written, derived)}, but {follows} follows."
             )
-
-
-def _fields(event: Event) -> dict[str, Any]:
-    return {name: value for name, value in to_record(event).items() if name != "kind"}
 
 
 def _text(event: Event) -> str:

@@ -28,8 +28,8 @@ from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFail
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
 from tuner.results.selection import kept_retraining
+from tuner.search.report import EpochReport, finite, score_of
 from tuner.training.checkpoints import save_model
-from tuner.training.fit import EpochReport
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def retrain(
     while waiting or running:
         while waiting and len(running) < workers:
             retraining = waiting.pop(0)
-            known = history.retrains.get(retraining.key, RetrainHistory(*retraining.key))
-            run = _Run(retraining, set(known.epochs), job, test, resources, record, paths, say)
+            known = history.retrains.get(retraining.key, RetrainHistory(*retraining.key, history.objective))
+            run = _Run(retraining, known, job, test, resources, record, paths, say)
             running[run.start(idle.pop() if idle else None)] = run
         (ready,), _ = ray.wait(list(running), num_returns=1)
         run = running.pop(ready)
@@ -138,7 +138,7 @@ class _Run:
     def __init__(
         self,
         retraining: Retraining,
-        known_epochs: set[int],
+        known: RetrainHistory,
         job: ray.ObjectRef[Job],
         test: ray.ObjectRef[Split],
         resources: ResourceConfig,
@@ -147,7 +147,8 @@ class _Run:
         say: Callable[[str], None],
     ) -> None:
         self._retraining = retraining
-        self._known_epochs = known_epochs
+        self._known_epochs = set(known.epochs)
+        self._objective = known.objective
         self._job = job
         self._test = test
         self._resources = resources
@@ -186,8 +187,9 @@ class _Run:
     def _take(self, report: EpochReport, last: bool) -> ray.ObjectRef[Any]:
         if report.epoch not in self._known_epochs:
             self._known_epochs.add(report.epoch)
-            self._record(RetrainEpochReported(*self._retraining.key, **vars(report)))
-        if self._best is None or report.dev_accuracy > self._best.dev_accuracy:
+            metrics = finite(report.metrics)
+            self._record(RetrainEpochReported(*self._retraining.key, report.epoch, metrics, report.seconds))
+        if self._best is None or score_of(report, self._objective) > score_of(self._best, self._objective):
             self._best = report
         self._concluding = last
         return self._ask_to_conclude() if last else self._ask(lambda: self.actor.next.remote())

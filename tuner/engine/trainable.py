@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from ray import tune
@@ -46,7 +45,7 @@ class TrialTrainable(tune.Trainable):
             report = self._worker.next_report()
         except TunerError as error:
             return result | {REASON: str(error), STORAGE: isinstance(error, StorageError)}
-        return result | {MEASURES: self._measures, REPORT: asdict(report), FINISHED: self._worker.finished}
+        return result | {MEASURES: self._measures, REPORT: report, FINISHED: self._worker.finished}
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._trial: int = config["trial"]

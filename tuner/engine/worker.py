@@ -17,8 +17,9 @@ from tuner.engine.watchdog import watched
 from tuner.errors import DataError
 from tuner.models import ModelSpec
 from tuner.models.summary import trainable_parameters
-from tuner.search.objectives import LATENCY, PARAMS
-from tuner.training.fit import EpochReport, Training
+from tuner.search.objective import LATENCY, NUM_PARAMS
+from tuner.search.report import EpochReport
+from tuner.training.fit import Training
 from tuner.training.latency import latency
 from tuner.training.precision import resolve
 
@@ -99,15 +100,15 @@ class Worker:
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
 
     def measure(self) -> dict[str, float]:
-        """Return what the model costs, by the names of `OBJECTIVES`.
+        """Return what the model costs, by the names of `MEASURES`.
 
         The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
         """
-        measures = {PARAMS.name: float(trainable_parameters(self.training.model))}
+        measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:
             with watched(self.job.trial_timeout, self._assignment.checkpoints):
                 found = latency(self.training.model, device=self.device, precision=self.precision)
-            measures[LATENCY.name] = found
+            measures[LATENCY.metric] = found
         return measures
 
     def next_report(self) -> EpochReport:

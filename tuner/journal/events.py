@@ -2,22 +2,29 @@
 
 Every event is one JSON object whose `kind` is the class's name. Readers ignore fields they do not know, so a field can
 be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does, and with a new
-kind, which older readers would take for damage. Older versions are read: one of version 1 has no `ModelMeasured`.
+kind, which older readers would take for damage. Older versions are read and gone on with: see `upgrade`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FiniteFloat, Strict, TypeAdapter, ValidationError
 
-from tuner.errors import JournalError
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.config import DEFAULT_OBJECTIVE
+from tuner.errors import ConfigError, JournalError
+from tuner.journal.upgrade import upgraded
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
+from tuner.search.objective import Objective
+from tuner.search.report import EpochReport
 from tuner.search.trial import Origin, Proposal, TrialState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+Metrics = Mapping[str, Annotated[FiniteFloat, Strict()]]
+"""By name. What was not finite is not written down: JSON has no word for it."""
 
 NO_TIME_TO_RETRAIN = "its retraining would not fit into the time left"
 """The reason of a `TrialEnded` whose trial cannot win."""
@@ -32,6 +39,9 @@ class StudyStarted:
     environment: Mapping[str, Any]
     """Versions, hardware and data hashes, as in `environment.json`."""
     schema_version: int = SCHEMA_VERSION
+    """Of the driver that began the run; a later one may have gone on in a newer version."""
+    objective: Objective = DEFAULT_OBJECTIVE
+    """What trials are compared by."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class WarmStarted:
     def warm_start(self) -> WarmStart:
         """Return it as the search wants it; raises JournalError if a trial is not what it must be."""
         try:
-            trials = [EarlierTrial(**{**trial, "state": TrialState(trial["state"])}) for trial in self.trials]
+            trials = [_earlier(trial) for trial in self.trials]
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(f"a trial of the warm start from {self.source} cannot be read: {error}") from error
         return WarmStart(trials, self.defaults, self.reusable)
@@ -98,28 +108,30 @@ class ModelMeasured:
 
     trial: int
     measures: Mapping[str, float]
-    """By the names of `OBJECTIVES`: `params` always, `latency` (seconds) if it is an objective."""
+    """By the names of `MEASURES`: `num_params` if the trainable knows it, `latency` (seconds) if it is an objective."""
 
 
 @dataclass(frozen=True)
 class EpochReported:
-    """A trial finished an epoch. Losses are mean cross-entropies in nats, accuracies fractions."""
+    """A trial finished an epoch."""
 
     trial: int
     epoch: int
     """Finished epochs, from 1."""
-    train_loss: float
-    train_accuracy: float
-    dev_loss: float
-    dev_accuracy: float
-    lr: float
+    metrics: Metrics
+    """As the trainable returned them, the objective's among them."""
     seconds: float
+    """Training and evaluation together."""
     worker: str
     """Host and process that trained it."""
     finished: bool = False
     """Whether the training has no further epoch: it had all, or made no progress for long."""
     reused: bool = False
     """Whether it was taken over from an equal trial of an earlier run, seconds and worker with it, and not trained."""
+
+    def report(self) -> EpochReport:
+        """Return the report as the worker made it."""
+        return EpochReport(self.epoch, self.metrics, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -174,7 +186,10 @@ class WinnerSelected:
 
     trial: int
     hparams: Mapping[str, Any]
-    dev_accuracy: float
+    metric: str
+    """The objective's."""
+    value: float
+    """Its value in the trial's best epoch."""
     epoch: int
     rule: str
 
@@ -187,24 +202,20 @@ class RetrainEpochReported:
     """`tuned` or `baseline`."""
     seed: int
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    dev_loss: float
-    dev_accuracy: float
-    lr: float
+    metrics: Metrics
     seconds: float
 
 
 @dataclass(frozen=True)
 class RetrainEnded:
-    """A retraining restored its best-dev weights and was evaluated once on every split."""
+    """A retraining restored the state of its best epoch and was evaluated once on every split."""
 
     candidate: str
     seed: int
     hparams: Mapping[str, Any]
     best_epoch: int
-    evaluations: Mapping[str, Mapping[str, float]]
-    """By split (`train`, `dev`, `test`): `accuracy`, `loss` and `n`."""
+    evaluations: Mapping[str, Metrics]
+    """By split (`train`, `dev`, `test`), the metrics of the trainable's `evaluate`."""
     weights: str
     """The weights' file, relative to the run's folder."""
     weights_sha256: str
@@ -249,7 +260,12 @@ _FIELDS = {
     name: {field: TypeAdapter(hint) for field, hint in get_type_hints(cls).items()} for name, cls in _CLASSES.items()
 }
 """Every field's type, which is checked: a journal may come from a stranger, and who reads an event relies on it."""
-_ENUMS = {"origin": Origin, "state": TrialState}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "origin": Origin,
+    "state": TrialState,
+    "objective": lambda value: value if isinstance(value, Objective) else Objective(**value),
+}
+"""What makes our own types of JSON's."""
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -258,7 +274,7 @@ def to_record(event: Event) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Event:
-    """Return the event of a dictionary made by `to_record`, perhaps by a newer version.
+    """Return the event of a dictionary made by `to_record`, perhaps by a newer or an older version.
 
     Raises:
         JournalError: if the kind is unknown, a field is missing or of another type.
@@ -266,6 +282,7 @@ def from_record(record: Mapping[str, Any]) -> Event:
     kind = record.get("kind")
     if not isinstance(kind, str) or kind not in _CLASSES:
         raise JournalError(f"kind is {kind!r}, but must be one of: {', '.join(_CLASSES)}.")
+    record = upgraded(record)
     try:
         values = {name: _checked(kind, name, value) for name, value in record.items() if name in _FIELDS[kind]}
         return _CLASSES[kind](**values)
@@ -275,10 +292,15 @@ def from_record(record: Mapping[str, Any]) -> Event:
 
 def _checked(kind: str, name: str, value: Any) -> Any:
     try:
-        known = _ENUMS[name](value) if name in _ENUMS else value
+        known = _READERS[name](value) if name in _READERS else value
         return _FIELDS[kind][name].validate_python(known, strict=True)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise JournalError(f"{name} of an event of kind {kind} is impossible: {reason}.") from error
-    except ValueError as error:
-        raise JournalError(f"{name} of an event of kind {kind} is impossible: {error}.") from error
+    except (ValueError, ConfigError) as error:
+        raise JournalError(f"{name} of an event of kind {kind} is impossible: {error}") from error
+
+
+def _earlier(trial: Mapping[str, Any]) -> EarlierTrial:
+    epochs = [EarlierEpoch(**epoch) for epoch in trial["epochs"]]
+    return EarlierTrial(**{**trial, "epochs": epochs, "state": TrialState(trial["state"])})

@@ -29,6 +29,8 @@ from tuner.journal.events import (
     WinnerSelected,
 )
 from tuner.journal.store import Entry, read_journal
+from tuner.search.objective import Objective
+from tuner.search.report import best_of
 from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 
@@ -38,8 +40,9 @@ class TrialHistory:
     """One trial's events."""
 
     proposed: TrialProposed
+    objective: Objective
     measures: Mapping[str, float] = field(default_factory=dict)
-    """What the model costs, by the names of `OBJECTIVES`; empty if it was not measured. The first measurement stays."""
+    """What the model costs, by the names of `MEASURES`; empty if it was not measured. The first measurement stays."""
     epochs: dict[int, EpochReported] = field(default_factory=dict)
     """By epoch. An epoch trained again after a failure keeps its first report: the decisions were made on it."""
     decisions: list[RungDecided] = field(default_factory=list)
@@ -58,8 +61,24 @@ class TrialHistory:
         """Where the trial stands."""
         if self.ended:
             return self.ended.state
-        pauses = sum(decision.action == Action.PAUSE for decision in self.decisions)
-        return TrialState.PAUSED if pauses > self.promotions else TrialState.RUNNING
+        return TrialState.PAUSED if len(self.paused_at) > self.promotions else TrialState.RUNNING
+
+    @property
+    def paused_at(self) -> tuple[int, ...]:
+        """The rungs at which it paused, in order."""
+        return tuple(decision.epoch for decision in self.decisions if decision.action == Action.PAUSE)
+
+    @property
+    def promoted_from(self) -> tuple[int, ...]:
+        """Those of them from which it was promoted."""
+        return self.paused_at[: self.promotions]
+
+    @property
+    def stopped_at(self) -> int | None:
+        """The rung at which it ended: stopped by the scheduler, or paused and not promoted; None if at none."""
+        if self.ended is not None and len(self.paused_at) > self.promotions:
+            return self.paused_at[-1]
+        return next((decision.epoch for decision in self.decisions if decision.action == Action.STOP), None)
 
     @property
     def can_win(self) -> bool:
@@ -75,8 +94,8 @@ class TrialHistory:
 
     @property
     def best(self) -> EpochReported | None:
-        """The epoch with the highest dev accuracy, the earliest of equals; None before the first report."""
-        return max(self.epochs.values(), key=lambda report: (report.dev_accuracy, -report.epoch), default=None)
+        """The best epoch by the objective, the earliest of equals; None before the first report."""
+        return best_of(self.epochs.values(), self.objective)
 
     @property
     def seconds(self) -> float:
@@ -90,9 +109,15 @@ class RetrainHistory:
 
     candidate: str
     seed: int
+    objective: Objective
     epochs: dict[int, RetrainEpochReported] = field(default_factory=dict)
     ended: RetrainEnded | None = None
     failed: RetrainFailed | None = None
+
+    @property
+    def best(self) -> RetrainEpochReported | None:
+        """The best epoch by the objective, the earliest of equals; None before the first report."""
+        return best_of(self.epochs.values(), self.objective)
 
 
 @dataclass
@@ -101,6 +126,8 @@ class History:
 
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
+    objective: Objective
+    """What trials are compared by."""
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     retrains: dict[tuple[str, int], RetrainHistory] = field(default_factory=dict)
     """By candidate and seed."""
@@ -138,7 +165,7 @@ def fold(entries: Iterable[Entry]) -> History:
     iterator = iter(entries)
     opening = next(iterator).event
     assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
-    history = History(opening.config, opening.environment)
+    history = History(opening.config, opening.environment, opening.objective)
     for entry in iterator:
         history.elapsed = entry.elapsed
         try:
@@ -151,7 +178,7 @@ def fold(entries: Iterable[Entry]) -> History:
 def _apply(history: History, entry: Entry) -> None:
     match entry.event:
         case TrialProposed() as event:
-            history.trials[event.trial] = TrialHistory(event)
+            history.trials[event.trial] = TrialHistory(event, history.objective)
         case ModelMeasured() as event:
             trial = history.trials[event.trial]
             trial.measures = trial.measures or event.measures
@@ -193,4 +220,4 @@ def _apply_milestone(history: History, entry: Entry) -> None:
 
 
 def _retrain(history: History, candidate: str, seed: int) -> RetrainHistory:
-    return history.retrains.setdefault((candidate, seed), RetrainHistory(candidate, seed))
+    return history.retrains.setdefault((candidate, seed), RetrainHistory(candidate, seed, history.objective))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +14,39 @@ from tuner.errors import ConfigError
 from tuner.journal.events import EpochReported, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.paths import RunPaths
-from tuner.results.schema import CONDITIONS, MEASURES
+from tuner.results.schema import CONDITIONS, MEASURE_COLUMNS, metric_columns
 from tuner.results.tables import conditions, hardware
-from tuner.search.earlier import EarlierTrial
-from tuner.search.objectives import LATENCY
+from tuner.search.earlier import EarlierEpoch, EarlierTrial
+from tuner.search.objective import LATENCY, Objective
 from tuner.search.trial import TrialState
 
-_REPORT = ("epoch", "train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr", "seconds", "worker")
+_EPOCH = ("epoch", "seconds", "worker")
 
 
-def read_earlier(path: Path, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any]) -> WarmStarted:
-    """Return what a run with this `environment` and `patience` takes from the run that `path` names.
+def read_earlier(
+    path: Path, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any], objective: Objective
+) -> WarmStarted:
+    """Return what a run with this `environment`, `patience` and `objective` takes from the run that `path` names.
 
     `path` is a run's folder, whose journal is read, or a `trials.parquet` with the `epochs.parquet` beside it.
     `defaults` are what model and training take where a configuration is silent.
 
     Raises:
-        ConfigError: if there is nothing to read, nothing in it, or it was trained on other data: accuracies on two data
-            sets cannot be compared.
+        ConfigError: if there is nothing to read, nothing in it, it was trained on other data, or it does not report the
+            objective: results on two data sets cannot be compared.
         JournalError: if the folder holds no journal, or a damaged one.
     """
     found, trials = _read(path)
     if not found["data_hashes"] or found["data_hashes"] != environment["data_hashes"]:
         raise ConfigError(
             f"--warm-start is {str(path)!r}, which was trained on other data ({found['data_hashes']} there, "
-            f"{environment['data_hashes']} here): accuracies on two data sets cannot be compared."
+            f"{environment['data_hashes']} here): results on two data sets cannot be compared."
         )
     if not any(trial["epochs"] for trial in trials):
         raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there has finished an epoch.")
+    trials = [trial for trial in trials if all(objective.metric in epoch["metrics"] for epoch in trial["epochs"])]
+    if not any(trial["epochs"] for trial in trials):
+        raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there reports {objective.metric!r}.")
     is_as_patient = found["patience"] is not None and found["patience"] >= patience
     here = hardware(environment)
     is_as_fast = here is not None and found.get("hardware") == here
@@ -55,9 +61,10 @@ def read_earlier(path: Path, environment: Mapping[str, Any], patience: int, defa
     )
 
 
-def unmeasured(found: WarmStarted, objectives: Sequence[str]) -> str | None:
+def unmeasured(found: WarmStarted, objectives: Sequence[Objective]) -> str | None:
     """Return a sentence about the trials that inform no model of these objectives; None if all do."""
-    lacking = [set(objectives[1:]) - trial.measures.keys() for trial in found.warm_start().trials]
+    beside = {one.metric for one in objectives[1:]}
+    lacking = [beside - _known_of(trial) for trial in found.warm_start().trials]
     missing = sorted(set().union(*lacking))
     if not missing:
         return None
@@ -67,9 +74,15 @@ def unmeasured(found: WarmStarted, objectives: Sequence[str]) -> str | None:
     )
 
 
+def _known_of(trial: EarlierTrial) -> set[str]:
+    """Return the names of the measures, and of the metrics that every epoch has."""
+    metrics = [set(epoch.metrics) for epoch in trial.epochs]
+    return set(trial.measures).union(set.intersection(*metrics) if metrics else ())
+
+
 def _lasting(measures: Mapping[str, float], is_as_fast: bool) -> dict[str, float]:
     """Return the measures that hold here: a latency measured on other hardware does not."""
-    return {name: value for name, value in measures.items() if is_as_fast or name != LATENCY.name}
+    return {name: value for name, value in measures.items() if is_as_fast or name != LATENCY.metric}
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
@@ -85,19 +98,19 @@ def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
 
 def _of_history(history: History, number: int, max_epochs: int | None) -> dict[str, Any]:
     trial = history.trials[number]
-    reports = [_fields(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
+    reports = [_epoch_of(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
     proposed = trial.proposed
     known = number, dict(proposed.params), dict(proposed.hparams), proposed.seed, trial.state
     return _record(*known, reports, max_epochs, dict(trial.measures))
 
 
-def _fields(report: EpochReported) -> dict[str, Any]:
-    return {name: getattr(report, name) for name in _REPORT}
+def _epoch_of(report: EpochReported) -> EarlierEpoch:
+    return EarlierEpoch(report.epoch, report.metrics, report.seconds, report.worker)
 
 
 def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     trials = _read_table(trials_path, trials_path, ("trial", "params", "hparams", "seed", "state"))
-    epochs = _read_table(trials_path, epochs_path, ("trial", *_REPORT))
+    epochs = _read_table(trials_path, epochs_path, ("trial", *_EPOCH))
     found = (trials.schema.metadata or {}).get(CONDITIONS.encode())
     if found is None:
         raise ConfigError(
@@ -105,17 +118,20 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
             "give the run's folder, or write the table again with python -m tuner.report."
         )
     known = json.loads(found)
-    reports: dict[int, list[dict[str, Any]]] = {}
+    metrics = metric_columns(epochs.schema)
+    reports: dict[int, list[EarlierEpoch]] = {}
     for row in epochs.to_pylist():
-        reports.setdefault(row["trial"], []).append({name: row[name] for name in _REPORT})
+        found_there = {name: row[column] for name, column in metrics.items() if row[column] is not None}
+        epoch = EarlierEpoch(row["epoch"], found_there, row["seconds"], row["worker"])
+        reports.setdefault(row["trial"], []).append(epoch)
     return known, [_of_row(row, reports.get(row["trial"], []), known["max_epochs"]) for row in trials.to_pylist()]
 
 
-def _of_row(row: Mapping[str, Any], reports: list[dict[str, Any]], max_epochs: int | None) -> dict[str, Any]:
+def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int | None) -> dict[str, Any]:
     params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
-    reports.sort(key=lambda report: int(report["epoch"]))
+    reports.sort(key=lambda report: report.epoch)
     # Tables from before anything was measured lack the columns.
-    found = {name: row.get(column) for name, column in MEASURES.items()}
+    found = {name: row.get(column) for name, column in MEASURE_COLUMNS.items()}
     measures = {name: float(value) for name, value in found.items() if value is not None}
     known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
     return _record(*known, reports, max_epochs, measures)
@@ -142,12 +158,12 @@ def _record(
     hparams: Mapping[str, Any],
     seed: int,
     state: TrialState,
-    reports: list[dict[str, Any]],
+    reports: Sequence[EarlierEpoch],
     max_epochs: int | None,
     measures: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
-    whole = [report for place, report in enumerate(reports, 1) if report["epoch"] == place]
+    whole = [report for place, report in enumerate(reports, 1) if report.epoch == place]
     stalled = state is TrialState.COMPLETE and max_epochs is not None and len(whole) < max_epochs
     trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures)
-    return vars(trial) | {"state": state.value}
+    return asdict(trial) | {"state": state.value}

@@ -21,7 +21,9 @@ def export(history: History, paths: RunPaths) -> None:
     name = paths.root.resolve().name
     write_tables(history, paths)
     write_text(paths.report_text, text_report(history, name))
-    write_text(paths.report_html, html_report(history, improvements(read_journal(paths.journal)), name))
+    write_text(
+        paths.report_html, html_report(history, improvements(read_journal(paths.journal), history.objective), name)
+    )
     card = model_card(history, name)
     if card is not None and paths.best_model.is_file():
         write_text(paths.model_card, card)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tuner.journal.history import History, TrialHistory
-from tuner.search.objectives import DEV_ACCURACY, Objective, objectives_of
+from tuner.search.objective import Objective, objectives_of
 from tuner.search.pareto import pareto_front
 from tuner.search.trial import TrialState
 
@@ -19,14 +19,14 @@ class Placed:
     state: TrialState
     epochs: int
     values: tuple[float, ...]
-    """By objective, in their order; the first is the best dev accuracy of any epoch, however many there were."""
+    """By objective, in their order; metrics are those of the epoch that is best by the first."""
     is_on_front: bool
 
 
 def objectives_of_run(history: History) -> tuple[Objective, ...]:
-    """Return what the run searches for; one from before there was a choice looks for dev accuracy."""
+    """Return what the run searches for."""
     search = history.config.get("search") or {}
-    return objectives_of(search.get("objectives") or [DEV_ACCURACY.name])
+    return objectives_of(search.get("objectives") or (), history.objective)
 
 
 def placed_trials(history: History) -> list[Placed]:
@@ -51,5 +51,6 @@ def _values(trial: TrialHistory, objectives: tuple[Objective, ...]) -> tuple[flo
     best = trial.best
     if best is None or trial.state is TrialState.FAILED:
         return None
-    values = (best.dev_accuracy, *(trial.measures.get(one.name, math.nan) for one in objectives[1:]))
+    known = {**best.metrics, **trial.measures}
+    values = tuple(known.get(one.metric, math.nan) for one in objectives)
     return None if any(map(math.isnan, values)) else values

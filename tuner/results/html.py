@@ -12,26 +12,27 @@ from tuner.journal.history import History
 from tuner.results import figures
 from tuner.results.front import objectives_of_run, placed_trials
 from tuner.results.incumbent import Improvement
-from tuner.results.selection import RULE
 from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
-    FINAL_HEADER,
-    FINAL_NOTES,
     NOT_MEASURED,
-    RETRAIN_HEADER,
-    RUNG_HEADER,
     command_to_repeat,
     commits,
     final_cells,
+    final_header,
+    final_notes,
     flatten,
     front_cells,
     front_header,
     front_line,
     front_note,
     hparam_text,
+    measured_word,
+    others_header,
+    others_rows,
     plain,
     retrain_cells,
-    rung_cells,
+    retrain_header,
+    rung_table,
     state_counts,
     time_line,
     winner_line,
@@ -53,22 +54,26 @@ def html_report(history: History, found: Sequence[Improvement], name: str) -> st
 
 
 def _numbers(history: History, summary: Summary) -> dict[str, Any]:
+    rung_header, rungs = rung_table(summary)
     return {
         "summary": summary,
         "finished": history.ended,
         "states": state_counts(summary),
         "time": time_line(summary),
-        "final_header": FINAL_HEADER,
-        "final_rows": [final_cells(row) for row in summary.final] if summary.is_measured else [],
+        "measured": measured_word(summary),
+        "objective": summary.objective,
+        "final_header": final_header(summary),
+        "final_rows": [final_cells(row, summary) for row in summary.final] if summary.is_measured else [],
+        "others_header": others_header(summary),
+        "others_rows": others_rows(summary),
         "not_measured": NOT_MEASURED,
-        "retrain_header": RETRAIN_HEADER,
-        "retrainings": [retrain_cells(retrain) for retrain in history.retrains.values()],
-        "final_notes": FINAL_NOTES,
+        "retrain_header": retrain_header(summary),
+        "retrainings": [retrain_cells(retrain, summary) for retrain in history.retrains.values()],
+        "final_notes": final_notes(summary),
         "winner_line": winner_line(history, summary),
-        "rule": RULE,
         "hparams": _hparams(summary),
-        "rungs": [rung_cells(rung) for rung in summary.rungs],
-        "rung_header": RUNG_HEADER,
+        "rungs": rungs,
+        "rung_header": rung_header,
         "environment": list(flatten(history.environment)),
         "plan": list(flatten(history.plan or {})),
         "config": list(flatten(history.config)),
@@ -88,7 +93,9 @@ def _drawings(history: History, summary: Summary, found: Sequence[Improvement]) 
 def _front(history: History, summary: Summary) -> dict[str, Any]:
     """Return what the section on the front shows; without rows there is no such section."""
     objectives, placed = objectives_of_run(history), placed_trials(history)
-    best_first = sorted((one for one in placed if one.is_on_front), key=lambda one: (-one.values[0], one.trial))
+    best_first = sorted(
+        (one for one in placed if one.is_on_front), key=lambda one: (-history.objective.score(one.values[0]), one.trial)
+    )
     return {
         "front": figures.front(placed, objectives, summary.winner.trial if summary.winner else None),
         "front_line": front_line(placed, objectives),

@@ -1,4 +1,4 @@
-"""How the best dev accuracy rose during the search."""
+"""How the best value of the objective improved during the search."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tuner.journal.events import NO_TIME_TO_RETRAIN, EpochReported, TrialEnded
 from tuner.journal.store import Entry
+from tuner.search.objective import Objective
+from tuner.search.report import score_of
 from tuner.search.trial import TrialState
 
 
@@ -15,14 +17,15 @@ class Improvement:
     """A trial became the best so far."""
 
     trial: int
-    dev_accuracy: float
+    value: float
+    """Of the objective."""
     seconds: float
     """Worked on the run until then."""
     epochs: int
     """Trained by all trials together until then, this one included."""
 
 
-def improvements(entries: Iterable[Entry]) -> list[Improvement]:
+def improvements(entries: Iterable[Entry], objective: Objective) -> list[Improvement]:
     """Return the improvements in the order of the journal; trials that cannot win, then or later, do not count."""
     entries = list(entries)
     barred = {
@@ -38,6 +41,7 @@ def improvements(entries: Iterable[Entry]) -> list[Improvement]:
         if not isinstance(event, EpochReported) or (event.trial, event.epoch) in seen:
             continue
         seen.add((event.trial, event.epoch))
-        if event.trial not in barred and (not found or event.dev_accuracy > found[-1].dev_accuracy):
-            found.append(Improvement(event.trial, event.dev_accuracy, entry.elapsed, len(seen)))
+        score = score_of(event, objective)
+        if event.trial not in barred and (not found or score > objective.score(found[-1].value)):
+            found.append(Improvement(event.trial, objective.score(score), entry.elapsed, len(seen)))
     return found

@@ -1,4 +1,4 @@
-"""How sure a measured accuracy is: its interval on one test set, its spread over seeds."""
+"""How sure a measured value is: a proportion's interval on one test set, any value's spread over seeds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from scipy.special import stdtrit
 
 _Z95 = statistics.NormalDist().inv_cdf(0.975)
 
@@ -28,17 +30,28 @@ class Spread:
     n: int
     """Seeds."""
 
+    @property
+    def interval(self) -> Interval | None:
+        """The 95% interval of the mean over seeds, by Student's t distribution; None for one value.
 
-def wilson(accuracy: float, n: int) -> Interval:
-    """Return the 95% interval of an accuracy measured on `n` images (at least 1).
+        It covers the choice of the seed, not that of the test examples.
+        """
+        if self.sd is None:
+            return None
+        half = float(stdtrit(self.n - 1, 0.975)) * self.sd / math.sqrt(self.n)
+        return Interval(self.mean - half, self.mean + half)
+
+
+def wilson(proportion: float, n: int) -> Interval:
+    """Return the 95% interval of a proportion (such as an accuracy) measured on `n` examples (at least 1).
 
     Wilson's score interval without continuity correction ("Probable inference, the law of succession, and
-    statistical inference", JASA 1927). It covers the choice of test images, not that of the seed.
+    statistical inference", JASA 1927). It covers the choice of test examples, not that of the seed.
     """
     assert n >= 1, n
     weight = _Z95**2 / n
-    centre = (accuracy + weight / 2) / (1 + weight)
-    half = _Z95 / (1 + weight) * math.sqrt(accuracy * (1 - accuracy) / n + weight / (4 * n))
+    centre = (proportion + weight / 2) / (1 + weight)
+    half = _Z95 / (1 + weight) * math.sqrt(proportion * (1 - proportion) / n + weight / (4 * n))
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tuner.journal.history import History
-from tuner.results.selection import KEEP_RULE, RULE
-from tuner.results.summary import SPLITS, Summary, summarize
-from tuner.results.wording import commits, hparam_text, interval_text, plain, state_counts, winner_line
+from tuner.results.selection import keep_rule
+from tuner.results.summary import Summary, summarize
+from tuner.results.wording import (
+    commits,
+    hparam_text,
+    interval_text,
+    measured_word,
+    plain,
+    state_counts,
+    winner_line,
+)
+from tuner.search.objective import number_text
 
 _USE = """```
 python -m tuner.predict RUN IMAGE...
@@ -28,7 +38,7 @@ def model_card(history: History, name: str) -> str | None:
         return None
     sections = {
         f"# The tuned model of run {_code(name)}": _what(summary),
-        "## Accuracy": _accuracies(summary),
+        f"## {measured_word(summary)}": _measured(summary),
         "## How it was chosen": _choice(history, summary),
         "## Hyperparameters": _hparams(summary.kept.hparams),
         "## Use": _USE,
@@ -40,31 +50,35 @@ def model_card(history: History, name: str) -> str | None:
 
 def _what(summary: Summary) -> str:
     return (
-        f"An image classifier for {_code(summary.dataset)}, input 28x28 grey pixels; weights in `model.safetensors`, "
-        "hyperparameters and normalisation in `hparams.json`."
+        f"Tuned and trained for {_code(summary.dataset)}; weights in `model.safetensors`, hyperparameters and "
+        "normalisation in `hparams.json`."
     )
 
 
-def _accuracies(summary: Summary) -> str:
+def _measured(summary: Summary) -> str:
     assert summary.kept is not None
-    found = summary.kept.evaluations
-    rows = (
-        (split, f"{found[split]['accuracy']:.4f}", f"{found[split]['loss']:.4f}", f"{int(found[split]['n']):,}")
-        for split in SPLITS
-    )
-    interval = interval_text(summary.final[-1].test_interval)
-    note = (
-        f"95% interval of the test accuracy (Wilson): {interval}. "
-        "The test set was read once for each retrained model, after all choices."
-    )
-    return f"{_table(('split', 'accuracy', 'loss', 'images'), rows)}\n\n{note}"
+    header = ("metric", *summary.splits)
+    rows = [
+        (_code(name), *(number_text(summary.kept.evaluations[split].get(name, math.nan)) for split in summary.splits))
+        for name in (summary.leading, *summary.others)
+    ]
+    note = "The test set was read once for each retrained model, after all choices."
+    interval = summary.final[-1].test_interval
+    if interval is not None:
+        shown = interval_text(interval, summary.objective)
+        note = f"95% interval of the test {summary.leading} (Wilson): {shown}. {note}"
+    return f"{_table(header, rows)}\n\n{note}"
 
 
 def _choice(history: History, summary: Summary) -> str:
     assert summary.kept is not None
-    search = f"{state_counts(summary)}; {summary.epochs:,} epochs. {winner_line(history, summary)} Rule: {RULE}"
+    assert summary.winner is not None
+    search = (
+        f"{state_counts(summary)}; {summary.epochs:,} epochs. {winner_line(history, summary)} "
+        f"Rule: {summary.winner.rule}"
+    )
     retraining = (
-        f"The winner was trained afresh on the train split alone. {KEEP_RULE} "
+        f"The winner was trained afresh on the train split alone. {keep_rule(summary.objective)} "
         f"Here that is seed {summary.kept.seed}, with the weights of epoch {summary.kept.best_epoch}."
     )
     return f"{search}\n\n{retraining}"

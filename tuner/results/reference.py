@@ -17,8 +17,8 @@ class Reference:
     """Images by split."""
 
 
-_REFERENCES = {
-    "fashion-mnist": Reference(
+_REFERENCES: Mapping[tuple[str, str | None], Reference] = {
+    ("fashion-mnist", "cnn"): Reference(
         "reference",
         {"train": 0.9731, "dev": 0.9370, "test": 0.9353},
         {"train": 50_000, "dev": 10_000, "test": 10_000},
@@ -26,6 +26,6 @@ _REFERENCES = {
 }
 
 
-def reference_for(dataset: str) -> Reference | None:
-    """Return the reference's result on a data set; None where there is none."""
-    return _REFERENCES.get(dataset)
+def reference_for(dataset: str, model: str | None) -> Reference | None:
+    """Return the reference's result with a model on a data set; None where there is none."""
+    return _REFERENCES.get((dataset, model))

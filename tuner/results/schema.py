@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tuner.search.objectives import LATENCY, PARAMS
+from tuner.config import DEFAULT_OBJECTIVE
+from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 
 SCHEMA_VERSION = 1
 """Changes when a column's meaning or type does; a new column alone does not change it."""
 
 HPARAM_PREFIX = "hp_"
-MEASURES = {PARAMS.name: "model_params", LATENCY.name: "latency_seconds"}
-"""The trials' columns that hold what was measured of the models, by the names of `OBJECTIVES`."""
+MEASURE_COLUMNS = {NUM_PARAMS.metric: "model_params", LATENCY.metric: "latency_seconds"}
+"""The trials' columns that hold what was measured of the models, by the names of `MEASURES`."""
 CONDITIONS = "conditions"
 """Key in the metadata of the trials: under what they were trained, as JSON (`tables.conditions`)."""
 
@@ -28,27 +31,40 @@ class Column:
     unit: str = ""
     """Empty for names, texts and numbers that only count or identify."""
     nullable: bool = False
+    metric: str | None = None
+    """The metric that it holds, as the trainable calls it; None if it holds none."""
 
     def field(self) -> pa.Field:
-        """Return the Arrow field, with unit and description as metadata."""
-        return pa.field(self.name, self.type, self.nullable, {"description": self.description, "unit": self.unit})
+        """Return the Arrow field, with unit, description and metric as metadata."""
+        metadata = {"description": self.description, "unit": self.unit}
+        if self.metric is not None:
+            metadata[_METRIC] = self.metric
+        return pa.field(self.name, self.type, self.nullable, metadata)
 
 
-_NATS = "nats per image"
-_FRACTION = "fraction of images"
+_METRIC = "metric"
+_NATS = "nats per example"
+_FRACTION = "fraction of examples"
 
 _TRIAL = Column("trial", pa.int64(), "Number of the trial, from 0 in the order of proposal.")
 _EPOCH = Column("epoch", pa.int64(), "Finished epochs, from 1.", "epochs")
 _CANDIDATE = Column("candidate", pa.string(), "tuned (the winner) or baseline (the first start configuration).")
 _SEED = Column("seed", pa.int64(), "Seeds initial weights, batch order, augmentation and dropout.")
-_CURVES = (
-    Column("train_loss", pa.float64(), "Mean training loss of the epoch's batches, as they were trained.", _NATS),
-    Column("train_accuracy", pa.float64(), "Accuracy on the epoch's batches, as they were trained.", _FRACTION),
-    Column("dev_loss", pa.float64(), "Cross-entropy on the dev set after the epoch.", _NATS),
-    Column("dev_accuracy", pa.float64(), "Accuracy on the dev set after the epoch.", _FRACTION),
-    Column("lr", pa.float64(), "Learning rate of the epoch."),
-    Column("seconds", pa.float64(), "Time of training and evaluation.", "seconds"),
-)
+_SECONDS = Column("seconds", pa.float64(), "Time of training and evaluation.", "seconds")
+
+_CLASSIFIER_EPOCH = {
+    "train_loss": ("Mean training loss of the epoch's batches, as they were trained.", _NATS),
+    "train_accuracy": ("Accuracy on the epoch's batches, as they were trained.", _FRACTION),
+    "dev_loss": ("Cross-entropy on the dev set after the epoch.", _NATS),
+    "dev_accuracy": ("Accuracy on the dev set after the epoch.", _FRACTION),
+    "lr": ("Learning rate of the epoch.", ""),
+}
+_CLASSIFIER_SPLIT = {
+    "accuracy": ("Accuracy of the restored best-dev weights.", _FRACTION),
+    "loss": ("Cross-entropy of the restored best-dev weights.", _NATS),
+    "n": ("Examples in the split.", "examples"),
+}
+"""What the metrics of the built-in classifier mean. Who reports just these is taken for it."""
 
 TRIALS = (
     _TRIAL,
@@ -57,7 +73,6 @@ TRIALS = (
     _SEED,
     Column("epochs", pa.int64(), "Epochs trained, those taken over from an earlier run included.", "epochs"),
     Column("reused_epochs", pa.int64(), "Epochs taken over from an equal trial of an earlier run.", "epochs"),
-    Column("best_dev_accuracy", pa.float64(), "Highest dev accuracy of any epoch.", _FRACTION, nullable=True),
     Column("best_epoch", pa.int64(), "The epoch that reached it, the earliest of equals.", "epochs", nullable=True),
     Column("seconds", pa.float64(), "Time of training and evaluation, all epochs together.", "seconds"),
     Column("worker", pa.string(), "Host and process that trained the last epoch.", nullable=True),
@@ -68,15 +83,15 @@ TRIALS = (
     Column(
         "latency_seconds",
         pa.float64(),
-        "Median time of one image's forward pass; measured where it is an objective, else null.",
+        "Median time of one example's forward pass; measured where it is an objective, else null.",
         "seconds",
         nullable=True,
     ),
     Column(
         "on_front",
         pa.bool_(),
-        "Whether no other trial is at least as good in every objective and better in one, by its best dev accuracy so "
-        "far; null with one objective, and for a trial that failed, finished no epoch or was not measured.",
+        "Whether no other trial is at least as good in every objective and better in one, by its best epoch so far; "
+        "null with one objective, and for a trial that failed, finished no epoch or was not measured.",
         nullable=True,
     ),
     Column("params", pa.string(), "What the search space asked for, as a JSON object."),
@@ -85,7 +100,7 @@ TRIALS = (
 EPOCHS = (
     _TRIAL,
     _EPOCH,
-    *_CURVES,
+    _SECONDS,
     Column("worker", pa.string(), "Host and process that trained the epoch."),
     Column("reused", pa.bool_(), "Whether it was taken over from an equal trial of an earlier run."),
 )
@@ -93,15 +108,84 @@ FINAL = (
     _CANDIDATE,
     _SEED,
     Column("split", pa.string(), "train, dev or test."),
-    Column("accuracy", pa.float64(), "Accuracy of the restored best-dev weights.", _FRACTION),
-    Column("loss", pa.float64(), "Cross-entropy of the restored best-dev weights.", _NATS),
-    Column("n", pa.int64(), "Images in the split.", "images"),
     Column("best_epoch", pa.int64(), "The epoch whose weights were restored.", "epochs"),
 )
-RETRAIN_EPOCHS = (_CANDIDATE, _SEED, _EPOCH, *_CURVES)
+RETRAIN_EPOCHS = (_CANDIDATE, _SEED, _EPOCH, _SECONDS)
 
 
-def schema(table: str, columns: tuple[Column, ...], hparams: dict[str, pa.DataType] | None = None) -> pa.Schema:
+def best_column(objective: Objective) -> Column:
+    """Return the trials' column of the objective's best value: `best_dev_accuracy`."""
+    (name,) = column_names([objective.metric], TRIALS, prefix="best_").values()
+    unit = _FRACTION if objective.proportion else ""
+    description = f"{objective.best_word.capitalize()} {objective.words} of any epoch."
+    return Column(name, pa.float64(), description, unit, nullable=True, metric=objective.metric)
+
+
+def epoch_columns(metrics: Collection[str], objective: Objective, fixed: Sequence[Column]) -> list[Column]:
+    """Return a column for each metric of an epoch, beside the `fixed` ones.
+
+    While no epoch is known, they are the classifier's if it is compared by the classifier's objective, so that the
+    columns of a run do not change under its readers.
+    """
+    if not metrics:
+        metrics = list(_CLASSIFIER_EPOCH) if objective == DEFAULT_OBJECTIVE else [objective.metric]
+    meanings = _CLASSIFIER_EPOCH if set(metrics) == set(_CLASSIFIER_EPOCH) else {}
+    return _metric_columns(metrics, meanings, fixed)
+
+
+def split_columns(metrics: Collection[str], objective: Objective) -> list[Column]:
+    """Return a column for each metric of an evaluation of a split, likewise."""
+    if not metrics:
+        metrics = list(_CLASSIFIER_SPLIT) if objective == DEFAULT_OBJECTIVE else []
+    meanings = _CLASSIFIER_SPLIT if set(metrics) == set(_CLASSIFIER_SPLIT) else {}
+    return _metric_columns(metrics, meanings, FINAL)
+
+
+def column_names(names: Iterable[str], fixed: Iterable[Column], prefix: str = "") -> dict[str, str]:
+    """Return a column's name for each name: of letters, digits and `_` alone, and no two alike but for their case.
+
+    A dot means a nested field to Arrow and to SQL, and many readers of tables ignore case.
+    """
+    taken = {column.name.casefold() for column in fixed}
+    found: dict[str, str] = {}
+    for name in names:
+        safe = prefix + (re.sub(r"\W", "_", name) or "_")
+        column, count = safe, 1
+        while column.casefold() in taken:
+            count += 1
+            column = f"{safe}_{count}"
+        taken.add(column.casefold())
+        found[name] = column
+    return found
+
+
+def metric_columns(schema: pa.Schema) -> dict[str, str]:
+    """Return by metric the column of a table of epochs that holds it; of an older table, every column that is free."""
+    fixed = {column.name for column in EPOCHS}
+    named = {
+        field.metadata[_METRIC.encode()].decode(): field.name
+        for field in schema
+        if field.metadata and _METRIC.encode() in field.metadata
+    }
+    return named or {field.name: field.name for field in schema if field.name not in fixed}
+
+
+def _metric_columns(
+    metrics: Collection[str], meanings: Mapping[str, tuple[str, str]], fixed: Sequence[Column]
+) -> list[Column]:
+    return [
+        Column(
+            column,
+            pa.int64() if metric == "n" else pa.float64(),
+            *meanings.get(metric, (f"{metric}, as the trainable reports it.", "")),
+            nullable=True,
+            metric=metric,
+        )
+        for metric, column in column_names(metrics, fixed).items()
+    ]
+
+
+def schema(table: str, columns: Sequence[Column], hparams: dict[str, pa.DataType] | None = None) -> pa.Schema:
     """Return the Arrow schema of `table`; `hparams` are the hyperparameters' types, each an `hp_` column."""
     fields = [column.field() for column in columns]
     for name, data_type in (hparams or {}).items():

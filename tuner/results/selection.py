@@ -5,46 +5,69 @@ from __future__ import annotations
 import math
 
 from tuner.journal.events import EpochReported, RetrainEnded, WinnerSelected
-from tuner.journal.history import History
+from tuner.journal.history import History, RetrainHistory
+from tuner.search.objective import Objective
+from tuner.search.report import evaluated, score_of
 from tuner.search.trial import TrialState
 
-RULE = (
-    "The highest dev accuracy of any epoch of any trial that is not FAILED; "
-    "of equals the lower dev loss at that epoch, then the lower trial number."
-)
 IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count."
 """Said where there are such."""
-KEEP_RULE = "Of the winner's retrainings the one with the highest dev accuracy; of equals the lower seed."
 
 TUNED = "tuned"
 BASELINE = "baseline"
 
+_LOSS = "dev_loss"
+"""Among equals by the objective, as accuracies on a small dev set often are, the lower loss is the better one."""
+
+
+def rule(objective: Objective, knows_loss: bool) -> str:
+    """Return the rule of `select` in words; `knows_loss` says whether epochs report a dev loss beside the objective."""
+    loss = "the lower dev loss at that epoch, then " if knows_loss else ""
+    return (
+        f"The {objective.best_word} {objective.words} of any epoch of any trial that is not FAILED; "
+        f"of equals {loss}the lower trial number."
+    )
+
+
+def keep_rule(objective: Objective) -> str:
+    """Return the rule of `kept_retraining` in words."""
+    best = f"{objective.best_word} {objective.words}"
+    return f"Of the winner's retrainings the one with the {best}; of equals the lower seed."
+
 
 def select(history: History) -> WinnerSelected | None:
-    """Return the winner by `RULE`; None if no trial that counts has finished an epoch."""
+    """Return the winner by `rule`; None if no trial that counts has finished an epoch."""
+    objective = history.objective
     trained = [trial for trial in history.trials.values() if trial.epochs and trial.state is not TrialState.FAILED]
     if not trained:
         return None
     # If none can be retrained in time, the best is retrained for as long as there is.
     timely = [trial for trial in trained if trial.can_win] or trained
-    reports = [report for trial in timely for report in trial.epochs.values()]
-    best = min(reports, key=_rank)
+    best = min((report for trial in timely for report in trial.epochs.values()), key=lambda one: _rank(one, objective))
     hparams = history.trials[best.trial].proposed.hparams
-    rule = RULE if len(timely) == len(trained) else f"{RULE} {IN_TIME_RULE}"
-    return WinnerSelected(best.trial, hparams, best.dev_accuracy, best.epoch, rule)
+    words = rule(objective, objective.metric != _LOSS and _LOSS in best.metrics)
+    if len(timely) < len(trained):
+        words += f" {IN_TIME_RULE}"
+    return WinnerSelected(best.trial, hparams, objective.metric, best.metrics[objective.metric], best.epoch, words)
 
 
 def kept_retraining(history: History) -> RetrainEnded | None:
-    """Return the retraining whose weights belong into `best/`, by `KEEP_RULE`, of those that have ended."""
-    ended = [
-        retrain.ended
-        for retrain in history.retrains.values()
-        if retrain.ended is not None and retrain.candidate == TUNED
-    ]
-    return min(ended, key=lambda one: (-one.evaluations["dev"]["accuracy"], one.seed), default=None)
+    """Return the retraining whose weights belong into `best/`, by `keep_rule`, of those that have ended."""
+    ended = [retrain for retrain in history.retrains.values() if retrain.ended and retrain.candidate == TUNED]
+    best = min(ended, key=lambda one: (-_dev_score(one), one.seed), default=None)
+    return None if best is None else best.ended
 
 
-def _rank(report: EpochReported) -> tuple[float, float, int, int]:
+def _dev_score(retrain: RetrainHistory) -> float:
+    """Return the score on dev of the restored state, else that of the epoch that it is of."""
+    assert retrain.ended is not None, retrain.seed
+    value = evaluated(retrain.ended.evaluations.get("dev", {}), retrain.objective)
+    if value is None and retrain.best is not None:
+        value = retrain.best.metrics[retrain.objective.metric]
+    return -math.inf if value is None else retrain.objective.score(value)
+
+
+def _rank(report: EpochReported, objective: Objective) -> tuple[float, float, int, int]:
     # A loss that is not a number has no order; it counts as the worst.
-    loss = math.inf if math.isnan(report.dev_loss) else report.dev_loss
-    return (-report.dev_accuracy, loss, report.trial, report.epoch)
+    loss = report.metrics.get(_LOSS, math.inf)
+    return (-score_of(report, objective), math.inf if math.isnan(loss) else loss, report.trial, report.epoch)

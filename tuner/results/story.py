@@ -25,16 +25,18 @@ from tuner.journal.events import (
 from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
 from tuner.results.wording import duration, flatten, hparam_text, plain
+from tuner.search.objective import Objective, number_text
+from tuner.search.report import evaluated
 
 _DECISIONS = {"CONTINUE": "goes on from", "PAUSE": "paused at", "STOP": "stopped at", "COMPLETE": "reached the last"}
 
 
-def tell(entry: Entry) -> str:
+def tell(entry: Entry, objective: Objective) -> str:
     """Return the event's line: the time worked on the run until then, and what happened."""
-    return f"{duration(entry.elapsed):>12}  {' '.join(plain(_tell(entry.event)).split())}"
+    return f"{duration(entry.elapsed):>12}  {' '.join(plain(_tell(entry.event, objective)).split())}"
 
 
-def _tell(event: Event) -> str:
+def _tell(event: Event, objective: Objective) -> str:
     match event:
         case StudyStarted():
             return f"the study began: space {event.config.get('space')}, data set {event.environment.get('dataset')}"
@@ -47,11 +49,13 @@ def _tell(event: Event) -> str:
         case SearchEnded():
             return f"the search ended: {event.reason}"
         case WinnerSelected():
-            return f"trial {event.trial} won with dev accuracy {event.dev_accuracy:.4f} at epoch {event.epoch}"
+            return (
+                f"trial {event.trial} won with {objective.words} {objective.text(event.value)} at epoch {event.epoch}"
+            )
         case StudyEnded():
             return "the study ended"
         case RetrainEpochReported() | RetrainEnded() | RetrainFailed():
-            return f"retraining {event.candidate}, seed {event.seed}: {_tell_retraining(event)}"
+            return f"retraining {event.candidate}, seed {event.seed}: {_tell_retraining(event, objective)}"
         case _:
             return f"trial {event.trial} {_tell_trial(event)}"
 
@@ -78,22 +82,21 @@ def _tell_trial(
             return f"ended {event.state.value}: {event.reason}{error}"
 
 
-def _tell_retraining(event: RetrainEpochReported | RetrainEnded | RetrainFailed) -> str:
+def _tell_retraining(event: RetrainEpochReported | RetrainEnded | RetrainFailed, objective: Objective) -> str:
     match event:
         case RetrainEpochReported():
             return _tell_epoch(event)
         case RetrainEnded():
-            found = ", ".join(f"{split} {event.evaluations[split]['accuracy']:.4f}" for split in SPLITS)
-            return f"ended with the weights of epoch {event.best_epoch}: {found}"
+            found = ((split, evaluated(event.evaluations.get(split, {}), objective)) for split in SPLITS)
+            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
+            return f"ended with the weights of epoch {event.best_epoch}: {values}"
         case RetrainFailed():
             return f"failed: {event.reason}"
 
 
 def _tell_epoch(event: EpochReported | RetrainEpochReported) -> str:
-    return (
-        f"epoch {event.epoch}: dev accuracy {event.dev_accuracy:.4f}, loss {event.dev_loss:.4f}; "
-        f"train {event.train_accuracy:.4f}, {event.train_loss:.4f}; lr {event.lr:.3g}; {duration(event.seconds)}"
-    )
+    values = ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in event.metrics.items())
+    return f"epoch {event.epoch}: {values}; {duration(event.seconds)}"
 
 
 def _last_line(text: str) -> str:

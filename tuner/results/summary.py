@@ -9,11 +9,17 @@ from typing import Any
 from tuner.journal.events import RetrainEnded, WinnerSelected
 from tuner.journal.history import History
 from tuner.results.intervals import Interval, Spread, spread, wilson
-from tuner.results.reference import reference_for
+from tuner.results.reference import Reference, reference_for
 from tuner.results.selection import BASELINE, TUNED, kept_retraining, select
+from tuner.search.objective import Objective
+from tuner.search.report import best_of, evaluation_name
 from tuner.search.trial import TrialState
 
 SPLITS = ("train", "dev", "test")
+
+_REFERENCE_METRIC = "accuracy"
+_EXAMPLES = "n"
+"""The name under which an evaluation tells how many examples it was of."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,15 @@ class FinalRow:
     label: str
     seeds: str
     """How many, or which one."""
-    accuracy: Mapping[str, Spread]
-    """By split, fractions."""
-    loss: Mapping[str, Spread]
-    """By split, nats; empty where it is not known."""
+    values: Mapping[str, Mapping[str, Spread]]
+    """By metric of the evaluation and by split."""
     test_interval: Interval | None
-    """None for a mean over several models: the interval is that of one model on one test set."""
+    """Of the leading metric: of a proportion that of one model on one test set, of others that of the mean over seeds;
+    None where there is no such."""
+
+    def spread(self, metric: str, split: str) -> Spread | None:
+        """Return a metric on a split; None where it is not known."""
+        return self.values.get(metric, {}).get(split)
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,14 @@ class RungRow:
     epoch: int
     reached: int
     """Trials that finished this epoch."""
+    paused: int
+    """Of them, those that paused here, for whatever time."""
+    promoted: int
+    """Of those, the ones that were promoted."""
     stopped: int
-    """Trials that the scheduler stopped here."""
+    """Trials that ended here: stopped by the scheduler, or paused and never promoted."""
     best: float | None
-    """Highest dev accuracy of any trial up to this epoch; None if no trial got here."""
+    """Best value of any trial up to this epoch; None if no trial got here."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,16 @@ class Summary:
     dataset: str
     stage: str
     """How far the run is, in words."""
+    objective: Objective
+    leading: str
+    """The metric of the evaluations that is the objective's, else their first."""
+    others: tuple[str, ...]
+    """The other metrics of the evaluations."""
+    splits: tuple[str, ...]
+    """Those that were evaluated."""
     final: tuple[FinalRow, ...]
+    reference: Reference | None
+    """What others report, if their row stands in the final table."""
     states: Mapping[str, int]
     """Trials by state, all states."""
     epochs: int
@@ -69,17 +91,23 @@ class Summary:
     @property
     def is_measured(self) -> bool:
         """Whether a model of this run has been measured: the final table holds more than the reference."""
-        return any(row.loss for row in self.final)
+        return len(self.final) > (self.reference is not None)
 
 
 def summarize(history: History, name: str) -> Summary:
     """Return the summary of a run, finished or not, whose folder is called `name`."""
-    dataset = dataset_name(history)
+    leading, *others = _evaluated_metrics(history)
+    reference = _reference(history) if leading == _REFERENCE_METRIC else None
     return Summary(
         name=name,
-        dataset=dataset,
+        dataset=dataset_name(history),
         stage=_stage(history),
-        final=_final_rows(history, dataset),
+        objective=history.objective,
+        leading=leading,
+        others=tuple(others),
+        splits=_evaluated_splits(history),
+        final=_final_rows(history, leading, reference),
+        reference=reference,
         states={state.value: _count(history, state) for state in TrialState},
         epochs=history.epochs_trained,
         search_seconds=history.search_seconds,
@@ -118,51 +146,84 @@ def _stage(history: History) -> str:
     return f"not finished: {done} retrainings have ended"
 
 
-def _final_rows(history: History, dataset: str) -> tuple[FinalRow, ...]:
-    rows = [_reference_row(dataset), _mean_row(history, BASELINE), _mean_row(history, TUNED)]
+def _ended(history: History) -> list[RetrainEnded]:
+    return [retrain.ended for retrain in history.retrains.values() if retrain.ended is not None]
+
+
+def _evaluated_metrics(history: History) -> list[str]:
+    """Return the metrics of the evaluations, the objective's first; how many examples there were is none."""
+    found = dict.fromkeys(name for one in _ended(history) for metrics in one.evaluations.values() for name in metrics)
+    found.pop(_EXAMPLES, None)
+    objective = history.objective
+    name = objective.metric if objective.metric in found else evaluation_name(objective)
+    leading = name if name in found or not found else next(iter(found))
+    return [leading, *(name for name in found if name != leading)]
+
+
+def _evaluated_splits(history: History) -> tuple[str, ...]:
+    evaluated = {split for one in _ended(history) for split in one.evaluations}
+    return tuple(split for split in SPLITS if split in evaluated)
+
+
+def _reference(history: History) -> Reference | None:
+    model: Any = history.environment.get("model")
+    return reference_for(dataset_name(history), model if isinstance(model, str) else None)
+
+
+def _final_rows(history: History, leading: str, reference: Reference | None) -> tuple[FinalRow, ...]:
+    rows = [_mean_row(history, candidate, leading) for candidate in (BASELINE, TUNED)]
+    if reference is not None:
+        rows.insert(0, _reference_row(reference))
     kept = kept_retraining(history)
     if kept is not None:
-        rows.append(_row("tuned, in best/", str(kept.seed), [kept]))
+        rows.append(_row("tuned, in best/", str(kept.seed), [kept], history.objective, leading))
     return tuple(row for row in rows if row is not None)
 
 
-def _reference_row(dataset: str) -> FinalRow | None:
-    reference = reference_for(dataset)
-    if reference is None:
-        return None
+def _reference_row(reference: Reference) -> FinalRow:
     accuracy = {split: spread([value]) for split, value in reference.accuracy.items()}
     interval = wilson(reference.accuracy["test"], reference.n["test"])
-    return FinalRow(reference.name, "1", accuracy, {}, interval)
+    return FinalRow(reference.name, "1", {_REFERENCE_METRIC: accuracy}, interval)
 
 
-def _mean_row(history: History, candidate: str) -> FinalRow | None:
-    ended = [
-        retrain.ended
-        for retrain in history.retrains.values()
-        if retrain.candidate == candidate and retrain.ended is not None
-    ]
+def _mean_row(history: History, candidate: str, leading: str) -> FinalRow | None:
+    ended = [one for one in _ended(history) if one.candidate == candidate]
     if not ended:
         return None
     label = f"{candidate}, mean" if len(ended) > 1 else candidate
-    return _row(label, f"{len(ended)} seeds" if len(ended) > 1 else "1 seed", ended)
+    seeds = f"{len(ended)} seeds" if len(ended) > 1 else "1 seed"
+    return _row(label, seeds, ended, history.objective, leading)
 
 
-def _row(label: str, seeds: str, ended: list[RetrainEnded]) -> FinalRow:
-    def over_seeds(measure: str) -> dict[str, Spread]:
-        return {split: spread([one.evaluations[split][measure] for one in ended]) for split in SPLITS}
+def _row(label: str, seeds: str, ended: list[RetrainEnded], objective: Objective, leading: str) -> FinalRow:
+    found: dict[str, dict[str, list[float]]] = {}
+    for one in ended:
+        for split, metrics in one.evaluations.items():
+            for name, value in metrics.items():
+                found.setdefault(name, {}).setdefault(split, []).append(value)
+    values = {name: {split: spread(several) for split, several in by_split.items()} for name, by_split in found.items()}
+    test = values.get(leading, {}).get("test")
+    interval = None if test is None else _interval(test, values.get(_EXAMPLES, {}), objective)
+    return FinalRow(label, seeds, values, interval)
 
-    test = ended[0].evaluations["test"]
-    interval = wilson(test["accuracy"], int(test["n"])) if len(ended) == 1 else None
-    return FinalRow(label, seeds, over_seeds("accuracy"), over_seeds("loss"), interval)
+
+def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective) -> Interval | None:
+    if not objective.proportion:
+        return test.interval
+    n = round(examples["test"].mean) if "test" in examples else 0
+    return wilson(test.mean, n) if test.n == 1 and n and 0 <= test.mean <= 1 else None
 
 
 def _rung_row(history: History, level: int) -> RungRow:
     reached = [trial for trial in history.trials.values() if level in trial.epochs]
-    stopped = sum(
-        decision.epoch == level and decision.action == "STOP" for trial in reached for decision in trial.decisions
+    best = best_of(
+        (report for trial in reached for report in trial.epochs.values() if report.epoch <= level), history.objective
     )
-    best = max(
-        (report.dev_accuracy for trial in reached for report in trial.epochs.values() if report.epoch <= level),
-        default=None,
+    return RungRow(
+        level,
+        len(reached),
+        paused=sum(level in trial.paused_at for trial in reached),
+        promoted=sum(level in trial.promoted_from for trial in reached),
+        stopped=sum(level == trial.stopped_at for trial in reached),
+        best=None if best is None else best.metrics[history.objective.metric],
     )
-    return RungRow(level, len(reached), stopped, best)

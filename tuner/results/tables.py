@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,24 @@ from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.paths import RunPaths
 from tuner.results.front import placed_trials
-from tuner.results.schema import CONDITIONS, EPOCHS, FINAL, HPARAM_PREFIX, RETRAIN_EPOCHS, TRIALS, schema
-from tuner.search.objectives import LATENCY, PARAMS
+from tuner.results.schema import (
+    CONDITIONS,
+    EPOCHS,
+    FINAL,
+    HPARAM_PREFIX,
+    MEASURE_COLUMNS,
+    RETRAIN_EPOCHS,
+    TRIALS,
+    Column,
+    best_column,
+    epoch_columns,
+    schema,
+    split_columns,
+)
+from tuner.search.objective import LATENCY, NUM_PARAMS
 
 SPLITS = ("train", "dev", "test")
 
-_CURVE_FIELDS = ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr", "seconds")
 _INT64_LIMIT = 1 << 63
 
 
@@ -28,12 +40,15 @@ def trials_table(history: History) -> pa.Table:
     """Return one row per trial, with the hyperparameters as typed `hp_` columns."""
     trials = [history.trials[number] for number in sorted(history.trials)]
     types = _hparam_types(trial.proposed.hparams for trial in trials)
+    best = best_column(history.objective)
     on_front = {placed.trial: placed.is_on_front for placed in placed_trials(history)}
     rows = [
-        _trial_row(trial) | {"on_front": on_front.get(trial.number)} | _hparam_cells(trial.proposed.hparams, types)
+        _trial_row(trial, best.name)
+        | {"on_front": on_front.get(trial.number)}
+        | _hparam_cells(trial.proposed.hparams, types)
         for trial in trials
     ]
-    table = pa.Table.from_pylist(rows, schema("trials", TRIALS, types))
+    table = pa.Table.from_pylist(rows, schema("trials", _beside(TRIALS, "best_epoch", [best]), types))
     return table.replace_schema_metadata({**table.schema.metadata, CONDITIONS: json.dumps(conditions(history))})
 
 
@@ -55,28 +70,41 @@ def hardware(environment: Mapping[str, Any]) -> list[Any] | None:
 
 
 def epochs_table(history: History) -> pa.Table:
-    """Return one row per (trial, epoch)."""
+    """Return one row per (trial, epoch), with a column for each metric that any epoch of the run has."""
+    reports = [report for _, trial in sorted(history.trials.items()) for _, report in sorted(trial.epochs.items())]
+    columns = epoch_columns(_names(report.metrics for report in reports), history.objective, EPOCHS)
     rows = [
-        {"trial": number, "worker": report.worker, "reused": report.reused, **_curve_cells(report)}
-        for number, trial in sorted(history.trials.items())
-        for _, report in sorted(trial.epochs.items())
+        {"trial": report.trial, "worker": report.worker, "reused": report.reused, **_epoch_cells(report, columns)}
+        for report in reports
     ]
-    return pa.Table.from_pylist(rows, schema("epochs", EPOCHS))
+    return pa.Table.from_pylist(rows, schema("epochs", _beside(EPOCHS, "seconds", columns)))
 
 
 def final_table(history: History) -> pa.Table:
     """Return one row per (candidate, seed, split) of the retrainings that have ended."""
-    return pa.Table.from_pylist(list(_final_rows(history)), schema("final", FINAL))
+    ended = [retrain.ended for _, retrain in sorted(history.retrains.items()) if retrain.ended is not None]
+    columns = split_columns(_names(found for one in ended for found in one.evaluations.values()), history.objective)
+    rows = [
+        {
+            "candidate": one.candidate,
+            "seed": one.seed,
+            "split": split,
+            "best_epoch": one.best_epoch,
+            **_metric_cells(one.evaluations[split], columns),
+        }
+        for one in ended
+        for split in SPLITS
+        if split in one.evaluations
+    ]
+    return pa.Table.from_pylist(rows, schema("final", _beside(FINAL, "best_epoch", columns)))
 
 
 def retrain_epochs_table(history: History) -> pa.Table:
     """Return one row per (candidate, seed, epoch) of the retrainings."""
-    rows = [
-        {"candidate": candidate, "seed": seed, **_curve_cells(report)}
-        for (candidate, seed), retrain in sorted(history.retrains.items())
-        for _, report in sorted(retrain.epochs.items())
-    ]
-    return pa.Table.from_pylist(rows, schema("retrain_epochs", RETRAIN_EPOCHS))
+    reports = [report for _, one in sorted(history.retrains.items()) for _, report in sorted(one.epochs.items())]
+    columns = epoch_columns(_names(report.metrics for report in reports), history.objective, RETRAIN_EPOCHS)
+    rows = [{"candidate": report.candidate, "seed": report.seed, **_epoch_cells(report, columns)} for report in reports]
+    return pa.Table.from_pylist(rows, schema("retrain_epochs", _beside(RETRAIN_EPOCHS, "seconds", columns)))
 
 
 def write_tables(history: History, paths: RunPaths) -> None:
@@ -91,7 +119,7 @@ def write_tables(history: History, paths: RunPaths) -> None:
         write_whole(path, partial(pq.write_table, table, write_page_checksum=True))
 
 
-def _trial_row(trial: TrialHistory) -> dict[str, Any]:
+def _trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
     best, ended = trial.best, trial.ended
     last = trial.epochs[max(trial.epochs)] if trial.epochs else None
     return {
@@ -101,15 +129,15 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "seed": trial.proposed.seed,
         "epochs": len(trial.epochs),
         "reused_epochs": sum(report.reused for report in trial.epochs.values()),
-        "best_dev_accuracy": best and best.dev_accuracy,
+        best_column: best and best.metrics[trial.objective.metric],
         "best_epoch": best and best.epoch,
         "seconds": float(trial.seconds),
         "worker": last and last.worker,
         "retries": len(trial.retries),
         "reason": ended and ended.reason,
         "error": ended and ended.error,
-        "model_params": _whole(trial.measures.get(PARAMS.name)),
-        "latency_seconds": trial.measures.get(LATENCY.name),
+        MEASURE_COLUMNS[NUM_PARAMS.metric]: _whole(trial.measures.get(NUM_PARAMS.metric)),
+        MEASURE_COLUMNS[LATENCY.metric]: trial.measures.get(LATENCY.metric),
         "params": json.dumps(trial.proposed.params),
         "hparams": json.dumps(trial.proposed.hparams),
     }
@@ -120,25 +148,26 @@ def _whole(value: float | None) -> int | None:
     return None if value is None or not abs(value) < _INT64_LIMIT else round(value)
 
 
-def _curve_cells(report: EpochReported | RetrainEpochReported) -> dict[str, Any]:
-    return {"epoch": report.epoch, **{name: getattr(report, name) for name in _CURVE_FIELDS}}
+def _names(reported: Iterable[Mapping[str, float]]) -> list[str]:
+    """Return the names of all metrics, each once, in the order in which they were first reported."""
+    return list(dict.fromkeys(name for metrics in reported for name in metrics))
 
 
-def _final_rows(history: History) -> Iterator[dict[str, Any]]:
-    for (candidate, seed), retrain in sorted(history.retrains.items()):
-        if retrain.ended is None:
-            continue
-        for split in SPLITS:
-            found = retrain.ended.evaluations[split]
-            yield {
-                "candidate": candidate,
-                "seed": seed,
-                "split": split,
-                "accuracy": found["accuracy"],
-                "loss": found["loss"],
-                "n": int(found["n"]),
-                "best_epoch": retrain.ended.best_epoch,
-            }
+def _beside(fixed: Sequence[Column], before: str, metrics: Sequence[Column]) -> list[Column]:
+    """Return the columns of a table: the fixed ones, with those of the metrics before one of them."""
+    place = [column.name for column in fixed].index(before)
+    return [*fixed[:place], *metrics, *fixed[place:]]
+
+
+def _epoch_cells(report: EpochReported | RetrainEpochReported, columns: Sequence[Column]) -> dict[str, Any]:
+    return {"epoch": report.epoch, "seconds": report.seconds, **_metric_cells(report.metrics, columns)}
+
+
+def _metric_cells(metrics: Mapping[str, float], columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the metrics by column; one that this report lacks is null."""
+    found = {column.name: metrics.get(column.metric or "") for column in columns}
+    is_count = {column.name: pa.types.is_integer(column.type) for column in columns}
+    return {name: _whole(value) if is_count[name] else value for name, value in found.items()}
 
 
 # Hyperparameters: a column's type is what all its values have in common.

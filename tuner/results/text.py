@@ -5,31 +5,35 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from tuner.journal.events import EpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.results.front import objectives_of_run, placed_trials
-from tuner.results.selection import KEEP_RULE, RULE
+from tuner.results.selection import keep_rule
 from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
-    FINAL_HEADER,
-    FINAL_NOTES,
     NOT_MEASURED,
-    RETRAIN_HEADER,
-    RUNG_HEADER,
-    accuracy_text,
     command_to_repeat,
     commits,
     duration,
     final_cells,
+    final_header,
+    final_notes,
     flatten,
     front_line,
     hparam_text,
+    measured_word,
+    others_header,
+    others_rows,
     plain,
     retrain_cells,
-    rung_cells,
+    retrain_header,
+    rung_table,
     state_counts,
     time_line,
+    value_text,
     winner_line,
 )
+from tuner.search.report import score_of
 from tuner.search.trial import TrialState
 
 WIDTH = 100
@@ -42,13 +46,13 @@ def text_report(history: History, name: str) -> str:
     summary = summarize(history, name)
     sections = {
         f"Run {plain(name)}: {plain(summary.dataset)}": _overview(summary),
-        "Accuracy": final_table(summary),
+        measured_word(summary): final_table(summary),
         "Winner": _winner(history, summary),
         "Front": _front(history),
         "Rungs": _rungs(summary),
         "Best trials": _best_trials(history),
         "Failures": _failures(history),
-        "Retraining": _retraining(history),
+        "Retraining": _retraining(history, summary),
         "Environment": _fields(flatten(history.environment)),
         "Again": f"{_wrap(command_to_repeat(history, plain(name)))}\n{_wrap('commit: ' + plain(commits(history)))}",
     }
@@ -60,8 +64,10 @@ def final_table(summary: Summary) -> str:
     """Return the final table with its notes: reference, baseline and tuned, side by side."""
     if not summary.is_measured:
         return NOT_MEASURED
-    table = _table([FINAL_HEADER, *map(final_cells, summary.final)], left=2)
-    return "\n\n".join([table, *(_wrap(note) for note in FINAL_NOTES)])
+    tables = [_table([final_header(summary), *(final_cells(row, summary) for row in summary.final)], left=2)]
+    if summary.others:
+        tables.append(_table([others_header(summary), *others_rows(summary)], left=2))
+    return "\n\n".join([*tables, *(_wrap(note) for note in final_notes(summary))])
 
 
 def _overview(summary: Summary) -> str:
@@ -76,9 +82,10 @@ def _overview(summary: Summary) -> str:
 
 
 def _winner(history: History, summary: Summary) -> str:
-    lines = [_wrap(winner_line(history, summary)), _wrap(f"Rule: {RULE}")]
+    line = _wrap(winner_line(history, summary))
     if summary.winner is None:
-        return lines[0]
+        return line
+    lines = [line, _wrap(f"Rule: {summary.winner.rule}")]
     hparams = _fields((name, hparam_text(value)) for name, value in summary.winner.hparams.items())
     return "\n".join([*lines, "", hparams])
 
@@ -92,28 +99,28 @@ def _front(history: History) -> str:
 
 
 def _rungs(summary: Summary) -> str:
-    return _table([RUNG_HEADER, *map(rung_cells, summary.rungs)]) if summary.rungs else ""
+    header, rows = rung_table(summary)
+    return _table([header, *rows]) if rows else ""
 
 
 def _best_trials(history: History) -> str:
     ranked = sorted(
-        (trial for trial in history.trials.values() if trial.best and trial.state is not TrialState.FAILED),
-        key=lambda trial: (-trial.best.dev_accuracy if trial.best else 0.0, trial.number),
+        ((trial, trial.best) for trial in history.trials.values() if trial.best and trial.state != TrialState.FAILED),
+        key=lambda found: (-score_of(found[1], history.objective), found[0].number),
     )
-    rows = [_trial_cells(trial) for trial in ranked[:_BEST_TRIALS]]
-    header = ("trial", "state", "origin", "epochs", "best dev", "at epoch", "time")
+    rows = [_trial_cells(trial, best) for trial, best in ranked[:_BEST_TRIALS]]
+    header = ("trial", "state", "origin", "epochs", f"best {history.objective.words}", "at epoch", "time")
     return _table([header, *rows]) if rows else ""
 
 
-def _trial_cells(trial: TrialHistory) -> tuple[str, ...]:
-    assert trial.best is not None
+def _trial_cells(trial: TrialHistory, best: EpochReported) -> tuple[str, ...]:
     return (
         str(trial.number),
         trial.state.value,
         trial.proposed.origin.value,
         str(len(trial.epochs)),
-        accuracy_text(trial.best.dev_accuracy),
-        str(trial.best.epoch),
+        value_text(best.metrics[trial.objective.metric], trial.objective),
+        str(best.epoch),
         duration(trial.seconds),
     )
 
@@ -131,9 +138,9 @@ def _failures(history: History) -> str:
     return "\n".join(lines)
 
 
-def _retraining(history: History) -> str:
-    rows = [retrain_cells(retrain) for retrain in history.retrains.values()]
-    return f"{_table([RETRAIN_HEADER, *rows])}\n\n{_wrap(KEEP_RULE)}" if rows else ""
+def _retraining(history: History, summary: Summary) -> str:
+    rows = [retrain_cells(retrain, summary) for retrain in history.retrains.values()]
+    return f"{_table([retrain_header(summary), *rows])}\n\n{_wrap(keep_rule(summary.objective))}" if rows else ""
 
 
 def _table(rows: Sequence[Sequence[str]], left: int = 1) -> str:

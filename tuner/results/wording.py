@@ -10,47 +10,109 @@ from typing import Any
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
-from tuner.results.summary import SPLITS, FinalRow, RungRow, Summary
-from tuner.search.objectives import DEV_ACCURACY, LATENCY, Objective
+from tuner.results.summary import FinalRow, Summary
+from tuner.search.objective import LATENCY, MEASURES, NUM_PARAMS, Objective, number_text
 
 NONE = "-"
-FINAL_HEADER = ("", "seeds", *SPLITS, "test, 95%")
-RETRAIN_HEADER = ("candidate", "seed", "epochs", "best epoch", *SPLITS)
 _FRONT = (
     "A trial is on the front unless another is at least as good in every objective and better in one. It counts with "
-    "the best dev accuracy it has shown, however early it was stopped. The winner is the one with the highest dev "
-    "accuracy, whatever else it costs."
+    "its best epoch, however early it was stopped. The winner is the one with the {best} {words}, whatever else it "
+    "costs."
 )
-RUNG_HEADER = ("epochs", "trials", "stopped here", "best dev")
-NOT_MEASURED = "The winner has not been retrained, so there is no accuracy on the test set yet."
-_MEASURES = (
-    "Accuracy of the weights of the best dev epoch; the test set was read once for each model, after all choices. "
-    "±: sample standard deviation over seeds. 95%: Wilson interval of one model on its test images."
-)
-_ROWS = (
-    "reference: the student project (Keras), as it reports itself. baseline: the first start configuration, untuned, "
-    "retrained by the same rules. in best/: the seed whose weights are kept, the one with the highest dev accuracy."
-)
-FINAL_NOTES = (_MEASURES, _ROWS)
+_MEANINGS = {
+    NUM_PARAMS.metric: "trainable parameters of the model",
+    LATENCY.metric: "median seconds of the forward pass of one example, on the trial's device",
+}
+NOT_MEASURED = "The winner has not been retrained, so nothing is known of it on the test set yet."
+_WILSON = "95%: Wilson interval of one model on its test examples."
+_OVER_SEEDS = "95%: interval of the mean over seeds, by Student's t distribution."
 
 
-def final_cells(row: FinalRow) -> tuple[str, ...]:
-    """Return a line of the final table, in the order of `FINAL_HEADER`."""
-    splits = (spread_text(row.accuracy.get(split)) for split in SPLITS)
-    return (row.label, row.seeds, *splits, interval_text(row.test_interval))
+def measured_word(summary: Summary) -> str:
+    """Return the heading over what was measured in the end: "Accuracy"."""
+    words = summary.leading.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
-def retrain_cells(retrain: RetrainHistory) -> tuple[str, ...]:
-    """Return a line of the table of retrainings, in the order of `RETRAIN_HEADER`."""
+def final_header(summary: Summary) -> tuple[str, ...]:
+    """Return the header of the final table."""
+    interval = ("test, 95%",) if _has_interval(summary) else ()
+    return ("", "seeds", *summary.splits, *interval)
+
+
+def final_cells(row: FinalRow, summary: Summary) -> tuple[str, ...]:
+    """Return a line of the final table, in the order of `final_header`."""
+    splits = (spread_text(row.spread(summary.leading, split), summary.objective) for split in summary.splits)
+    interval = (interval_text(row.test_interval, summary.objective),) if _has_interval(summary) else ()
+    return (row.label, row.seeds, *splits, *interval)
+
+
+def final_notes(summary: Summary) -> tuple[str, ...]:
+    """Return what must be known to read the final table."""
+    objective = summary.objective
+    measures = (
+        f"{measured_word(summary)} of the state of the best dev epoch; the test set was read once for each model, "
+        "after all choices. ±: sample standard deviation over seeds."
+    )
+    if _has_interval(summary):
+        measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
+    rows = (
+        "baseline: the first start configuration, untuned, retrained by the same rules. in best/: the seed whose "
+        f"weights are kept, the one with the {objective.best_word} {objective.words}."
+    )
+    if summary.reference is not None:
+        rows = f"reference: the student project (Keras), as it reports itself. {rows}"
+    return measures, rows
+
+
+def others_header(summary: Summary) -> tuple[str, ...]:
+    """Return the header of the table of the metrics beside the leading one."""
+    return ("", "metric", *summary.splits)
+
+
+def others_rows(summary: Summary) -> list[tuple[str, ...]]:
+    """Return its lines: for each metric, who was measured."""
+    return [
+        (row.label, metric, *(spread_text(row.spread(metric, split)) for split in summary.splits))
+        for metric in summary.others
+        for row in summary.final
+        if metric in row.values
+    ]
+
+
+def retrain_header(summary: Summary) -> tuple[str, ...]:
+    """Return the header of the table of retrainings."""
+    return ("candidate", "seed", "epochs", "best epoch", *summary.splits)
+
+
+def retrain_cells(retrain: RetrainHistory, summary: Summary) -> tuple[str, ...]:
+    """Return a line of the table of retrainings, in the order of `retrain_header`."""
     ended = retrain.ended
-    found = (accuracy_text(ended.evaluations[split]["accuracy"] if ended else None) for split in SPLITS)
+    evaluations = ended.evaluations if ended else {}
+    found = (evaluations.get(split, {}).get(summary.leading) for split in summary.splits)
     best_epoch = str(ended.best_epoch) if ended else NONE
-    return (retrain.candidate, str(retrain.seed), str(len(retrain.epochs)), best_epoch, *found)
+    values = (value_text(value, summary.objective) for value in found)
+    return (retrain.candidate, str(retrain.seed), str(len(retrain.epochs)), best_epoch, *values)
 
 
-def rung_cells(rung: RungRow) -> tuple[str, ...]:
-    """Return a line of the rung table, in the order of `RUNG_HEADER`."""
-    return (str(rung.epoch), str(rung.reached), str(rung.stopped), accuracy_text(rung.best))
+def rung_table(summary: Summary) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the header and the lines of the rung table; what happened at no rung has no column."""
+    happened = {
+        "paused": [rung.paused for rung in summary.rungs],
+        "promoted": [rung.promoted for rung in summary.rungs],
+        "stopped here": [rung.stopped for rung in summary.rungs],
+    }
+    shown = {name: counts for name, counts in happened.items() if any(counts)}
+    rows = [
+        (
+            str(rung.epoch),
+            str(rung.reached),
+            *(str(counts[place]) for counts in shown.values()),
+            value_text(rung.best, summary.objective),
+        )
+        for place, rung in enumerate(summary.rungs)
+    ]
+    return ("epochs", "trials", *shown, f"best {summary.objective.words}"), rows
 
 
 def front_header(objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -60,8 +122,9 @@ def front_header(objectives: Sequence[Objective]) -> tuple[str, ...]:
 
 def front_note(objectives: Sequence[Objective]) -> str:
     """Return what the front is, and what its objectives mean."""
-    meanings = (f"{objective_name(one).capitalize()}: {one.meaning}." for one in objectives)
-    return " ".join([_FRONT, *meanings])
+    front = _FRONT.format(best=objectives[0].best_word, words=objectives[0].words)
+    meanings = (f"{name.capitalize()}: {meaning}." for name, meaning in _meanings(objectives))
+    return " ".join([front, *meanings])
 
 
 def front_cells(placed: Placed, objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -84,32 +147,36 @@ def front_line(placed: Sequence[Placed], objectives: Sequence[Objective]) -> str
 
 
 def objective_name(objective: Objective) -> str:
-    """Return "best dev", "params" or "latency"."""
-    return "best dev" if objective == DEV_ACCURACY else objective.name
+    """Return "best dev accuracy", "num params" or "latency"."""
+    return objective.words if objective.metric in MEASURES else f"best {objective.words}"
 
 
 def objective_text(objective: Objective, value: float) -> str:
     """Return "0.9410", "1,811,706" or "1.25ms"."""
-    if objective == DEV_ACCURACY:
-        return accuracy_text(value)
-    return f"{1000 * value:.3g}ms" if objective == LATENCY else f"{value:,.0f}"
+    if objective.metric == LATENCY.metric:
+        return f"{1000 * value:.3g}ms"
+    return f"{value:,.0f}" if objective.metric == NUM_PARAMS.metric else objective.text(value)
 
 
-def accuracy_text(value: float | None) -> str:
-    """Return a fraction with four digits: a test image of 10,000 counts."""
-    return NONE if value is None else f"{value:.4f}"
+def value_text(value: float | None, objective: Objective) -> str:
+    """Return a value of the objective, on whatever split."""
+    return NONE if value is None else objective.text(value)
 
 
-def spread_text(spread: Spread | None) -> str:
-    """Return "0.9410 ±0.0012", without the second part for one value."""
+def spread_text(spread: Spread | None, objective: Objective | None = None) -> str:
+    """Return "0.9410 ±0.0012", without the second part for one value; `objective` says how its values are written."""
     if spread is None:
         return NONE
-    return f"{spread.mean:.4f}" if spread.sd is None else f"{spread.mean:.4f} ±{spread.sd:.4f}"
+    text = objective.text if objective else number_text
+    return text(spread.mean) if spread.sd is None else f"{text(spread.mean)} ±{text(spread.sd)}"
 
 
-def interval_text(interval: Interval | None) -> str:
-    """Return "0.9303-0.9400"."""
-    return NONE if interval is None else f"{interval.low:.4f}-{interval.high:.4f}"
+def interval_text(interval: Interval | None, objective: Objective) -> str:
+    """Return "0.9303-0.9400", or "-1.2 to 3.4" where a minus could be taken for the line between."""
+    if interval is None:
+        return NONE
+    between = "-" if interval.low >= 0 else " to "
+    return f"{objective.text(interval.low)}{between}{objective.text(interval.high)}"
 
 
 def duration(seconds: float) -> str:
@@ -141,7 +208,8 @@ def winner_line(history: History, summary: Summary) -> str:
     if winner is None:
         return "There is no winner: no trial that counts has finished an epoch."
     role = "won with" if history.winner else "is the best so far with"
-    return f"Trial {winner.trial} {role} dev accuracy {winner.dev_accuracy:.4f} at epoch {winner.epoch}."
+    value = f"{summary.objective.words} {summary.objective.text(winner.value)}"
+    return f"Trial {winner.trial} {role} {value} at epoch {winner.epoch}."
 
 
 def plain(text: object) -> str:
@@ -175,3 +243,11 @@ def commits(history: History) -> str:
     """Return the commits that worked on the run, each once, oldest first."""
     known = dict.fromkeys(driver.commit or "unknown" for driver in history.drivers)
     return ", ".join(known) or "unknown"
+
+
+def _has_interval(summary: Summary) -> bool:
+    return any(row.test_interval is not None for row in summary.final)
+
+
+def _meanings(objectives: Sequence[Objective]) -> Iterator[tuple[str, str]]:
+    return ((one.words, _MEANINGS[one.metric]) for one in objectives if one.metric in _MEANINGS)

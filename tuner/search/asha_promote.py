@@ -9,19 +9,21 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 
+from tuner.search.objective import Objective
 from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler
 
 
 class AshaPromote(Scheduler):
     """Asynchronous successive halving that pauses and promotes, so that no early decision is final.
 
-    A trial is promoted from a rung once it is among the best n // reduction_factor of the n values seen there so far; a
-    trial that already is when it arrives goes on at once. Higher rungs are served first, then better values.
+    A trial is promoted from a rung once it is among the best n // reduction_factor of the n scores seen there so far; a
+    trial that already is when it arrives goes on at once. Higher rungs are served first, then better scores.
     """
 
-    def __init__(self, levels: tuple[int, ...], reduction_factor: int) -> None:
-        """Compare at `levels` (from `rung_levels`); `reduction_factor` is at least 2."""
+    def __init__(self, levels: tuple[int, ...], reduction_factor: int, objective: Objective) -> None:
+        """Compare at `levels` (from `rung_levels`) by `objective`; `reduction_factor` is at least 2."""
         self._levels = levels
+        self._objective = objective
         self._rungs = {level: _Rung(reduction_factor) for level in levels[:-1]}
         self._paused_at: dict[int, int] = {}
         """By PAUSED trial, its level."""
@@ -42,17 +44,18 @@ class AshaPromote(Scheduler):
             self._protected.add(trial)
         self._move(trial, 0)
 
-    def report(self, trial: int, epoch: int, value: float) -> Decision:
+    def report(self, trial: int, epoch: int, score: float) -> Decision:
         """Decide for one trial; see `Scheduler.report`."""
+        shown = self._objective.text_of_score(score)
         if epoch == self._levels[-1]:
             self.end(trial)
-            return Decision(Action.COMPLETE, f"{value:.4f} after all {epoch} epochs")
+            return Decision(Action.COMPLETE, f"{shown} after all {epoch} epochs")
         if epoch not in self._rungs:
             return Decision(Action.CONTINUE)
         self._move(trial, epoch)
         rung = self._rungs[epoch]
-        rung.arrive(trial, value)
-        place = f"{value:.4f} is number {rung.place(trial) + 1} of {len(rung)}, of which the best {rung.kept} go on"
+        rung.arrive(trial, score)
+        place = f"{shown} is number {rung.place(trial) + 1} of {len(rung)}, of which the best {rung.kept} go on"
         if rung.is_promotable(trial):
             rung.promote(trial)
             return Decision(Action.CONTINUE, place)
@@ -101,12 +104,12 @@ class AshaPromote(Scheduler):
 
 
 class _Rung:
-    """The values at one level, best first, and who waits there. Equal values are ordered by arrival."""
+    """The scores at one level, best first, and who waits there. Equal scores are ordered by arrival."""
 
     def __init__(self, reduction_factor: int) -> None:
         self._reduction_factor = reduction_factor
         self._ranked: list[tuple[float, int]] = []
-        """Of all that arrived: minus the value, and the number of the arrival."""
+        """Of all that arrived: minus the score, and the number of the arrival."""
         self._waiting: list[tuple[float, int]] = []
         """Likewise, of those that wait."""
         self._trials: list[int] = []
@@ -121,9 +124,9 @@ class _Rung:
         """How many of those that arrived go on."""
         return len(self._ranked) // self._reduction_factor
 
-    def arrive(self, trial: int, value: float) -> None:
+    def arrive(self, trial: int, score: float) -> None:
         """Enter a trial, waiting."""
-        key = (-value, len(self._trials))
+        key = (-score, len(self._trials))
         self._trials.append(trial)
         self._key[trial] = key
         insort(self._ranked, key)
@@ -142,7 +145,7 @@ class _Rung:
         return self._trials[self._waiting[0][1]] if self._waiting else None
 
     def promote(self, trial: int) -> None:
-        """Let a waiting trial go; its value stays."""
+        """Let a waiting trial go; its score stays."""
         del self._waiting[bisect_left(self._waiting, self._key[trial])]
 
     def unpromotable(self, arrivals_to_come: int) -> list[int]:

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuner.search.objective import Objective
+from tuner.search.report import EpochReport, best_of
 from tuner.search.trial import TrialState
+
+
+@dataclass(frozen=True)
+class EarlierEpoch(EpochReport):
+    """An epoch of an earlier run."""
+
+    worker: str
+    """Host and process that trained it."""
 
 
 @dataclass(frozen=True)
@@ -19,26 +29,27 @@ class EarlierTrial:
     hparams: Mapping[str, Any]
     seed: int
     state: TrialState
-    epochs: Sequence[Mapping[str, Any]]
-    """The report of each epoch, from the first; the search reads `dev_accuracy`."""
+    epochs: Sequence[EarlierEpoch]
+    """The report of each epoch, from the first."""
     stalled: bool
     """Whether it ended because it made no progress for as long as this run's patience, or longer."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """What was measured of its model and holds here too, by the names of `OBJECTIVES`; older runs measured nothing."""
+    """What was measured of its model and holds here too, by the names of `MEASURES`; older runs measured nothing."""
 
-    @property
-    def best(self) -> float:
-        """The highest value of any epoch; there must be one."""
-        return max(float(report["dev_accuracy"]) for report in self.epochs)
+    def best(self, objective: Objective) -> EarlierEpoch:
+        """Return the best epoch; there must be one."""
+        found = best_of(self.epochs, objective)
+        assert found is not None, self.number
+        return found
 
-    def value_at(self, level: int) -> float | None:
-        """Return the best value of the first `level` epochs; None if that was never known.
+    def best_at(self, level: int, objective: Objective) -> EarlierEpoch | None:
+        """Return the best of the first `level` epochs; None if that was never known.
 
         A trial that stalled is worth the same at every level above, for it would gain nothing there.
         """
         if len(self.epochs) < level and not self.stalled:
             return None
-        return max((float(report["dev_accuracy"]) for report in self.epochs[:level]), default=None)
+        return best_of(self.epochs[:level], objective)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ results that mislead: the last bracket trains every trial to its end.
 from __future__ import annotations
 
 from tuner.search.asha import Asha
+from tuner.search.objective import Objective
 from tuner.search.rungs import mean_epochs
 from tuner.search.scheduler import Decision, Scheduler
 
@@ -17,10 +18,10 @@ class Hyperband(Scheduler):
     Trials are compared within their bracket alone.
     """
 
-    def __init__(self, levels: tuple[int, ...], reduction_factor: int) -> None:
+    def __init__(self, levels: tuple[int, ...], reduction_factor: int, objective: Objective) -> None:
         """Take the levels of the first bracket (from `rung_levels`); the others begin at its later levels."""
         self._levels = levels
-        self._brackets = [Asha(levels[first:], reduction_factor) for first in range(len(levels))]
+        self._brackets = [Asha(levels[first:], reduction_factor, objective) for first in range(len(levels))]
         self._cost = [mean_epochs(bracket.levels, reduction_factor) for bracket in self._brackets]
         """Of an average trial, in epochs."""
         self._given = [0.0] * len(levels)
@@ -41,9 +42,9 @@ class Hyperband(Scheduler):
         self._bracket_of[trial] = bracket
         self._brackets[bracket].start(trial, protected=protected)
 
-    def report(self, trial: int, epoch: int, value: float) -> Decision:
+    def report(self, trial: int, epoch: int, score: float) -> Decision:
         """Decide within the trial's bracket; see `Scheduler.report`."""
-        decision = self._brackets[self._bracket_of[trial]].report(trial, epoch, value)
+        decision = self._brackets[self._bracket_of[trial]].report(trial, epoch, score)
         if not decision.goes_on:
             self.end(trial)
         return decision

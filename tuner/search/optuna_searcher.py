@@ -8,9 +8,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 
-from tuner.search.objectives import DEV_ACCURACY, Objective
+from tuner.search.objective import Direction, Objective
 from tuner.search.plain import plain
+from tuner.search.report import EpochReport, score_of
 from tuner.search.rung_study import RungStudy
+from tuner.search.searcher import NO_METRICS
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import InfeasibleError, SearchSpace
 from tuner.search.tpe import tpe_sampler
@@ -60,30 +62,35 @@ class OptunaSearcher:
         seed: int,
         startup_trials: int,
         earlier: Sequence[FittedTrial] = (),
-        objectives: Sequence[Objective] = (DEV_ACCURACY,),
+        objectives: Sequence[Objective],
     ) -> None:
         """Propose from `space`; `sampler` None means random throughout; `levels` are the scheduler's.
 
         `earlier` are trials of another run, which inform the model and count towards the start-up; where a model is of
-        several `objectives`, only those of which each was measured do. The first of the objectives is the value that
-        the scheduler compares, the others are measures.
+        several `objectives`, only those of which each is known do. By the first of the objectives the scheduler
+        compares; the others are metrics of the epoch that is best by the first, or measures of the model.
         """
         self._space = space
         self._sampler = sampler
         self._seed = seed
         self._startup_trials = startup_trials
-        self._measures = tuple(objective.name for objective in objectives[1:])
-        self._studies = {level: RungStudy([one.direction for one in objectives]) for level in levels}
+        self._objective = objectives[0]
+        self._others = tuple(one.metric for one in objectives[1:])
+        directions: list[Direction] = [
+            "maximize",
+            *(one.direction for one in objectives[1:]),
+        ]  # of the first, the score
+        self._studies = {level: RungStudy(directions) for level in levels}
         self._waiting: dict[int, list[int]] = {}
         """By trial, the levels it has not reached."""
-        self._beside: dict[int, tuple[float, ...] | None] = {}
-        """By trial, its values in the objectives beside the first; None if one of them was not measured."""
+        self._measures: dict[int, Mapping[str, float]] = {}
+        """By trial, what was measured of its model."""
         self._forgotten: set[int] = set()
         """Paused trials of which the levels above know nothing."""
         self._seen: set[str] = set()
         self._infeasible = 0
         """Of the last proposals, how many in a row were infeasible."""
-        known = [fitted for fitted in earlier if self._values(fitted.trial.measures) is not None]
+        known = [one for one in earlier if self._values_beside(one.trial.best(self._objective), one) is not None]
         self._earlier = len(known)
         for place, fitted in enumerate(known, 1):
             self._learn(-place, fitted)
@@ -107,18 +114,18 @@ class OptunaSearcher:
             self._seen.add(canonical(proposal.hparams))
         self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
         self._waiting[proposal.number] = list(self._studies)
-        self._beside[proposal.number] = self._values({})
+        self._measures[proposal.number] = {}
         for study in self._studies.values():
             study.start(proposal.number, proposal.params, distributions)
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """See `Searcher.measured`."""
-        self._beside[number] = self._values(measures)
+        self._measures[number] = measures
 
-    def reached(self, number: int, level: int, value: float) -> None:
+    def reached(self, number: int, level: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
         """See `Searcher.reached`."""
         self._waiting[number].remove(level)
-        self._tell(number, level, value)
+        self._tell(number, level, score, metrics)
 
     def paused(self, number: int) -> None:
         """See `Searcher.paused`.
@@ -126,7 +133,7 @@ class OptunaSearcher:
         With one objective the trial goes on as RUNNING above: proposals keep away from what did not get there. With
         several it may be on the front, and they must not.
         """
-        if self._measures:
+        if self._others:
             self._forgotten.add(number)
             for level in self._waiting[number]:
                 self._studies[level].end(number, TrialState.FAILED)
@@ -138,7 +145,9 @@ class OptunaSearcher:
             for level in self._waiting[number]:
                 self._studies[level].start_again(number)
 
-    def ended(self, number: int, state: TrialState, value: float | None) -> None:
+    def ended(
+        self, number: int, state: TrialState, score: float | None, metrics: Mapping[str, float] = NO_METRICS
+    ) -> None:
         """See `Searcher.ended`.
 
         A trial that completed before the last level (no progress for `patience` epochs) is worth the same at every
@@ -146,28 +155,31 @@ class OptunaSearcher:
         first objective; if there are others, nothing follows for the front.
         """
         self.resumed(number)
-        if self._measures and state is TrialState.PRUNED:
+        if self._others and state is TrialState.PRUNED:
             state = TrialState.FAILED
         for level in self._waiting.pop(number):
             if state is TrialState.COMPLETE:
-                assert value is not None, number
-                self._tell(number, level, value)
+                assert score is not None, number
+                self._tell(number, level, score, metrics)
             else:
                 self._studies[level].end(number, state)
-        del self._beside[number]
+        del self._measures[number]
 
-    def _values(self, measures: Mapping[str, float]) -> tuple[float, ...] | None:
-        """Return the values in the objectives beside the first; None if one was not measured."""
-        if any(name not in measures for name in self._measures):
+    def _values(self, known: Mapping[str, float]) -> tuple[float, ...] | None:
+        """Return the values in the objectives beside the first; None if one is not known."""
+        if any(name not in known for name in self._others):
             return None
-        return tuple(measures[name] for name in self._measures)
+        return tuple(known[name] for name in self._others)
 
-    def _tell(self, number: int, level: int, value: float) -> None:
-        beside = self._beside[number]
+    def _values_beside(self, epoch: EpochReport, fitted: FittedTrial) -> tuple[float, ...] | None:
+        return self._values({**epoch.metrics, **fitted.trial.measures})
+
+    def _tell(self, number: int, level: int, score: float, metrics: Mapping[str, float]) -> None:
+        beside = self._values({**metrics, **self._measures[number]})
         if beside is None:
-            self._studies[level].end(number, TrialState.FAILED)  # nothing can be learnt from a value alone
+            self._studies[level].end(number, TrialState.FAILED)  # nothing can be learnt from a score alone
         else:
-            self._studies[level].complete(number, value, *beside)
+            self._studies[level].complete(number, score, *beside)
 
     def _learn(self, number: int, fitted: FittedTrial) -> None:
         """Enter an earlier trial, under a number that no trial of this search has.
@@ -176,13 +188,12 @@ class OptunaSearcher:
         many as good that it learns little (measured in docs/search.md).
         """
         params = {name: fitted.params[name] for name in fitted.searched}
-        beside = self._values(fitted.trial.measures)
-        assert beside is not None, number
         for level, study in self._studies.items():
-            value = fitted.trial.value_at(level)
-            if value is not None:
+            best = fitted.trial.best_at(level, self._objective)
+            beside = None if best is None else self._values_beside(best, fitted)
+            if best is not None and beside is not None:
                 study.start(number, params, fitted.searched)
-                study.complete(number, value, *beside)
+                study.complete(number, score_of(best, self._objective), *beside)
 
     def _start_proposal(self, number: int) -> Proposal:
         trial, hparams = self._space.answer(self._space.start[number], number)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import optuna
 
-from tuner.search.objectives import Direction
+from tuner.search.objective import Direction
 
 
 def quiet_study(

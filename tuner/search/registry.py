@@ -9,7 +9,7 @@ from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
-from tuner.search.objectives import DEV_ACCURACY, objectives_of
+from tuner.search.objective import Objective
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import first_rung, rung_levels
@@ -18,13 +18,13 @@ from tuner.search.search import Search
 from tuner.search.space import SearchSpace
 from tuner.search.warm_start import fit_to_space, with_best_start, without_starts
 
-SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int], Scheduler]] = {
+SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int, Objective], Scheduler]] = {
     "asha": Asha,
     "asha-promote": AshaPromote,
     "hyperband": Hyperband,
-    "none": lambda levels, reduction_factor: RunToEnd(levels),
+    "none": lambda levels, reduction_factor, objective: RunToEnd(levels, objective),
 }
-"""By name, from the rung levels and the reduction factor."""
+"""By name, from the rung levels, the reduction factor and the objective."""
 
 
 def build_search(
@@ -39,15 +39,15 @@ def build_search(
     max_trials: int | None,
     foreseen_trials: int | None = None,
     warm_start: WarmStart | None = None,
-    objectives: Sequence[str] = (DEV_ACCURACY.name,),
+    objectives: Sequence[Objective],
     seed: int,
     levels: tuple[int, ...] | None = None,
     protect_starts: bool = True,
 ) -> Search:
-    """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs or objectives.
+    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs.
 
     `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
-    `warm_start` holds the trials of an earlier run to begin with; `objectives` are names in `OBJECTIVES`.
+    `warm_start` holds the trials of an earlier run to begin with; trials are compared by the first of `objectives`.
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`.
     """
@@ -58,7 +58,7 @@ def build_search(
     if levels is None:
         levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
-    space = with_best_start(space, fitted)
+    space = with_best_start(space, fitted, objectives[0])
     proposer = OptunaSearcher(
         space,
         SAMPLERS[searcher],
@@ -66,7 +66,7 @@ def build_search(
         seed=seed,
         startup_trials=startup_trials,
         earlier=without_starts(space, fitted) if fitted else (),
-        objectives=objectives_of(objectives),
+        objectives=objectives,
     )
-    decider = SCHEDULERS[scheduler](levels, reduction_factor)
+    decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
     return Search(proposer, decider, max_trials, foreseen_trials, protect_starts=protect_starts)

@@ -23,7 +23,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from tuner.search.objectives import Direction
+from tuner.search.objective import Direction
 from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
 

@@ -38,10 +38,11 @@ PROTECTED = "protected, so that it goes on from the first rung"
 
 
 class Scheduler(ABC):
-    """Decides trial by trial, as results arrive in any order; higher values are better.
+    """Decides trial by trial, as results arrive in any order, by scores, of which higher are better.
 
-    What it does depends on the calls so far and on nothing else: replaying the calls rebuilds it. A scheduler that
-    never pauses implements `levels` and `report` alone.
+    Its reasons are for people: they show what the objective measured (`Objective.text_of_score`). What it does depends
+    on the calls so far and on nothing else: replaying the calls rebuilds it. A scheduler that never pauses implements
+    `levels` and `report` alone.
     """
 
     @property
@@ -50,8 +51,8 @@ class Scheduler(ABC):
         """The resources, in epochs, at which it compares; the last is `max_epochs`."""
 
     @abstractmethod
-    def report(self, trial: int, epoch: int, value: float) -> Decision:
-        """Take note that `trial` has reached `value` after `epoch` epochs, and decide."""
+    def report(self, trial: int, epoch: int, score: float) -> Decision:
+        """Take note that `trial` has reached `score` after `epoch` epochs, and decide."""
 
     def start(self, trial: int, *, protected: bool = False) -> None:
         """Take note of a new trial; trials are numbered in the order of their start.

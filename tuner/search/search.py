@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuner.search.scheduler import Action, Decision, Scheduler
-from tuner.search.searcher import Searcher
+from tuner.search.searcher import NO_METRICS, Searcher
 from tuner.search.trial import Origin, Proposal, TrialState
 
 
@@ -14,13 +14,17 @@ from tuner.search.trial import Origin, Proposal, TrialState
 class _Unfinished:
     proposal: Proposal
     best: float | None = None
+    """The best score so far."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Of the epoch that had it."""
 
 
 class Search:
     """The state of a search, driven by four calls: `next_trial`, `measured`, `report`, `end`.
 
     The same class runs under Ray, in a simulation and in a replay; it does no input or output and keeps no time.
-    A trial's value is the best dev accuracy it has had, for the best epoch's weights are what is kept in the end.
+    A trial is worth the best score it has had, for the best epoch's state is what is kept in the end. Higher scores are
+    better (`Objective.score`).
     """
 
     def __init__(
@@ -89,12 +93,16 @@ class Search:
         """Take what was measured of a RUNNING trial's model, once, before its first report."""
         self._searcher.measured(number, measures)
 
-    def report(self, number: int, epoch: int, value: float) -> Decision:
-        """Take a RUNNING trial's value after `epoch` epochs; epochs arrive in order, each once."""
+    def report(self, number: int, epoch: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> Decision:
+        """Take a RUNNING trial's score after `epoch` epochs, and the metrics in which other objectives are.
+
+        Epochs arrive in order, each once.
+        """
         trial = self._running[number]
-        trial.best = value if trial.best is None else max(trial.best, value)
+        if trial.best is None or score > trial.best:
+            trial.best, trial.metrics = score, metrics
         if epoch in self._scheduler.levels:
-            self._searcher.reached(number, epoch, trial.best)
+            self._searcher.reached(number, epoch, trial.best, trial.metrics)
         decision = self._scheduler.report(number, epoch, trial.best)
         match decision.action:
             case Action.PAUSE:
@@ -151,4 +159,4 @@ class Search:
 
     def _leave(self, number: int, state: TrialState) -> None:
         trial = self._running.pop(number, None) or self._paused.pop(number)
-        self._searcher.ended(number, state, trial.best)
+        self._searcher.ended(number, state, trial.best, trial.metrics)

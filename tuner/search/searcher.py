@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from tuner.search.trial import Proposal, TrialState
+
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 class Searcher(Protocol):
@@ -22,10 +25,13 @@ class Searcher(Protocol):
         """Take note of a proposal made by an earlier process."""
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
-        """Take note of what was measured of a trial's model, by the names of `OBJECTIVES`, before its first result."""
+        """Take note of what was measured of a trial's model, by the names of `MEASURES`, before its first result."""
 
-    def reached(self, number: int, level: int, value: float) -> None:
-        """Take note that a trial was worth `value` (higher is better) at a level of the scheduler."""
+    def reached(self, number: int, level: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        """Take note that a trial was worth `score` (higher is better) at a level of the scheduler.
+
+        `metrics` are those of the epoch to which it owes the score.
+        """
 
     def paused(self, number: int) -> None:
         """Take note that a trial waits at a level, having `reached` it, and may be ended there."""
@@ -33,5 +39,7 @@ class Searcher(Protocol):
     def resumed(self, number: int) -> None:
         """Take note that a paused trial goes on to the next level."""
 
-    def ended(self, number: int, state: TrialState, value: float | None) -> None:
-        """Take note that a trial ended; `value` is the best it was worth, None if it never reported."""
+    def ended(
+        self, number: int, state: TrialState, score: float | None, metrics: Mapping[str, float] = NO_METRICS
+    ) -> None:
+        """Take note that a trial ended; `score` is the best it was worth, None if it never reported."""

@@ -20,11 +20,11 @@ class Curve:
     """How one configuration learns."""
 
     values: Sequence[float]
-    """After each epoch, from the first; higher is better."""
+    """The score after each epoch, from the first; higher is better."""
     seconds: Sequence[float]
     """Each epoch takes."""
     measures: Mapping[str, float] = field(default_factory=dict)
-    """What is measured of the model before its first epoch, by the names of `OBJECTIVES`."""
+    """What is measured of the model before its first epoch, by the names of `MEASURES`."""
 
 
 class Simulated(Protocol):
@@ -36,8 +36,8 @@ class Simulated(Protocol):
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a new trial's model."""
 
-    def report(self, number: int, epoch: int, value: float) -> Decision:
-        """Take a trial's value after an epoch and decide what it does next."""
+    def report(self, number: int, epoch: int, score: float) -> Decision:
+        """Take a trial's score after an epoch and decide what it does next."""
 
     def give_up(self) -> None:
         """End the paused trials that can no longer be promoted."""

@@ -26,6 +26,8 @@ from optuna.distributions import BaseDistribution
 
 from tuner.errors import SpaceError
 from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.objective import Objective
+from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState, canonical
 
@@ -51,11 +53,11 @@ def fit_to_space(space: SearchSpace, warm_start: WarmStart) -> tuple[FittedTrial
     return tuple(one for one in fitted if one is not None)
 
 
-def with_best_start(space: SearchSpace, fitted: Sequence[FittedTrial]) -> SearchSpace:
+def with_best_start(space: SearchSpace, fitted: Sequence[FittedTrial], objective: Objective) -> SearchSpace:
     """Return the space with the best earlier configuration as its second to start from, behind the reference."""
     if not fitted:
         return space
-    best = max(fitted, key=lambda one: (one.trial.best, -one.trial.number))
+    best = max(fitted, key=lambda one: (score_of(one.trial.best(objective), objective), -one.trial.number))
     if canonical(best.hparams) in _starts(space):
         return space
     return replace(space, start=(space.start[0], best.params, *space.start[1:]))

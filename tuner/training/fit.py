@@ -5,29 +5,16 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import nn
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.models import ModelBuilder
+from tuner.search.report import EpochReport, best_of
 from tuner.training.classifier import Classifier, ClassifierData
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """What an epoch brought; see `Classifier.train_epoch`."""
-
-    epoch: int
-    """Finished epochs, from 1."""
-    train_loss: float
-    train_accuracy: float
-    dev_loss: float
-    dev_accuracy: float
-    lr: float
-    seconds: float
-    """Training and evaluation together."""
 
 
 class Training:
@@ -77,7 +64,7 @@ class Training:
     @property
     def best(self) -> EpochReport | None:
         """The epoch with the highest dev accuracy, the earliest of equals; None before the first."""
-        return max(self.reports, key=lambda report: report.dev_accuracy, default=None)
+        return best_of(self.reports, DEFAULT_OBJECTIVE)
 
     @property
     def finished(self) -> bool:
@@ -90,7 +77,7 @@ class Training:
         """Train one epoch, measure dev, and return the report; raises NonFiniteLossError."""
         started = time.perf_counter()
         metrics = self.classifier.train_epoch()
-        report = EpochReport(epoch=self.epoch + 1, seconds=time.perf_counter() - started, **metrics)
+        report = EpochReport(self.epoch + 1, metrics, time.perf_counter() - started)
         self.reports.append(report)
         if self._keep_best and self.best is report:
             self._best_state = copy.deepcopy(self.classifier.state_dict())

@@ -1,0 +1,79 @@
+"""What an epoch brought: one class for the record, from the worker to the journal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from tuner.search.objective import MEASURES, Objective
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """The metrics of a finished epoch."""
+
+    epoch: int
+    """Finished epochs, from 1."""
+    metrics: Mapping[str, float]
+    """By name, as the trainable returns them: `dev_loss`, `lr` or any other, the objective's among them."""
+    seconds: float
+    """Training and evaluation together."""
+
+
+class Reported(Protocol):
+    """An epoch's report, whoever made it."""
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs, from 1."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """By name."""
+
+
+R = TypeVar("R", bound=Reported)
+
+
+def best_of(reports: Iterable[R], objective: Objective) -> R | None:
+    """Return the report that is best by the objective, of equals that of the earliest epoch; None if there is none."""
+    return max(reports, key=lambda one: (score_of(one, objective), -one.epoch), default=None)
+
+
+def score_of(report: Reported, objective: Objective) -> float:
+    """Return the score of a report that has the objective's metric."""
+    return objective.score(report.metrics[objective.metric])
+
+
+def evaluated(metrics: Mapping[str, float], objective: Objective) -> float | None:
+    """Return what an evaluation of any split found of the objective; None if it does not tell.
+
+    An evaluation names no split: its `rmse` is what an epoch reports as `dev_rmse`.
+    """
+    return metrics.get(objective.metric, metrics.get(evaluation_name(objective)))
+
+
+def evaluation_name(objective: Objective) -> str:
+    """Return the objective's metric without the name of the split that epochs are judged on."""
+    return objective.metric.removeprefix("dev_")
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return those metrics that are finite numbers; nothing can be learnt, drawn or written down of the others."""
+    return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+def fault_of(report: Reported, objectives: Sequence[Objective]) -> str | None:
+    """Return in a sentence what is wrong with a report of which these are the objectives; None if nothing is."""
+    for objective in objectives:
+        if objective.metric in MEASURES:
+            continue
+        value = report.metrics.get(objective.metric)
+        if value is None:
+            there = ", ".join(map(str, report.metrics)) or "nothing"
+            return f"epoch {report.epoch} reports no {objective.metric!r}, which is an objective; it reports: {there}."
+        if not math.isfinite(value):
+            return f"{objective.metric!r} is {value} in epoch {report.epoch}, but an objective must be finite."
+    return None
