@@ -54,6 +54,7 @@ class Study:
             max_trials=3,
             objectives=(DEFAULT_OBJECTIVE,),
             seed=0,
+            protect_starts=False,
         )
         clock = BudgetClock(None, RetrainLoad(1, 0, 3, 1), 2.0, lambda: 0.0)
         self.coordinator = Coordinator(

@@ -24,7 +24,7 @@ class Objective:
     """Its name in the trainable's reports, or in what is measured of a model (`MEASURES`)."""
     direction: Direction = "maximize"
     proportion: bool = False
-    """Whether it is a share of independent cases, such as those classified right: then one measurement has a Wilson interval."""
+    """Whether it is a share of independent cases, which are right or wrong: then one value has a Wilson interval."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric:
