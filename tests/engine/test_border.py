@@ -18,6 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.retrain import keep_best
@@ -34,6 +36,7 @@ from tuner.search.asha_promote import AshaPromote
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
+from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace, load_space
@@ -130,10 +133,20 @@ class Driver:
         self.journal = JournalWriter(folder)
         if not self.journal.entries:
             self.journal.append(StudyStarted({}, {}))
-        searcher = OptunaSearcher(space, SAMPLERS["tpe"], (1, 2), seed=0, startup_trials=3)
-        search = Search(searcher, AshaPromote((1, 2), 2), trials)
+        searcher = OptunaSearcher(
+            space, SAMPLERS["tpe"], (1, 2), seed=0, startup_trials=3, objectives=(DEFAULT_OBJECTIVE,)
+        )
+        search = Search(searcher, AshaPromote((1, 2), 2, DEFAULT_OBJECTIVE), trials)
         clock = BudgetClock(None, RetrainLoad(1, 0, 2, 1), 1.0, lambda: 0.0)
-        self.coordinator = Coordinator(search, self.journal.append, clock, workers=1, seed=0, discard=lambda _: None)
+        self.coordinator = Coordinator(
+            search,
+            self.journal.append,
+            clock,
+            objectives=(DEFAULT_OBJECTIVE,),
+            workers=1,
+            seed=0,
+            discard=lambda _: None,
+        )
         self.coordinator.restore(self.journal.entries)
 
     def train(self, trial: TrialHistory) -> None:
@@ -141,15 +154,7 @@ class Driver:
         action, epoch = Action.CONTINUE, len(trial.epochs)
         while action is Action.CONTINUE:
             epoch += 1
-            report = {
-                "epoch": epoch,
-                "train_loss": 0.1,
-                "train_accuracy": 0.5,
-                "dev_loss": 0.1,
-                "dev_accuracy": 0.5 - 0.01 * trial.number,
-                "lr": 0.1,
-                "seconds": 1.0,
-            }
+            report = EpochReport(epoch, metrics(dev_accuracy=0.5 - 0.01 * trial.number), 1.0)
             action = self.coordinator.report(trial.number, report, "here", False)
 
 
@@ -205,7 +210,7 @@ def kept_for_predict(paths: RunPaths, hparams: Mapping[str, Any]) -> dict[str, A
     evaluations = {split: {"accuracy": 0.5, "loss": 0.1, "n": 10.0} for split in ("train", "dev", "test")}
     with JournalWriter(paths.journal) as journal:
         journal.append(
-            RetrainEpochReported("tuned", 1, 1, 0.1, 0.5, 0.1, 0.5, 0.1, 1.0),
+            RetrainEpochReported("tuned", 1, 1, metrics(), 1.0),
             RetrainEnded("tuned", 1, hparams, 1, evaluations, name, hash_file(weights)),
         )
     description = {"model": "cnn", "space": "s", "dataset": "d", "class_names": ["a"], "mean": 0.0, "std": 1.0}
