@@ -32,6 +32,7 @@ FLOORS = [
 NEIGHBOURS = {
     # What one floor's modules need of each other.
     "tuner.presets": {"tuner.config"},
+    "tuner.config": {"tuner.search"},  # for the default objective
     "tuner.integrations": {"tuner.training"},
 }
 
