@@ -30,6 +30,7 @@ from tuner.config import StudyConfig
 from tuner.engine import driver
 from tuner.errors import ConfigError, SpaceError, StorageError, TunerError
 from tuner.io.files import write_json
+from tuner.io.sources import Sources
 from tuner.journal.events import EpochReported, StudyEnded, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter
 from tuner.loaded_run import load_run
@@ -38,7 +39,7 @@ from tuner.paths import RunPaths
 from tuner.predict import run as predict
 from tuner.replay import replay
 from tuner.report import report, story
-from tuner.search.space import SearchSpace, load_space
+from tuner.search.space import SearchSpace, find_space, load_space
 from tuner.search.trial import Origin
 from tuner.training.checkpoints import save_model
 
@@ -167,7 +168,7 @@ def paths(tmp_path: Path) -> RunPaths:
     config = configs.to_dict(replace(StudyConfig(), data=configs.DataConfig(dataset="digits")))
     with JournalWriter(paths.journal) as journal:
         journal.append(
-            StudyStarted(config, {"dataset": "digits", "space_sha256": load_space("cnn").sha256}),
+            StudyStarted(config, {"dataset": "digits", "space_sha256": Sources.read(find_space("cnn")).sha256}),
             TrialProposed(0, {}, {}, {"lr": 0.1, "layers": 3, "flip": True}, Origin.START, 5),
             *(EpochReported(0, epoch, metrics(0.5, 0.8, 0.4, 0.9, 0.01), 2.0, "desk:1") for epoch in range(1, 40)),
             StudyEnded(),

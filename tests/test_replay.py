@@ -18,7 +18,8 @@ from tuner.engine.brains import coordinator_of
 from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
 from tuner.engine.replay import DivergenceError, Replay
-from tuner.errors import ConfigError, JournalError
+from tuner.errors import JournalError, SpaceError
+from tuner.io.files import hash_file
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     DriverStarted,
@@ -106,7 +107,11 @@ class Drivers:
     ) -> None:
         plan = Plan(self.workers, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
         if not journal.entries:
-            record(StudyStarted(configs.to_dict(self.config), {"space_sha256": self.space.sha256, **SETTING}))
+            record(
+                StudyStarted(
+                    configs.to_dict(self.config), {"space_sha256": hash_file(Path(self.config.space)), **SETTING}
+                )
+            )
         record(DriverStarted("here", None, self.workers))
         if not journal.entries:
             record(*([self.warm_started] if self.warm_started else []))
@@ -449,7 +454,7 @@ def test_the_command_ends_with_code_1_and_one_line_where_a_decision_differs(
 def test_a_changed_space_is_refused(drivers: Drivers) -> None:
     drivers.drive()
     Path(drivers.config.space).write_text(SPACE.replace("0.5", "0.6"))
-    with pytest.raises(ConfigError, match="search space has changed since it began"):
+    with pytest.raises(SpaceError, match=r"space\.py has changed since .*, and the run has no copy of it"):
         replay(drivers.paths.root)
 
 

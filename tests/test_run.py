@@ -25,6 +25,7 @@ from tuner.data import load_dataset
 from tuner.data.splits import Split
 from tuner.errors import ConfigError
 from tuner.io.files import hash_file
+from tuner.io.sources import Sources
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
@@ -42,7 +43,7 @@ from tuner.loaded_run import LoadedRun, load_run
 from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
 from tuner.run import parse_arguments, run
-from tuner.search.space import load_space
+from tuner.search.space import find_space
 
 # What the command line means.
 
@@ -284,7 +285,7 @@ def test_a_run_on_other_data_or_another_space_cannot_be_resumed(command: Command
 
 def test_a_run_at_which_another_process_is_at_work_cannot_be_resumed(command: Command, tmp_path: Path) -> None:
     hashes = load_dataset("digits", None).hashes
-    paths = a_run(tmp_path, data_hashes=hashes, space_sha256=load_space("cnn").sha256)
+    paths = a_run(tmp_path, data_hashes=hashes, space_sha256=Sources.read(find_space("cnn")).sha256)
     with JournalWriter(paths.journal):
         assert_refused(command("--resume", "runs/study"), f"is being written by process {os.getpid()} on ")
 

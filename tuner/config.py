@@ -171,6 +171,17 @@ def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyCo
     return from_dict(_merged(to_dict(base), changes), source)
 
 
+def with_absolute_paths(config: StudyConfig) -> StudyConfig:
+    """Return the configuration with paths that mean the same in every folder, so that a run can be gone on with."""
+    data_dir, warm_start = config.data.data_dir, config.search.warm_start
+    return replace(
+        config,
+        space=str(_absolute(config.space)) if config.space.endswith(".py") else config.space,
+        data=replace(config.data, data_dir=None if data_dir is None else _absolute(data_dir)),
+        search=replace(config.search, warm_start=None if warm_start is None else _absolute(warm_start)),
+    )
+
+
 def without_replaced_budget(base: StudyConfig, changed: StudyConfig) -> StudyConfig:
     """Return `changed` without the budget of `base` if numbers of trials or epochs were given in its place."""
     counts_given = (base.search.trials, base.search.max_epochs) != (changed.search.trials, changed.search.max_epochs)
@@ -264,6 +275,10 @@ def parse_duration(argument: str, text: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ConfigError(f"{argument} is {text!r}, but must be a time such as 90s, 30m, 2h or 1h30m.")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class RunPaths:
         return self.root / "journal"
 
     @property
+    def space(self) -> Path:
+        """The folder with the task's file and the modules beside it that it imports, as they were."""
+        return self.root / "space"
+
+    @property
     def trials(self) -> Path:
         """One row per trial."""
         return self.root / "trials.parquet"
@@ -62,6 +67,11 @@ class RunPaths:
     def best_model(self) -> Path:
         """The winner's weights."""
         return self.best / "model.safetensors"
+
+    @property
+    def best_state(self) -> Path:
+        """What the winner's own training saved, where it is no model of the built-in loop."""
+        return self.best / "state.pt"
 
     @property
     def best_hparams(self) -> Path:

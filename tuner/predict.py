@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ from torch import nn
 from tyro.conf import Positional
 
 from tuner.cli import Run, main, parse
+from tuner.engine.recorded import recorded_sources
 from tuner.engine.run_folder import reading_run
-from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
+from tuner.engine.task import load_task, task_of
+from tuner.errors import ConfigError, DataError, StorageError, TunerError
 from tuner.models import DataShape, ModelSpec, available_models, build_model, get_model
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description
-from tuner.search.space import load_space
 from tuner.training.checkpoints import load_weights
 
 SIDE = 28
@@ -58,9 +60,8 @@ def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
     """Return the retrained model of `best/` in evaluation mode, on the CPU.
 
     A registered model is built by our own code. One that a search space brought needs that space's file, which is
-    run: `space`, or the path in `best/hparams.json` unless it lies in the run's folder, for a results folder
-    from a stranger runs no code. Raises TunerError if `best/` is incomplete or damaged, or its weights are another
-    model's.
+    run: `space`, or the recorded one as `tuner.engine.recorded` finds it, for a results folder from a stranger runs no
+    code. Raises TunerError if `best/` is incomplete or damaged, or its weights are another model's.
     """
     description = read_description(paths)
     spec = _model_of(paths, description, space)
@@ -118,19 +119,14 @@ def run(args: Sequence[str] | None = None) -> None:
 
 
 def _model_of(paths: RunPaths, description: BestDescription, space: str | None) -> ModelSpec:
-    name = description.space if space is None else space
-    if not name.endswith(".py") and description.model in available_models():
+    if space is not None:
+        return load_task(space).model
+    if not description.space.endswith(".py") and description.model in available_models():
         return get_model(description.model)
-    if space is None and _lies_in(paths.root, Path(name)):
-        raise SpaceError(
-            f"the model of {paths.root} is code in the run's own folder, {name}, and is not run unasked: "
-            f"if you trust it, give it as --space (in Python: model(space=...))."
-        )
-    return get_model(load_space(name).model)
-
-
-def _lies_in(folder: Path, path: Path) -> bool:
-    return path.absolute().is_relative_to(folder.absolute()) or path.resolve().is_relative_to(folder.resolve())
+    sources, notice = recorded_sources(paths, description.space, description.space_sha256)
+    if notice is not None:
+        print(f"NOTICE: {notice}", file=sys.stderr)
+    return task_of(description.space, vars(sources.load()), sources).model
 
 
 def _to_grey(image: Image.Image, background: int) -> Image.Image:

@@ -11,12 +11,13 @@ from pathlib import Path
 from tuner import config as configs
 from tuner.cli import Run, main, parse
 from tuner.engine.provenance import check_unchanged
+from tuner.engine.recorded import recorded_sources
 from tuner.engine.replay import DivergenceError, Replay
 from tuner.engine.run_folder import reading_run
 from tuner.errors import JournalError
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
-from tuner.search.space import load_space
+from tuner.search.space import space_of
 
 _DECISIONS = {
     "TrialProposed": "proposals",
@@ -46,14 +47,16 @@ def replay(run: str | Path) -> Counter[str]:
     with reading_run(run) as paths:
         folder = paths.journal
         entries = read_journal(folder)
-    if not entries:
-        raise JournalError(f"the journal in {folder} is empty: the run was stopped before it began.")
-    opening = entries[0].event
-    assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
-    config = configs.from_dict(opening.config, str(folder))
-    space = load_space(config.space)
-    check_unchanged(opening.environment, {"space_sha256": space.sha256})
-    return Replay(config, space, entries).run()
+        if not entries:
+            raise JournalError(f"the journal in {folder} is empty: the run was stopped before it began.")
+        opening = entries[0].event
+        assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
+        config = configs.from_dict(opening.config, str(folder))
+        sources, notice = recorded_sources(paths, config.space, opening.environment.get("space_sha256"))
+    if notice is not None:
+        print(f"NOTICE: {notice}", file=sys.stderr)
+    check_unchanged(opening.environment, {"space_sha256": sources.sha256})
+    return Replay(config, space_of(config.space, vars(sources.load())), entries).run()
 
 
 def run(args: Sequence[str] | None = None) -> int:

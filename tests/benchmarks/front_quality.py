@@ -105,7 +105,7 @@ METHODS: Mapping[str, Method] = {
 
 def found_area(method: str, scheduler: str, seed: int, *, epochs: int, workers: int) -> float:
     """Simulate one search and return the area that its trials dominate in the end."""
-    space = SearchSpace("front", suggest, ({"x": 0.5, "y": 0.5, "width": 16.0},), "none", "", optuna)
+    space = SearchSpace("front", suggest, ({"x": 0.5, "y": 0.5, "width": 16.0},))
     levels = rung_levels(1, EPOCHS, 3)
     search = Search(
         METHODS[method](space, levels, seed), SCHEDULERS[scheduler](levels, 3, DEFAULT_OBJECTIVE), None, 2 * epochs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from tests.benchmarks.problem import Problem
@@ -28,7 +27,7 @@ def search_of(
     warm_start: WarmStart | None = None,
 ) -> Search:
     """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
-    space = SearchSpace("benchmark", suggest, start, "none", "", ModuleType("benchmark"))
+    space = SearchSpace("benchmark", suggest, start)
     return brains.search_of(
         StudyConfig(search=config, seed=seed), space, (DEFAULT_OBJECTIVE,), epochs, None, None, warm_start
     )

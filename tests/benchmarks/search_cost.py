@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,7 +123,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
 
 
 def _search(searcher: str, startup_trials: int) -> Search:
-    space = SearchSpace("power-law", power_law.suggest, (), "none", "", ModuleType("power_law"))
+    space = SearchSpace("power-law", power_law.suggest, ())
     config = SearchConfig()
     return build_search(
         space,

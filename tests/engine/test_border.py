@@ -5,7 +5,6 @@ Real searches and journals over spaces that hypothesis draws; trainings by a for
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -120,10 +119,9 @@ def space_of(suggest: Suggest) -> SearchSpace:
         return hparams
 
     study = quiet_study(optuna.samplers.RandomSampler(seed=1))
-    module = sys.modules[__name__]
-    trying = SearchSpace("drawn", watched, ({},), "cnn", "", module)
+    trying = SearchSpace("drawn", watched, ({},))
     trying.hparams_of(study.ask())
-    return SearchSpace("drawn", suggest, (plain(asked),), "cnn", "", module)
+    return SearchSpace("drawn", suggest, (plain(asked),))
 
 
 class Driver:

@@ -15,12 +15,12 @@ from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.ray_tune import TuneScheduler, TuneSearcher
+from tuner.engine.task import load_task
 from tuner.engine.trainable import TrialTrainable
 from tuner.engine.worker import Job
 from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted
 from tuner.journal.history import read_history
 from tuner.journal.store import JournalWriter, read_journal
-from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.results.tables import trials_table
 from tuner.search.objective import objectives_of
@@ -78,7 +78,7 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
             search, journal.append, clock, objectives=found, workers=1, seed=0, discard=lambda _: None
         )
         searcher, scheduler = TuneSearcher(coordinator, paths), TuneScheduler(coordinator, print)
-        job = replace(job, model=get_model(space.model), measures_latency="latency" in objectives)
+        job = replace(job, model=load_task(str(space_file)).model, measures_latency="latency" in objectives)
         while isinstance(config := searcher.suggest("ray-id"), dict):
             trainable = TrialTrainable.__new__(TrialTrainable)
             trainable.setup(config, job)

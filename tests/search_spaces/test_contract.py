@@ -16,9 +16,9 @@ import torch
 from tuner.data import load_dataset
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
-from tuner.models import get_model
+from tuner.engine.task import Task, load_task
 from tuner.search.quiet import quiet_study
-from tuner.search.space import SearchSpace, available_spaces, load_space
+from tuner.search.space import SearchSpace, available_spaces
 from tuner.training.fit import Training
 from tuner.training.hparams import TrainingHparams
 
@@ -28,8 +28,13 @@ TRAINED = 3
 
 
 @pytest.fixture(params=available_spaces())
-def space(request: pytest.FixtureRequest) -> SearchSpace:
-    return load_space(request.param)
+def task(request: pytest.FixtureRequest) -> Task:
+    return load_task(request.param)
+
+
+@pytest.fixture
+def space(task: Task) -> SearchSpace:
+    return task.space
 
 
 def samples(space: SearchSpace, n: int) -> Iterator[dict[str, Any]]:
@@ -38,9 +43,9 @@ def samples(space: SearchSpace, n: int) -> Iterator[dict[str, Any]]:
         yield space.hparams_of(study.ask())
 
 
-def test_the_file_says_what_it_is_for(space: SearchSpace) -> None:
-    assert inspect.getdoc(space.module)
-    assert inspect.getdoc(space.suggest)
+def test_the_file_says_what_it_is_for(task: Task) -> None:
+    assert inspect.getdoc(inspect.getmodule(task.space.suggest))
+    assert inspect.getdoc(task.space.suggest)
 
 
 def test_every_start_configuration_gives_each_parameter_once_and_within_its_range(space: SearchSpace) -> None:
@@ -57,8 +62,8 @@ def test_no_start_configuration_is_listed_twice(space: SearchSpace) -> None:
     assert len(set(starts)) == len(starts)
 
 
-def test_every_sample_is_known_to_model_and_training_lawful_and_plain(space: SearchSpace) -> None:
-    model = get_model(space.model)
+def test_every_sample_is_known_to_model_and_training_lawful_and_plain(task: Task) -> None:
+    space, model = task.space, task.model
     known = {*(model.defaults or {}), *TrainingHparams.names()}
     for hparams in samples(space, SAMPLES):
         assert model.defaults is None or set(hparams) <= known
@@ -71,14 +76,15 @@ def test_samples_differ(space: SearchSpace) -> None:
     assert len({json.dumps(hparams, sort_keys=True) for hparams in samples(space, SAMPLES)}) > SAMPLES / 2
 
 
-def test_start_configurations_and_samples_can_be_trained(space: SearchSpace) -> None:
+def test_start_configurations_and_samples_can_be_trained(task: Task) -> None:
+    space = task.space
     dataset = load_dataset("digits", None)
     few = Split(dataset.train.images[:64], dataset.train.labels[:64])
     splits = SearchData(few, few)
     starts = [space.hparams_of_start(index) for index in range(len(space.start))]
     for hparams in [*starts, *samples(space, TRAINED)]:
         training = Training(
-            get_model(space.model).build,
+            task.model.build,
             hparams,
             splits,
             seed=0,

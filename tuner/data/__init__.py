@@ -12,7 +12,7 @@ from tuner.data.splits import Split
 from tuner.errors import unknown_name
 from tuner.registry import registered_module, registered_names
 
-__all__ = ["Dataset", "SearchData", "Split", "available_datasets", "load_dataset"]
+__all__ = ["Dataset", "SearchData", "Split", "available_datasets", "data_dir_of", "load_dataset"]
 
 DATA_DIR_VARIABLE = "TUNER_DATA_DIR"
 """The environment variable that stands in for a data folder nobody named."""
@@ -35,7 +35,7 @@ def load_dataset(name: str, data_dir: Path | None, cache_dir: Path | None = None
     the data set's `notice`; a folder that was given must hold the files.
     Raises ConfigError for an unknown name, DataError for a missing or damaged file.
     """
-    data_dir = data_dir or _data_dir_of_environment()
+    data_dir = data_dir_of(data_dir)
     cache_dir = cache_dir or _user_cache_dir()
     if name != AUTO:
         return _load(name, data_dir, cache_dir)
@@ -54,9 +54,10 @@ def _load(name: str, data_dir: Path | None, cache_dir: Path) -> Dataset:
     return dataset
 
 
-def _data_dir_of_environment() -> Path | None:
+def data_dir_of(given: Path | None) -> Path | None:
+    """Return the data folder that was given, else the one that the environment names, if any."""
     value = os.environ.get(DATA_DIR_VARIABLE)
-    return Path(value).expanduser() if value else None
+    return given or (Path(value).expanduser() if value else None)
 
 
 def _user_cache_dir() -> Path:

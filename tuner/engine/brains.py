@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tuner.config import DEFAULT_OBJECTIVE, StudyConfig
+from tuner.config import StudyConfig
 from tuner.engine.clock import BudgetClock
 from tuner.engine.coordinator import Coordinator, Record
 from tuner.engine.known_results import KnownResults
 from tuner.engine.plan import Plan, retrain_load
-from tuner.errors import SpaceError
 from tuner.search.earlier import WarmStart
 from tuner.search.objective import Objective, objectives_of
 from tuner.search.registry import build_search
@@ -18,17 +17,6 @@ from tuner.search.space import SearchSpace
 
 _TRIALS_FORESEEN = 4
 """Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
-
-
-def objective_of(space: SearchSpace) -> Objective:
-    """Return what the space's file names as its OBJECTIVE, else the default; raises SpaceError if it names another."""
-    found = getattr(space.module, "OBJECTIVE", DEFAULT_OBJECTIVE)
-    if not isinstance(found, Objective):
-        raise SpaceError(
-            f"OBJECTIVE of space {space.name!r} is {found!r}, but must be an Objective, "
-            'such as Objective("dev_rmse", "minimize").'
-        )
-    return found
 
 
 def search_of(

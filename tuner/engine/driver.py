@@ -5,20 +5,19 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray import cloudpickle
 from rich.console import Console
 
 from tuner import config as configs
 from tuner.config import StudyConfig
-from tuner.data import load_dataset
+from tuner.data import AUTO, available_datasets
 from tuner.data.dataset import Dataset
-from tuner.engine.brains import coordinator_of, objective_of, search_of
+from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.interrupt import Interrupts, interruptible
@@ -27,9 +26,12 @@ from tuner.engine.preflight import check_storage
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
 from tuner.engine.ray_session import cpus_and_gpus, ray_session, settled, workers_available, workers_of_one_node
+from tuner.engine.recorded import recorded_sources, remember
 from tuner.engine.retrain import Retraining, keep_best, retrain
 from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.search_phase import run_search
+from tuner.engine.sending import check_code_travels, check_data_fit, send_by_value
+from tuner.engine.task import Task, load_task, task_of
 from tuner.engine.throughput import MEASURED, seconds_per_epoch
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
@@ -40,13 +42,11 @@ from tuner.io.retry import Outage
 from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.journal.store import JournalWriter, read_journal
-from tuner.models import ModelSpec, get_model
 from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.export import export
 from tuner.results.selection import BASELINE, TUNED, select
-from tuner.search.objective import LATENCY, Objective, objectives_of
-from tuner.search.space import SearchSpace, load_space
+from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
 from tuner.training.hparams import TrainingHparams
 
@@ -56,20 +56,19 @@ class _Ingredients:
     """What a study is made of, loaded and checked before anything is spent."""
 
     config: StudyConfig
-    space: SearchSpace
-    objective: Objective
-    model: ModelSpec
+    task: Task
     dataset: Dataset
     environment: dict[str, Any]
 
     @cached_property
     def warm_start(self) -> WarmStarted | None:
         """What a run begins with, None if it starts cold; raises TunerError if that cannot be used."""
-        path, space = self.config.search.warm_start, self.space
+        path, space = self.config.search.warm_start, self.task.space
         if path is None:
             return None
-        defaults = {} if self.model.defaults is None else {**self.model.defaults, **asdict(TrainingHparams())}
-        found = read_earlier(path, self.environment, self.config.search.patience, defaults, self.objective)
+        known, objective = self.task.model.defaults, self.task.objective
+        defaults = {} if known is None else {**known, **asdict(TrainingHparams())}
+        found = read_earlier(path, self.environment, self.config.search.patience, defaults, objective)
         if not fit_to_space(space, found.warm_start()):
             raise ConfigError(
                 f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
@@ -84,7 +83,9 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     Raises:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
-    ingredients = _gather(config)
+    config = configs.with_absolute_paths(config)
+    ingredients = _gather(config, load_task(config.space))
+    remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
     try:
@@ -104,10 +105,12 @@ def resume(run: str | Path, console: Console) -> RunPaths:
     """
     paths = open_run(run)
     if not _has_begun(paths):
-        _Job(_gather(configs.from_dict(configs.read_file(paths.config), str(paths.config))), paths, console).run()
+        config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
+        _Job(_gather(config, load_task(config.space)), paths, console).run()
         return paths
     history = read_history(paths.journal)
-    ingredients = _gather(configs.from_dict(history.config, str(paths.journal)))
+    config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
+    ingredients = _gather(config, _task_again(paths, config, history.environment))
     check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console).run()
     return paths
@@ -120,21 +123,37 @@ def _has_begun(paths: RunPaths) -> bool:
     return bool(read_journal(paths.journal))
 
 
-def _gather(config: StudyConfig) -> _Ingredients:
+def _task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:
+    """Return the task of a run that goes on; a file that is gone is taken from the run, one that changed is refused."""
+    if not Path(config.space).is_file() and config.space.endswith(".py"):
+        sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
+        return task_of(config.space, vars(sources.load()), sources)
+    return load_task(config.space)
+
+
+def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyConfig:
+    """Return the configuration with the data set that the run began with: `auto` might choose another today."""
+    began_with = environment.get("dataset")
+    if config.data.dataset != AUTO or began_with not in available_datasets():
+        return config
+    return replace(config, data=replace(config.data, dataset=began_with))
+
+
+def _gather(config: StudyConfig, task: Task) -> _Ingredients:
     configs.check(config)
-    space = load_space(config.space)
-    model = get_model(space.model)
+    space, model = task.space, task.model
+    if not space.start:  # there is no reference, so nothing to compare with
+        config = replace(config, retrain=replace(config.retrain, baseline=False))
     known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
     space.check(known)
     # Fails on an unknown name before the data is loaded.
-    objective = objective_of(space)
-    objectives = objectives_of(config.search.objectives, objective)
+    objectives = objectives_of(config.search.objectives, task.objective)
     search_of(config, space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
-    dataset = load_dataset(config.data.dataset, config.data.data_dir)
-    environment = describe_environment(dataset, space.sha256, config.resources.precision)
-    # A user's own model is known by the file that brings it.
-    environment["model"] = model.name if model.defaults is not None else f"{model.name} of {space.sha256}"
-    return _Ingredients(config, space, objective, model, dataset, environment)
+    dataset = task.load_data(config.data)
+    environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
+    # Not its name alone: what other code trained tells nothing of a training here.
+    environment["model"] = f"{model.name} of {task.training_sha256}"
+    return _Ingredients(config, task, dataset, environment)
 
 
 class _Job:
@@ -154,6 +173,7 @@ class _Job:
         if not self._paths.config.exists():
             # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
             self._write_down(self._paths.config, configs.to_dict(self._config))
+        self._keep_sources()
         with JournalWriter(self._paths.journal) as journal:
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
@@ -206,6 +226,9 @@ class _Job:
         workers = workers_available(self._resources)
         check_storage(self._paths.location(self._paths.root), self._config.storage)
         dataset = self._ingredients.dataset
+        send_by_value(self._ingredients.task.sources)
+        check_code_travels(self._ingredients.task.model.build, "MODEL")
+        check_data_fit(dataset.splits)
         job = ray.put(self._job(dataset))
         plan = self._open(job, workers)
         self._progress.show_plan(plan, _data_line(dataset), len(self._seeds()) * (1 + self._config.retrain.baseline))
@@ -249,13 +272,13 @@ class _Job:
         driver = DriverStarted(socket.gethostname(), source_commit(), workers)
         # Before the plan: with which the journal's beginning is whole.
         warm_start = self._ingredients.warm_start
-        opening = StudyStarted(config, environment, objective=self._ingredients.objective)
+        opening = StudyStarted(config, environment, objective=self._ingredients.task.objective)
         beginning: list[Event] = [opening, driver, *([warm_start] if warm_start else [])]
         self._record(*beginning, PlanMade(plan.to_dict()))
         return plan
 
     def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
-        reference = self._ingredients.space.hparams_of_start(0)
+        reference = self._ingredients.task.space.reference()
         # A cluster that grows need not have grown before the plan is made.
         side_by_side = min(workers, workers_of_one_node(self._resources))
         checkpoints = self._paths.location(self._paths.checkpoints)
@@ -264,14 +287,14 @@ class _Job:
 
     def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
         warm_start = self._history().warm_start
-        objectives = objectives_of(self._config.search.objectives, self._ingredients.objective)
+        objectives = objectives_of(self._config.search.objectives, self._ingredients.task.objective)
         notice = unmeasured(warm_start, objectives) if warm_start else None
         if notice is not None:
             self._progress.say(f"NOTICE: {notice}")
         coordinator = coordinator_of(
             self._config,
-            self._ingredients.space,
-            self._ingredients.objective,
+            self._ingredients.task.space,
+            self._ingredients.task.objective,
             plan,
             self._record,
             warm_start=warm_start.warm_start() if warm_start else None,
@@ -313,7 +336,7 @@ class _Job:
         tuned = [Retraining(TUNED, seed, winner.hparams, max_epochs) for seed in self._seeds()]
         if not self._config.retrain.baseline:
             return tuned
-        reference = self._ingredients.space.hparams_of_start(0)
+        reference = self._ingredients.task.space.hparams_of_start(0)
         return tuned + [Retraining(BASELINE, seed, reference, max_epochs) for seed in self._seeds()]
 
     def _seeds(self) -> range:
@@ -321,15 +344,11 @@ class _Job:
         return range(first, first + self._config.retrain.retrain_seeds)
 
     def _job(self, dataset: Dataset) -> Job:
-        module = self._ingredients.space.module
-        if not module.__name__.startswith("search_spaces."):
-            # A user's file is not importable where the workers are; its model travels by value.
-            cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         resources = self._resources
         splits = dataset.search_data()
         return Job(
             splits,
-            self._ingredients.model,
+            self._ingredients.task.model,
             patience=self._config.search.patience,
             precision=resources.precision,
             threads=cpus_and_gpus(resources)[0],
@@ -339,16 +358,25 @@ class _Job:
         )
 
     def _description(self) -> dict[str, Any]:
-        dataset, space = self._ingredients.dataset, self._ingredients.space
+        dataset, task = self._ingredients.dataset, self._ingredients.task
         mean, std = dataset.train.moments
         return {
-            "model": self._ingredients.model.name,
-            "space": space.name,
+            "model": task.model.name,
+            "space": task.space.name,
+            "space_sha256": task.sources.sha256,
             "dataset": dataset.name,
             "class_names": list(dataset.train.class_names),
             "mean": mean,
             "std": std,
         }
+
+    def _keep_sources(self) -> None:
+        """Keep a copy of the code, so that the run can be gone on with and used when the original has gone."""
+        sources = self._ingredients.task.sources
+        if not sources.path.is_relative_to(self._paths.space):
+            sources.write(self._paths.space)
+            if self._mirror is not None:
+                self._mirror.publish(*(self._paths.space / name for name in sources.files))
 
     def _record(self, *events: Event) -> None:
         self._outage.retry(lambda: self._append(*events))

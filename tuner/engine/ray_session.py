@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     # A trial that was given no GPU sees none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # A trial's working directory is the user's: a task may read files by relative paths.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Added to the driver's own. Ray's 15 would leave a trial a thirtieth of a CPU on which anything else computes.
     "RAY_worker_niceness": "0",

@@ -25,6 +25,8 @@ class BestDescription:
     std: float
     """Of the training pixels, scaled to 0..1."""
     hparams: dict[str, Any]
+    space_sha256: str | None = None
+    """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
 
 
 _ADAPTER = TypeAdapter(BestDescription)

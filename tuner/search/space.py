@@ -1,29 +1,24 @@
 """Search spaces: finding one by name or path, and checking what it returns.
 
-A space file defines `suggest(trial)`, `START` and `MODEL`, in Optuna's own define-by-run style; `search_spaces/cnn.py`
-is the example. What `suggest` returns is copied here, once, into the journal's form (`plain`), which every training of
-it then gets. A configuration that cannot be is refused with `optuna.TrialPruned`, and another is drawn. A space file
-is code and runs as code: load only files you trust.
+A space file defines `suggest(trial)`, in Optuna's own define-by-run style, and may define `START`; what else it brings
+is `tuner.engine.task`'s business. `search_spaces/cnn.py` is the example. What `suggest` returns is copied here, once,
+into the journal's form (`plain`), which every training of it then gets. A configuration that cannot be is refused with
+`optuna.TrialPruned`, and another is drawn. A space file is code and runs as code: load only files you trust.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
-import sys
+import difflib
 import warnings
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import optuna
 
-import search_spaces
 from tuner.errors import SpaceError, unknown_name
-from tuner.io.files import hash_file
+from tuner.io.sources import Sources
 from tuner.search.asking import AskedTrial
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
@@ -34,7 +29,12 @@ _CHECKED_SAMPLES = 20
 _MOST_INFEASIBLE = 100
 """Random configurations in a row that may be infeasible before a space counts as having no other."""
 
-Model = str | Callable[[Mapping[str, Any]], Any]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOLDERS = (_PACKAGE / "search_spaces", _PACKAGE.parent / "search_spaces")
+"""Where the search spaces that come with us lie: in the installed package, and in the repository at its top.
+
+So general a name must not lie at the top of everyone's site-packages.
+"""
 
 
 class InfeasibleError(SpaceError):
@@ -57,12 +57,7 @@ class SearchSpace:
     suggest: Suggest
     """Asks a trial for parameters and returns the hyperparameters made of them."""
     start: tuple[Mapping[str, Any], ...]
-    """Parameters to try first, in order; the first are the reference's."""
-    model: Model
-    """A name in `tuner/models`, or a callable from hyperparameters to a `torch.nn.Module`."""
-    sha256: str
-    """Of the file, so that a resumed run notices a changed space."""
-    module: ModuleType
+    """Parameters to try first, in order; the first are the reference's. There may be none."""
 
     def hparams_of(
         self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None
@@ -110,21 +105,28 @@ class SearchSpace:
             warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
             return trial, self.hparams_of(trial, answers)
 
-    def check(self, known: Collection[str] | None) -> None:
-        """Try the space on its start configurations and some random ones before anything is spent on it.
+    def check(self, known: Collection[str] | None) -> list[dict[str, Any]]:
+        """Try the space on its start configurations and some random ones before anything is spent on it; return them.
 
-        `known` are the hyperparameters that model and training understand; None if the model is the user's own
+        `known` are the hyperparameters that model and training understand; None if the training is the user's own
         and may read anything.
 
         Raises:
             SpaceError: if a start configuration fails or is infeasible, random ones nearly always are, or the space
                 returns a hyperparameter nobody knows.
         """
-        for index in range(len(self.start)):
-            self._check_known(self.hparams_of_start(index), known)
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
-        for _ in range(_CHECKED_SAMPLES):
-            self._check_known(self._hparams_of_random(study), known)
+        tried = [self.hparams_of_start(index) for index in range(len(self.start))]
+        tried += [self._hparams_of_random(study) for _ in range(_CHECKED_SAMPLES)]
+        for hparams in tried:
+            self._check_known(hparams, known)
+        return tried
+
+    def reference(self) -> dict[str, Any]:
+        """Return the first start configuration's hyperparameters, without one those of a random configuration."""
+        if self.start:
+            return self.hparams_of_start(0)
+        return self._hparams_of_random(quiet_study(optuna.samplers.RandomSampler(seed=0)))
 
     def _hparams_of_random(self, study: optuna.Study) -> dict[str, Any]:
         for _ in range(_MOST_INFEASIBLE):
@@ -149,15 +151,30 @@ class SearchSpace:
     def _check_known(self, hparams: Mapping[str, Any], known: Collection[str] | None) -> None:
         unknown = sorted(set(hparams) - set(known)) if known is not None else []
         if unknown:
-            raise SpaceError(
-                f"space {self.name!r} returns hyperparameter {unknown[0]!r}, which neither its model nor "
-                f"the training knows; known are: {', '.join(sorted(known or ()))}."
-            )
+            raise unknown_hyperparameter(self.name, unknown[0], known or ())
+
+
+def unknown_hyperparameter(space: str, name: str, known: Collection[str]) -> SpaceError:
+    """Return the error for a hyperparameter that would be ignored; it names the nearest known one, or else all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}."
+    return SpaceError(
+        f"space {space!r} returns hyperparameter {name!r}, which neither its model nor the training knows; {hint}"
+    )
 
 
 def available_spaces() -> list[str]:
-    """Return the names of the search spaces in `search_spaces/`."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(search_spaces.__path__))
+    """Return the names of the search spaces that come with us."""
+    return sorted(path.stem.replace("_", "-") for path in _folder().glob("*.py"))
+
+
+def find_space(name_or_path: str) -> Path:
+    """Return the file of the space of that name, or of that path; raises ConfigError for an unknown name."""
+    if name_or_path.endswith(".py"):
+        return Path(name_or_path)
+    if name_or_path not in available_spaces():
+        raise unknown_name("--space", name_or_path, [*available_spaces(), "a path to a .py file"])
+    return _folder() / f"{name_or_path.replace('-', '_')}.py"
 
 
 def load_space(name_or_path: str) -> SearchSpace:
@@ -165,43 +182,26 @@ def load_space(name_or_path: str) -> SearchSpace:
 
     Raises:
         ConfigError: if the name is unknown.
-        SpaceError: if the file is missing, raises, or lacks one of `suggest`, `START`, `MODEL`.
+        SpaceError: if the file is missing, raises, or has no `suggest` or another `START` than it should.
     """
-    if name_or_path.endswith(".py"):
-        return _space_of(name_or_path, _import_file(Path(name_or_path)))
-    if name_or_path not in available_spaces():
-        raise unknown_name("--space", name_or_path, [*available_spaces(), "a path to a .py file"])
-    return _space_of(name_or_path, importlib.import_module(f"search_spaces.{name_or_path.replace('-', '_')}"))
+    return space_of(name_or_path, vars(Sources.read(find_space(name_or_path)).load()))
 
 
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise SpaceError(f"--space is {str(path)!r}, but there is no such file.")
-    name = f"tuner_user_space_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, path
-    assert spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise SpaceError(f"--space {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _space_of(name: str, module: ModuleType) -> SearchSpace:
-    suggest, model = getattr(module, "suggest", None), getattr(module, "MODEL", None)
-    start = getattr(module, "START", None)
+def space_of(name: str, brought: Mapping[str, Any]) -> SearchSpace:
+    """Return the space made of what a file or a notebook brings; raises SpaceError as `load_space` does."""
+    suggest, start = brought.get("suggest"), brought.get("START", ())
     if not callable(suggest):
         raise SpaceError(f"space {name!r} must define suggest(trial).")
-    if not (isinstance(model, str) or callable(model)):
-        raise SpaceError(f"space {name!r} must define MODEL, a model's name or a callable(hparams).")
-    if not isinstance(start, Sequence) or not start or not all(isinstance(point, Mapping) for point in start):
-        raise SpaceError(f"space {name!r} must define START, a list of at least one dictionary of parameters.")
+    is_list = isinstance(start, Sequence) and all(isinstance(point, Mapping) for point in start)
+    if not is_list or ("START" in brought and not start):
+        raise SpaceError(
+            f"START of space {name!r} must be a list of at least one dictionary of parameters, or left out."
+        )
     try:
-        points = tuple(plain(start))
+        return SearchSpace(name, suggest, tuple(plain(start)))
     except ValueError as error:
         raise SpaceError(f"START of space {name!r} cannot be written as JSON: {error}.") from error
-    assert module.__file__
-    return SearchSpace(name, suggest, points, model, hash_file(Path(module.__file__)), module)
+
+
+def _folder() -> Path:
+    return next(folder for folder in _FOLDERS if folder.is_dir())

@@ -6,7 +6,7 @@ parameter, with the first of these that is known:
 1. the earlier trial's parameter of that name (kept, widened or narrowed parameters),
 2. the earlier trial's hyperparameter of that name (a parameter that was fixed before),
 3. what model and training take where a configuration is silent (a parameter that nobody had set),
-4. the first start configuration's value: what one would have trained untuned.
+4. the first start configuration's value, if there is one: what one would have trained untuned.
 
 So the configuration is complete and can be a start. The model is told only of the parameters that the earlier run
 searched too, `FittedTrial.searched`: where all earlier trials have the same value of an added parameter, a model would
@@ -60,7 +60,7 @@ def with_best_start(space: SearchSpace, fitted: Sequence[FittedTrial], objective
     best = max(fitted, key=lambda one: (score_of(one.trial.best(objective), objective), -one.trial.number))
     if canonical(best.hparams) in _starts(space):
         return space
-    return replace(space, start=(space.start[0], best.params, *space.start[1:]))
+    return replace(space, start=(*space.start[:1], best.params, *space.start[1:]))
 
 
 def without_starts(space: SearchSpace, fitted: Sequence[FittedTrial]) -> tuple[FittedTrial, ...]:
@@ -73,12 +73,16 @@ def _fit(space: SearchSpace, trial: EarlierTrial, defaults: Mapping[str, Any]) -
     if trial.state is TrialState.FAILED or not trial.epochs:
         return None
     try:
-        answered, hparams = space.answer({**space.start[0], **defaults, **trial.hparams, **trial.params})
+        answered, hparams = space.answer({**_first_start(space), **defaults, **trial.hparams, **trial.params})
     except SpaceError:
         return None
     if not answered.params.keys() & trial.params.keys():
         return None
     return FittedTrial(trial, dict(answered.params), dict(answered.distributions), hparams)
+
+
+def _first_start(space: SearchSpace) -> Mapping[str, Any]:
+    return space.start[0] if space.start else {}
 
 
 def _starts(space: SearchSpace) -> set[str]:

@@ -1,1 +1,0 @@
-"""Search spaces: one file, one thing to tune."""

@@ -1,0 +1,122 @@
+"""What is tuned, as a file brings it: the space, the model and the data.
+
+A task file defines `suggest(trial)` and `MODEL`, a model's name or a callable that builds one; and if it likes
+`load_data`, `DATA` and `START`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.config import DEFAULT_OBJECTIVE, DataConfig
+from tuner.data import AUTO, data_dir_of, load_dataset
+from tuner.data.dataset import Dataset
+from tuner.errors import DataError, SpaceError, TunerError
+from tuner.io.sources import Sources
+from tuner.models import ModelSpec, get_model
+from tuner.search.objective import Objective
+from tuner.search.space import SearchSpace, find_space, space_of
+
+_OWN_SOURCES = ("data", "training")
+"""The packages of ours by whose code the built-in loop trains."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to tune."""
+
+    space: SearchSpace
+    model: ModelSpec
+    """What the built-in loop trains."""
+    data: str | Callable[[Path | None], Any] | None
+    """A registered data set's name, or what loads one; None for the one that the configuration names."""
+    objective: Objective
+    sources: Sources
+    """The code that brought all this."""
+
+    def load_data(self, config: DataConfig) -> Dataset:
+        """Return the task's own data set, else the one that the configuration names.
+
+        Raises:
+            ConfigError: for an unknown name.
+            DataError: if the data are missing or damaged, or `load_data` raises or returns something else.
+        """
+        if not callable(self.data):
+            name = self.data if self.data is not None and config.dataset == AUTO else config.dataset
+            return load_dataset(name, config.data_dir)
+        try:
+            found = self.data(data_dir_of(config.data_dir))
+        except TunerError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise DataError(f"load_data() of space {self.space.name!r} raised {reason}") from error
+        if not isinstance(found, Dataset):
+            raise DataError(
+                f"load_data() of space {self.space.name!r} returned a {type(found).__name__}, but must return a "
+                "tuner.Dataset(train=..., dev=..., test=...)."
+            )
+        return found
+
+    @property
+    def training_sha256(self) -> str:
+        """The hash of the code that trains; only what equal code trained can stand for a training here."""
+        digest = hashlib.sha256()
+        if self.model.defaults is None:
+            digest.update(self.sources.sha256.encode())
+        for content in _built_in_sources(self.model):
+            digest.update(content)
+        return digest.hexdigest()
+
+
+def load_task(name_or_path: str) -> Task:
+    """Return the task of a registered name or a `.py` file.
+
+    Raises:
+        ConfigError: if the name is unknown.
+        SpaceError: if the file is missing, raises, or does not define what it should.
+    """
+    sources = Sources.read(find_space(name_or_path))
+    return task_of(name_or_path, vars(sources.load()), sources)
+
+
+def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
+    """Return the task of that name made of what a file or a notebook brings; raises SpaceError as `load_task` does."""
+    space = space_of(name, brought)
+    model = brought.get("MODEL")
+    if not (isinstance(model, str) or callable(model)):
+        raise SpaceError(f"space {name!r} must define MODEL, a model's name or a callable that builds one.")
+    return Task(space, get_model(model), _data_of(name, brought), _objective_of(name, brought), sources)
+
+
+def _data_of(name: str, brought: Mapping[str, Any]) -> str | Callable[[Path | None], Any] | None:
+    given = {key: brought[key] for key in ("DATA", "load_data") if brought.get(key) is not None}
+    if len(given) > 1:
+        raise SpaceError(f"space {name!r} defines DATA and load_data, but must define one of them.")
+    data = next(iter(given.values()), None)
+    if data is None or isinstance(data, str) or callable(data):
+        return data
+    raise SpaceError(f"{next(iter(given))} of space {name!r} must be a data set's name or a function that loads one.")
+
+
+def _objective_of(name: str, brought: Mapping[str, Any]) -> Objective:
+    found = brought.get("OBJECTIVE", DEFAULT_OBJECTIVE)
+    if not isinstance(found, Objective):
+        raise SpaceError(
+            f"OBJECTIVE of space {name!r} is {found!r}, but must be an Objective, "
+            'such as Objective("dev_rmse", "minimize").'
+        )
+    return found
+
+
+def _built_in_sources(model: ModelSpec) -> list[bytes]:
+    """Return what the built-in loop is made of, and a registered model."""
+    package = Path(__file__).resolve().parents[1]
+    paths = [path for folder in _OWN_SOURCES for path in sorted((package / folder).glob("*.py"))]
+    if model.defaults is not None:
+        paths.append(package / "models" / f"{model.name.replace('-', '_')}.py")
+    return [path.read_bytes() for path in paths]
