@@ -4,6 +4,8 @@ Measurements, results, failures and interruptions are what a replay is given; wh
 a search of its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials
 and of the search, the winner, and the epoch whose weights each retraining kept.
 
+Before version 3 of the journal proposals were drawn with other seeds; what such a run proposed is given, too.
+
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
 """
@@ -34,6 +36,7 @@ from tuner.journal.events import (
     StudyEnded,
     StudyStarted,
     TrialEnded,
+    TrialProposed,
     TrialRetried,
     WarmStarted,
     WinnerSelected,
@@ -49,6 +52,8 @@ from tuner.search.trial import TrialState
 
 _GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, StudyEnded)
 """Events outside the search that follow from nothing in the journal."""
+_PROPOSALS_DERIVED_SINCE = 3
+"""Version of the journal."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
 
@@ -68,6 +73,7 @@ class Replay:
         opening = entries[0].event
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         self._objective = opening.objective
+        self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
         self._workers: int | None = None
@@ -130,10 +136,17 @@ class Replay:
             discard=lambda _: None,
         )
         self._coordinator.restore(self._entries[:index])
-        while self._coordinator.orphans:
-            self._coordinator.next_trial()  # given out again, which is written nowhere
+        self._give_out_again(self._coordinator)
+
+    def _give_out_again(self, coordinator: Coordinator) -> None:
+        while coordinator.orphans:
+            coordinator.next_trial()  # which is written nowhere
 
     def _check_search(self, index: int, event: Event) -> None:
+        if isinstance(event, TrialProposed) and self._proposals_are_given and self._coordinator and not self._derived:
+            self._coordinator.restore(self._entries[index : index + 1])
+            self._give_out_again(self._coordinator)
+            return
         if not self._derived:
             self._provoke(index, event)
         self._compare(index, event, self._derived.popleft() if self._derived else None)
