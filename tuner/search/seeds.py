@@ -14,6 +14,8 @@ class Stream(IntEnum):
     """A trial's initial weights, batch order, augmentation and dropout; by trial."""
     PROPOSAL = 2
     """The sampler of a new configuration; by trial and attempt."""
+    GLOBALS = 3
+    """The global generators of Python, NumPy and torch, under a training's seed; by epoch, and others."""
 
 
 def derive_seed(seed: int, *path: int) -> int:

@@ -1,0 +1,170 @@
+"""A training under way: its epochs counted and checked, its best one known, and its state to go on from."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, SupportsFloat
+
+import torch
+
+from tuner.errors import TrialFailedError
+from tuner.search.objective import Objective
+from tuner.search.report import EpochReport, best_of, fault_of, finite
+from tuner.search.seeds import Stream, derive_seed
+from tuner.training.packing import pack, unpack
+from tuner.training.randomness import seeded
+from tuner.training.trainable import TrainableSpec, TrainingOver
+
+_EVALUATION, _BEGIN = 0, 1
+"""The first parts of the stream of the global generators; epoch e has part e + 1."""
+
+
+class Session:
+    """One training, whoever wrote it, as a worker runs it.
+
+    Whatever epoch e draws from the global generators of Python, NumPy and torch depends on the seed and e alone, so
+    no random state is saved, and a resumed training equals an uninterrupted one.
+    """
+
+    def __init__(
+        self,
+        spec: TrainableSpec,
+        hparams: Mapping[str, Any],
+        data: Any,
+        *,
+        objectives: Sequence[Objective],
+        seed: int,
+        max_epochs: int,
+        patience: int | None,
+        device: torch.device,
+        precision: torch.dtype,
+        keep_best: bool = False,
+    ) -> None:
+        """Make the training of `hparams` on `data`.
+
+        `objectives`: by the first one epochs are compared. `patience`: finished after so many epochs without a better
+        value of it. `keep_best`: keep a copy of the best epoch's state for `restore_best`.
+        """
+        self._objectives = objectives
+        self._seed = seed
+        self._max_epochs = max_epochs
+        self._patience = patience
+        self._device = device
+        self._keep_best = keep_best and spec.saves_state
+        self._best_state: Any = None
+        self._is_over = False
+        self.saves_state = spec.saves_state
+        """Whether there is a state to save; else a training is only ever begun anew."""
+        self.reports: list[EpochReport] = []
+        """Of all finished epochs."""
+        with self._seeded(_BEGIN):
+            self.trainable = spec.make(
+                hparams, data, seed=seed, device=device, max_epochs=max_epochs, precision=precision
+            )
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return len(self.reports)
+
+    @property
+    def best(self) -> EpochReport | None:
+        """The epoch with the best value of the first objective, the earliest of equals; None before the first."""
+        return best_of(self.reports, self._objectives[0])
+
+    @property
+    def finished(self) -> bool:
+        """Whether `max_epochs` are done, `patience` epochs brought nothing better, or the training ended by itself."""
+        best = self.best
+        stuck = self._patience is not None and best is not None and self.epoch - best.epoch >= self._patience
+        return self.epoch >= self._max_epochs or stuck or self._is_over
+
+    def run_epoch(self) -> EpochReport:
+        """Train one epoch and return its report; of a training that has ended by itself, the last one again.
+
+        Raises:
+            TrialFailedError: if an objective is missing, infinite or not a number, another metric is no number, or
+                there is no epoch at all; the training cannot go on.
+        """
+        started = time.perf_counter()
+        try:
+            with self._seeded(self.epoch + 1 + _BEGIN):
+                found = self.trainable.train_epoch()
+        except TrainingOver:
+            return self._end()
+        seconds = time.perf_counter() - started
+        report = EpochReport(self.epoch + 1, _numbers(found, f"epoch {self.epoch + 1}"), seconds)
+        fault = fault_of(report, self._objectives)
+        if fault is not None:
+            raise TrialFailedError(fault)
+        report = replace(report, metrics=finite(report.metrics))
+        self.reports.append(report)
+        if self._keep_best and self.best is report:
+            self._best_state = copy.deepcopy(self._trained_state())
+        return report
+
+    def restore_best(self) -> EpochReport:
+        """Go back to the best epoch and return its report; without a state to go back to that is the last."""
+        best = self.best
+        assert best is not None
+        if not self._keep_best:
+            return self.reports[-1]
+        self.trainable.load_state_dict(unpack(self._best_state))  # type: ignore[attr-defined]
+        return best
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        """Return the metrics of what was trained on a split; empty if the training cannot tell.
+
+        Raises:
+            TrialFailedError: if one is no number.
+        """
+        with self._seeded(_EVALUATION):
+            found = self.trainable.evaluate(split)
+        return finite(_numbers(found, "evaluate()"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state after the last finished epoch, as tensors and plain values only; needs `saves_state`."""
+        return {
+            "training": self._trained_state(),
+            "best": self._best_state,
+            "reports": [{**asdict(report), "metrics": dict(report.metrics)} for report in self.reports],
+            "is_over": self._is_over,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state of `state_dict`."""
+        self.trainable.load_state_dict(unpack(state["training"]))  # type: ignore[attr-defined]
+        self._best_state = state["best"]
+        self.reports = [EpochReport(**report) for report in state["reports"]]
+        self._is_over = state["is_over"]
+
+    def _seeded(self, part: int) -> Any:
+        return seeded(derive_seed(self._seed, Stream.GLOBALS, part), self._device)
+
+    def _trained_state(self) -> Any:
+        return pack(self.trainable.state_dict())  # type: ignore[attr-defined]
+
+    def _end(self) -> EpochReport:
+        if not self.reports:
+            raise TrialFailedError("the training ended before it had finished an epoch.")
+        self._is_over = True
+        return self.reports[-1]
+
+
+def _numbers(found: Any, where: str) -> dict[str, float]:
+    """Return metrics as floats, also those that are a NumPy number or a tensor of one element."""
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        raise TrialFailedError(f"{where} brought {found!r}, but must bring a dictionary of metrics by name.")
+    return {name: _number(name, value, where) for name, value in found.items()}
+
+
+def _number(name: str, value: Any, where: str) -> float:
+    if isinstance(value, SupportsFloat) and not isinstance(value, str):
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):  # arrays and tensors of many elements
+            pass
+    raise TrialFailedError(f"the metric {name!r} is {value!r} in {where}, but must be a number.")
