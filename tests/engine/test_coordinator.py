@@ -442,6 +442,30 @@ def test_a_search_whose_first_three_trials_fail_is_unpromotable(driver: Driver) 
     assert driver.events[-1] == SearchEnded("the first 3 trials failed, the last one because the model does not fit")
 
 
+def test_a_trial_in_its_first_epoch_is_waited_for_when_those_beside_it_failed(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    slow = driver.begin()
+    for _ in range(3):
+        assert not driver.coordinator.is_stopping
+        driver.coordinator.fail(driver.begin().trial, "diverged")
+    assert not driver.coordinator.is_stopping
+    assert driver.coordinator.next_trial() is None  # nothing is begun while it alone can tell
+    assert not driver.coordinator.is_exhausted
+    driver.report(slow, 1)
+    assert driver.begin().trial == 4
+
+
+def test_a_search_whose_last_hope_fails_ends(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    slow = driver.begin()
+    for _ in range(3):
+        driver.coordinator.fail(driver.begin().trial, "diverged")
+    driver.coordinator.fail(slow.trial, "it diverged too")
+    assert driver.coordinator.is_stopping
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded("the first 4 trials failed, the last one because it diverged too")
+
+
 def test_failures_beside_a_trial_that_reported_are_the_configurations_own_fault(driver: Driver) -> None:
     driver.report(driver.begin(), 1, finished=True)
     for _ in range(6):

@@ -149,6 +149,8 @@ class Coordinator:
             return self._trials[self._orphans.pop(0)]
         if self.is_stopping or len(self._search.running) >= self.workers:
             return None
+        if self._is_hopeless and self._search.running:
+            return None  # they will tell
         # A trial that cannot reach the first rung in the time left could not change the result.
         is_time = self._clock.search_seconds_left > (self._first_rung_seconds or 0.0)
         proposal = self._search.next_trial() if is_time else None
@@ -362,9 +364,15 @@ class Coordinator:
         del self._trials[end.trial]
         self._bar_loser(end)
 
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether so many trials failed, and none ever reported, that no other should begin."""
+        return self._failed >= _HOPELESS_FAILURES and not self._has_report
+
     def _count_failure(self, reason: str) -> None:
         self._failed += 1
-        if self._failed >= _HOPELESS_FAILURES and not self._has_report:
+        # One that is still in its first epoch may be fine.
+        if self._is_hopeless and not self._search.running:
             self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
 
     # What the clock has to know of the trials.
