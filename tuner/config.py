@@ -88,6 +88,8 @@ class ResourceConfig:
     """Time one epoch may take, such as `10m`; a process that takes longer hangs, is ended and counts as a failure."""
     address: str | None = None
     """Address of a running Ray cluster, or `auto`; by default this machine alone."""
+    in_process: bool = False
+    """Train in this process, one trial after another and without Ray: to look into a training with a debugger."""
     precision: str = "auto"
     """`float32`, `bfloat16`, or `auto`: bfloat16 where the processor computes with it."""
 
@@ -264,6 +266,10 @@ def check(config: StudyConfig) -> None:
         raise ConfigError(f"--budget is {config.budget!r}, but must be more than 0.")
     if config.trial_timeout_seconds is not None and config.trial_timeout_seconds <= 0:
         raise ConfigError(f"--trial-timeout is {resources.trial_timeout!r}, but must be more than 0.")
+    if resources.in_process and (resources.address is not None or (resources.workers or 1) > 1):
+        raise ConfigError(
+            "--in-process trains one trial after another in this process: give no --address and no --workers."
+        )
     check_location("--storage", config.storage)
     if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")

@@ -102,7 +102,7 @@ def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..
     search = build_search(
         load_space("cnn"),
         searcher=arguments.searcher,
-        scheduler="asha",
+        scheduler="asha-promote",
         min_epochs=1,
         max_epochs=_MAX_EPOCHS,
         reduction_factor=_REDUCTION_FACTOR,
@@ -139,13 +139,16 @@ def _without_ray(arguments: argparse.Namespace, coordinator: Coordinator) -> Non
 
 
 def _with_ray(arguments: argparse.Namespace, coordinator: Coordinator, paths: RunPaths) -> None:
-    import ray
-
     from tests.benchmarks.sleeping import sleeping
-    from tuner.engine.search_phase import run_search
+    from tuner.engine.ray_executor import RayExecutor
+    from tuner.engine.search_phase import SearchPhase
 
-    nothing: Any = ray.put(None)  # sleepers need no data
-    run_search(coordinator, nothing, ResourceConfig(), paths, print, sleeping(arguments.seconds))
+    nothing: Any = None  # sleepers need no data
+    executor = RayExecutor(
+        ResourceConfig(), workers=arguments.nodes, name="scale", say=print, trainable=sleeping(arguments.seconds)
+    )
+    executor.run(nothing, iter([SearchPhase(coordinator, paths, max_failures=0)]))
+    coordinator.finish()
 
 
 def measure(arguments: argparse.Namespace, trials: int) -> dict[str, Any]:

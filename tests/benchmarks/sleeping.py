@@ -8,7 +8,9 @@ from typing import Any
 from ray import tune
 
 from tests.benchmarks.scale import pretended
-from tuner.engine.trainable import FINISHED, REPORT, TRIAL, WORKER
+from tuner.engine.outcome import Reported
+from tuner.engine.trainable import ASSIGNMENT, OUTCOME
+from tuner.engine.worker import Assignment
 
 
 def sleeping(seconds: float) -> type[tune.Trainable]:
@@ -19,18 +21,14 @@ def sleeping(seconds: float) -> type[tune.Trainable]:
             self.reset_config(config)
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self._trial, self._max_epochs, self._epoch = new_config["trial"], new_config["max_epochs"], 0
+            self._assignment: Assignment = new_config[ASSIGNMENT]
+            self._epoch = self._assignment.known_epochs
             return True
 
         def step(self) -> dict[str, Any]:
             time.sleep(seconds)
             self._epoch += 1
-            finished = self._epoch == self._max_epochs
-            return {
-                TRIAL: self._trial,
-                WORKER: "sleeper:0",
-                REPORT: pretended(self._trial, self._epoch),
-                FINISHED: finished,
-            }
+            report = pretended(self._assignment.seed, self._epoch)
+            return {OUTCOME: Reported(report, "sleeper:0", self._epoch == self._assignment.max_epochs, {})}
 
     return Sleeping

@@ -15,7 +15,7 @@ from tests.chaos.study import ChaosStudy
 DRIVER, WORKER, NODE = "driver", "worker", "node"
 KINDS = (DRIVER, WORKER, NODE)
 
-_WORKER_TITLES = ("ray::ResourceTrainable", "ray::TrialTrainable", "ray::RetrainWorker", "ray::_measure")
+_WORKER_TITLES = ("ray::ResourceTrainable", "ray::TrialTrainable")
 _EARLY_SHARE = 0.25
 """Of the kills: those whose victim may still be starting; the others follow an epoch reported since the last kill."""
 _EARLY_SECONDS = 8.0

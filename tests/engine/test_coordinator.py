@@ -86,7 +86,7 @@ class Driver:
     startup_trials: int = 3
     clock: BudgetClock = field(default_factory=lambda: clock(None))
     source: str = SPACE
-    scheduler: type[Asha | AshaPromote] = Asha
+    scheduler: type[Asha | AshaPromote] = AshaPromote
     known: KnownResults | None = None
     objectives: tuple[str, ...] = ("dev_accuracy",)
     """With several, what is measured comes with each report, as from a worker."""
@@ -202,7 +202,8 @@ def test_a_trial_that_cannot_be_written_down_is_not_given_out(driver: Driver) ->
     assert driver.events == []
 
 
-def test_the_search_does_not_act_on_a_result_that_cannot_be_written_down(driver: Driver) -> None:
+def test_the_search_does_not_act_on_a_result_that_cannot_be_written_down(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=Asha)
     trial = driver.begin()
     driver.refusing = True
     with pytest.raises(StorageError):
@@ -235,7 +236,7 @@ def test_the_search_does_not_act_on_the_end_of_progress_that_cannot_be_written_d
 
 
 def test_a_result_then_the_decision_then_the_end_are_written_in_this_order(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, workers=2, protect_starts=False)
+    driver = Driver(tmp_path, scheduler=Asha, workers=2, protect_starts=False)
     trial = driver.begin()
     for epoch in (1, 2, 3):
         assert driver.report(trial, epoch)
@@ -256,7 +257,7 @@ def test_the_journal_holds_the_report_as_it_came_and_who_made_it(driver: Driver)
 
 
 def test_what_is_measured_is_on_the_disk_before_the_first_epoch_and_then_told_to_optuna(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, objectives=("dev_accuracy", "num_params"))
+    driver = Driver(tmp_path, scheduler=Asha, objectives=("dev_accuracy", "num_params"))
     trial = driver.begin()
     driver.report(trial, 1)
     driver.report(trial, 2)
@@ -301,7 +302,8 @@ def test_the_search_does_not_act_on_a_measurement_that_cannot_be_written_down(tm
 # Results.
 
 
-def test_an_epoch_that_arrives_again_is_ignored(driver: Driver) -> None:
+def test_an_epoch_that_arrives_again_is_ignored(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, scheduler=Asha)
     trial = driver.begin()
     driver.report(trial, 1)
     before = driver.events
@@ -326,7 +328,7 @@ def test_a_result_of_a_trial_that_has_ended_or_never_was_stops_it_and_leaves_no_
 
 
 def test_each_state_is_told_with_its_reason_to_journal_and_optuna(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, protect_starts=False)
+    driver = Driver(tmp_path, scheduler=Asha, protect_starts=False)
     complete = driver.begin()
     for epoch in range(1, 10):
         driver.report(complete, epoch)
@@ -496,7 +498,7 @@ def test_a_cheaper_incumbent_leaves_more_time_to_search(tmp_path: Path) -> None:
 
 
 def test_a_trial_whose_retraining_would_not_fit_is_pruned_and_the_search_goes_on(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    driver = Driver(tmp_path, scheduler=Asha, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
     cheap, dear = driver.begin(), driver.begin()
     assert driver.report(cheap, 1, dev_accuracy=0.8)
     # The better of the two at its rung, but 9 epochs of 4 seconds are 18 seconds more than is reserved.
@@ -528,7 +530,7 @@ def test_a_new_best_whose_retraining_would_not_fit_does_not_end_the_search(tmp_p
 
 
 def test_a_trial_that_is_through_cannot_win_either_if_its_retraining_would_not_fit(tmp_path: Path) -> None:
-    driver = Driver(tmp_path / "earlier", workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    driver = Driver(tmp_path / "earlier", scheduler=Asha, workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
     cheap, dear = driver.begin(), driver.begin()
     driver.report(cheap, 1, dev_accuracy=0.9)
     # Half of nine epochs and one more are dear ones, which only the last shows: the scheduler completes the trial.
@@ -538,7 +540,9 @@ def test_a_trial_that_is_through_cannot_win_either_if_its_retraining_would_not_f
     assert driver.of(RungDecided)[-1].action == "COMPLETE"
     assert events[-1] == TrialEnded(1, TrialState.PRUNED, "its retraining would not fit into the time left")
     for missing in (1, 2):  # killed before that was written
-        later = resumed_from(tmp_path / str(missing), events[:-missing], workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+        later = resumed_from(
+            tmp_path / str(missing), events[:-missing], scheduler=Asha, workers=2, clock=clock(RETRAIN_SECONDS + 10.0)
+        )
         assert later.events == events
         winner = select(fold(read_journal(tmp_path / str(missing) / "journal")))
         assert winner is not None
@@ -546,7 +550,7 @@ def test_a_trial_that_is_through_cannot_win_either_if_its_retraining_would_not_f
 
 
 def test_one_slow_epoch_of_the_incumbent_does_not_end_the_search(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 10.0))
+    driver = Driver(tmp_path, scheduler=Asha, clock=clock(RETRAIN_SECONDS + 10.0))
     trial = driver.begin()
     for epoch, seconds in enumerate([2.0, 30.0, 2.0, 2.5], 1):
         assert driver.report(trial, epoch, seconds=seconds)
@@ -554,7 +558,7 @@ def test_one_slow_epoch_of_the_incumbent_does_not_end_the_search(tmp_path: Path)
 
 
 def test_an_incumbent_that_grows_dearer_ends_the_search_and_stays_the_winner(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 10.0))
+    driver = Driver(tmp_path, scheduler=Asha, clock=clock(RETRAIN_SECONDS + 10.0))
     trial = driver.begin()
     for epoch, seconds in enumerate([2.0, 4.0, 4.0], 1):
         assert driver.report(trial, epoch, seconds=seconds)
@@ -708,12 +712,12 @@ def test_wherever_the_journal_breaks_off_every_trial_of_several_workers_ends_onc
 
 
 def test_trials_an_earlier_driver_left_are_given_out_again_before_new_ones(tmp_path: Path) -> None:
-    earlier = Driver(tmp_path, workers=3)
+    earlier = Driver(tmp_path, scheduler=Asha, workers=3)
     left = [earlier.begin() for _ in range(3)]
     earlier.report(left[1], 1)
     earlier.coordinator.fail(left[0].trial, "diverged")
     earlier.journal.close()
-    later = Driver(tmp_path, workers=3)
+    later = Driver(tmp_path, scheduler=Asha, workers=3)
     assert not later.coordinator.is_exhausted
     assert later.coordinator.unfinished == (1, 2)
     assert [later.begin() for _ in range(2)] == left[1:]
@@ -730,13 +734,13 @@ def test_fewer_workers_than_trials_that_were_left_get_them_all(tmp_path: Path) -
 
 
 def test_what_an_earlier_driver_had_no_time_to_write_is_written_once(tmp_path: Path) -> None:
-    earlier = Driver(tmp_path / "earlier", protect_starts=False)
+    earlier = Driver(tmp_path / "earlier", scheduler=Asha, protect_starts=False)
     earlier.report(earlier.begin(), 1, finished=True)
     earlier.report(earlier.begin(), 1, dev_accuracy=0.1)
     events = earlier.events
     assert [type(event) for event in events[-3:]] == [EpochReported, RungDecided, TrialEnded]
     for missing in (1, 2):
-        later = resumed_from(tmp_path / str(missing), events[:-missing], protect_starts=False)
+        later = resumed_from(tmp_path / str(missing), events[:-missing], scheduler=Asha, protect_starts=False)
         assert later.events == events
         assert later.coordinator.unfinished == ()
 
@@ -793,7 +797,7 @@ def known_reference(
 
 
 def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in_the_journal(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, known=known_reference(9))
+    driver = Driver(tmp_path, scheduler=Asha, known=known_reference(9))
     assert driver.begin().trial == 1
     reference = driver.of(TrialProposed)[0]
     assert reference.seed == 12345
@@ -808,7 +812,7 @@ def test_a_configuration_that_is_known_to_its_end_is_not_given_out_but_stands_in
 
 def test_what_was_measured_of_a_known_trial_is_taken_over_with_its_epochs(tmp_path: Path) -> None:
     known = known_reference(9, measures={"num_params": 900.0}, wanted=["num_params"])
-    driver = Driver(tmp_path, known=known, objectives=("dev_accuracy", "num_params"))
+    driver = Driver(tmp_path, scheduler=Asha, known=known, objectives=("dev_accuracy", "num_params"))
     driver.begin()
     assert [type(event) for event in driver.events[:3]] == [TrialProposed, ModelMeasured, EpochReported]
     assert driver.searcher.studies[9].trials[0].values == [accuracy_of(driver.of(EpochReported)[8]), 900.0]
@@ -822,7 +826,7 @@ def test_a_known_trial_of_which_an_objective_was_not_measured_is_trained_again(t
 
 
 def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, known=known_reference(2))
+    driver = Driver(tmp_path, scheduler=Asha, known=known_reference(2))
     trial = driver.begin()
     assert trial.trial == 0
     assert [report.epoch for report in driver.of(EpochReported)] == [1, 2]
@@ -846,7 +850,7 @@ def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promote
 
 
 def test_a_known_trial_that_stalled_is_complete(tmp_path: Path) -> None:
-    driver = Driver(tmp_path, known=known_reference(2, stalled=True))
+    driver = Driver(tmp_path, scheduler=Asha, known=known_reference(2, stalled=True))
     assert driver.begin().trial == 1
     (end,) = driver.of(TrialEnded)
     assert (end.trial, end.state) == (0, TrialState.COMPLETE)

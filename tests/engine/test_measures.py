@@ -1,22 +1,18 @@
-"""From the worker that measures to the front in the tables: all that lies between, with a loop in Ray's place."""
+"""From the worker that measures to the front in the tables: all that lies between, in this process."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.utils import flatten_dict
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
-from tuner.engine.ray_tune import TuneScheduler, TuneSearcher
+from tuner.engine.in_process import InProcessExecutor
+from tuner.engine.search_phase import SearchPhase
 from tuner.engine.task import load_task
-from tuner.engine.trainable import TrialTrainable
 from tuner.engine.worker import Job
 from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted
 from tuner.journal.history import read_history
@@ -44,7 +40,6 @@ def MODEL(hparams):
 
     return nn.Sequential(nn.Flatten(), nn.Linear(784, hparams["hidden"]), nn.Linear(hparams["hidden"], 10))
 """
-CONTROLLER: Any = None
 
 
 def params(hidden: int) -> int:
@@ -62,7 +57,7 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
     search = build_search(
         space,
         searcher="tpe",
-        scheduler="asha",
+        scheduler="asha-promote",
         min_epochs=1,
         max_epochs=3,
         reduction_factor=3,
@@ -77,15 +72,8 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
         coordinator = Coordinator(
             search, journal.append, clock, objectives=found, workers=1, seed=0, discard=lambda _: None
         )
-        searcher, scheduler = TuneSearcher(coordinator, paths), TuneScheduler(coordinator, print)
         job = replace(job, model=load_task(str(space_file)).model, measures_latency="latency" in objectives)
-        while isinstance(config := searcher.suggest("ray-id"), dict):
-            trainable = TrialTrainable.__new__(TrialTrainable)
-            trainable.setup(config, job)
-            trial: Any = SimpleNamespace(config=config)
-            answer = str(TrialScheduler.CONTINUE)
-            while answer == TrialScheduler.CONTINUE:
-                answer = scheduler.on_trial_result(CONTROLLER, trial, flatten_dict(trainable.step()))
+        InProcessExecutor(print).run(job, iter([SearchPhase(coordinator, paths, max_failures=0)]))
         coordinator.finish()
     return paths
 

@@ -1,25 +1,22 @@
-"""Tests of `tuner.engine.retrain` under a real Ray: every seed once, whatever dies, and the dev set alone chooses."""
+"""Tests of `tuner.engine.retrain`: every seed once, whatever happens, and the dev set alone chooses."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
-from ray import cloudpickle
 from torch import nn
 
-from tuner.config import ResourceConfig
 from tuner.data.splits import Split
-from tuner.engine.retrain import Retraining, keep_best, retrain
+from tuner.engine import stepper
+from tuner.engine.in_process import InProcessExecutor
+from tuner.engine.outcome import Failed, WorkerLost
+from tuner.engine.retrain import Retraining, RetrainPhase, keep_best
 from tuner.engine.worker import Job
 from tuner.errors import StorageError, TunerError
 from tuner.io import retry
@@ -37,25 +34,17 @@ from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.training.checkpoints import load_weights
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("ray_running")]
-
 HPARAMS = {"learning_rate": 0.003, "batch_size": 32}
 EPOCHS = 3
 
 
-def mortal(hparams: Mapping[str, Any]) -> nn.Module:
-    """A linear model whose first builders die: as many as there are to be."""
-    deaths = Path(hparams["deaths"])
-    died = len(list(deaths.iterdir()))
-    if died < hparams["lives"]:
-        (deaths / str(died)).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-
-
-def signing(hparams: Mapping[str, Any]) -> nn.Module:
-    """A linear model that leaves the number of the process that built it."""
-    (Path(hparams["signatures"]) / str(os.getpid())).touch()
+def crashing(hparams: Mapping[str, Any]) -> nn.Module:
+    """A linear model that cannot be built the first times: as often as is wanted."""
+    crashes = Path(hparams["crashes"])
+    crashed = len(list(crashes.iterdir()))
+    if crashed < hparams["times"]:
+        (crashes / str(crashed)).touch()
+        raise OSError("the lights went out")
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
@@ -79,18 +68,22 @@ class Books:
         events = [StudyStarted({}, {}), *self.events]
         return fold(Entry(seq, 0.0, float(seq), event) for seq, event in enumerate(events))
 
-    def retrain(self, *retrainings: Retraining, workers: int = 2, **resources: Any) -> None:
-        retrain(
+    def phase(self, *retrainings: Retraining, workers: int = 2, max_failures: int = 2) -> RetrainPhase:
+        return RetrainPhase(
             retrainings,
-            ray.put(self.job),
-            ray.put(self.test),
+            lambda: self.test,
             workers=workers,
-            resources=replace(ResourceConfig(), **resources),
+            max_failures=max_failures,
             history=self.history,
-            record=lambda *events: self.events.extend(events),
+            record=self.record,
             paths=self.paths,
-            say=self.said.append,
         )
+
+    def record(self, *events: Event) -> None:
+        self.events.extend(events)
+
+    def retrain(self, *retrainings: Retraining, **options: Any) -> None:
+        InProcessExecutor(self.said.append).run(self.job, iter([self.phase(*retrainings, **options)]))
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -102,11 +95,10 @@ def books(tmp_path: Path, job: Job) -> Books:
 
 
 @pytest.fixture
-def mortal_books(tmp_path: Path, job: Job) -> Books:
-    """Books of a job whose processes die."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-    (tmp_path / "deaths").mkdir()
-    return Books(tmp_path / "run", replace(job, model=get_model(mortal)))
+def crashing_books(tmp_path: Path, job: Job) -> Books:
+    """Books of a job whose trainings crash."""
+    (tmp_path / "crashes").mkdir()
+    return Books(tmp_path / "run", replace(job, model=get_model(crashing)))
 
 
 def retraining(seed: int = 1, candidate: str = "tuned", **hparams: Any) -> Retraining:
@@ -151,25 +143,40 @@ def test_the_weights_are_those_of_the_best_dev_epoch_and_are_what_was_measured(b
     assert any(best < EPOCHS for best in bests)  # else it could have been the last
 
 
-def test_one_process_does_retraining_after_retraining_and_none_changes_the_next(tmp_path: Path, job: Job) -> None:
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-    job = replace(job, model=get_model(signing))
-    (tmp_path / "signatures").mkdir()
-    seeds = [retraining(seed, signatures=str(tmp_path / "signatures")) for seed in (1, 2)]
-    together = Books(tmp_path / "together", job)
-    together.retrain(*seeds, workers=1)
-    assert len(list((tmp_path / "signatures").iterdir())) == 1
-    alone = Books(tmp_path / "alone", job)
-    alone.retrain(seeds[1])
-    assert list(map(without_seconds, together.events[-EPOCHS - 1 :])) == list(map(without_seconds, alone.events))
-
-
-def test_a_retraining_that_is_done_or_has_failed_is_not_done_again(books: Books) -> None:
-    books.retrain(retraining(1))
-    books.events.append(RetrainFailed("tuned", 2, "diverged"))
-    before = list(books.events)
+def test_one_retraining_after_another_is_as_each_alone(books: Books, tmp_path: Path, job: Job) -> None:
     books.retrain(retraining(1), retraining(2))
+    alone = Books(tmp_path / "alone", job)
+    alone.retrain(retraining(2))
+    assert list(map(without_seconds, books.events[-EPOCHS - 1 :])) == list(map(without_seconds, alone.events))
+
+
+def test_no_more_are_given_out_than_there_are_workers_until_one_is_through(books: Books) -> None:
+    phase = books.phase(retraining(1), retraining(2), retraining(3))
+    first, second = phase.next(), phase.next()
+    assert first is not None
+    assert second is not None
+    assert phase.next() is None
+    phase.give_back(second[0])
+    assert phase.next() == second
+    phase.take(first[0], Failed("it diverged"))
+    third = phase.next()
+    assert third is not None
+    assert third[0] == ("tuned", 3)
+    assert not phase.is_over
+
+
+def test_a_retraining_that_is_done_is_not_done_again(books: Books) -> None:
+    books.retrain(retraining(1))
+    before = list(books.events)
+    books.retrain(retraining(1))
     assert books.events == before
+
+
+def test_a_retraining_that_failed_is_tried_again_by_the_driver_that_goes_on(books: Books) -> None:
+    books.events.append(RetrainFailed("tuned", 1, "the node was lost"))
+    books.retrain(retraining(1))
+    assert [event.seed for event in books.of(RetrainEnded)] == [1]
+    assert books.history.retrains["tuned", 1].failed is None
 
 
 def test_a_retraining_that_was_broken_off_goes_on_from_its_checkpoint_to_the_same_end(
@@ -179,51 +186,61 @@ def test_a_retraining_that_was_broken_off_goes_on_from_its_checkpoint_to_the_sam
     expected = list(map(without_seconds, books.events))
 
     broken = Books(tmp_path / "broken", job)
-    attempts = 0
+    room = 2
+    write = broken.record
 
     def full(*events: Event) -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts > 2:
+        if len(broken.events) == room:
             raise StorageError("the journal is full")
-        broken.events.extend(events)
+        write(*events)
 
-    arguments: dict[str, Any] = {"workers": 1, "resources": ResourceConfig(), "paths": broken.paths, "say": print}
+    broken.record = full  # type: ignore[method-assign]
     with pytest.raises(StorageError):
-        retrain([retraining(1)], ray.put(job), ray.put(broken.test), history=broken.history, record=full, **arguments)
+        broken.retrain(retraining(1))
     assert [event.epoch for event in broken.of(RetrainEpochReported)] == [1, 2]
+    broken.record = write  # type: ignore[method-assign]
     broken.retrain(retraining(1))
     assert list(map(without_seconds, broken.events)) == expected
 
 
 def test_a_retraining_that_diverges_has_failed_at_once_and_the_others_go_on(books: Books) -> None:
-    books.retrain(retraining(1, learning_rate=1e38), retraining(2), workers=1)
+    books.retrain(retraining(1, learning_rate=1e38), retraining(2))
     (failed,) = books.of(RetrainFailed)
     assert failed.seed == 1
     assert failed.reason.endswith("in epoch 1.")
     assert [ended.seed for ended in books.of(RetrainEnded)] == [2]
 
 
-def test_a_retraining_whose_process_dies_is_taken_up_again(mortal_books: Books, tmp_path: Path) -> None:
-    mortal_books.retrain(retraining(1, deaths=str(tmp_path / "deaths"), lives=1), max_failures=1)
-    assert len(list((tmp_path / "deaths").iterdir())) == 1
-    assert [ended.seed for ended in mortal_books.of(RetrainEnded)] == [1]
-    assert [report.epoch for report in mortal_books.of(RetrainEpochReported)] == [1, 2, 3]
+def test_a_retraining_whose_code_crashes_is_taken_up_again(crashing_books: Books, tmp_path: Path) -> None:
+    crashing_books.retrain(retraining(1, crashes=str(tmp_path / "crashes"), times=1), max_failures=1)
+    assert len(list((tmp_path / "crashes").iterdir())) == 1
+    assert [ended.seed for ended in crashing_books.of(RetrainEnded)] == [1]
+    assert [report.epoch for report in crashing_books.of(RetrainEpochReported)] == [1, 2, 3]
 
 
-def test_a_retraining_whose_process_dies_too_often_has_failed(mortal_books: Books, tmp_path: Path) -> None:
-    mortal_books.retrain(retraining(1, deaths=str(tmp_path / "deaths"), lives=9), max_failures=1)
-    assert len(list((tmp_path / "deaths").iterdir())) == 2
-    (failed,) = mortal_books.of(RetrainFailed)
-    assert "died" in failed.reason
-    assert "\n" not in failed.reason
+def test_a_retraining_whose_code_crashes_too_often_has_failed(crashing_books: Books, tmp_path: Path) -> None:
+    crashing_books.retrain(retraining(1, crashes=str(tmp_path / "crashes"), times=9), max_failures=1)
+    assert len(list((tmp_path / "crashes").iterdir())) == 2
+    (failed,) = crashing_books.of(RetrainFailed)
+    assert failed.reason == "its worker failed 2 times: OSError: the lights went out"
+    assert any("in crashing" in text for text in crashing_books.said)
+
+
+def test_the_deaths_of_processes_count_but_not_those_of_nodes(books: Books) -> None:
+    phase = books.phase(retraining(1), max_failures=1)
+    given = phase.next()
+    assert given is not None
+    lost, died = WorkerLost("its node has died", charged=False), WorkerLost("...\nkilled", charged=True)
+    assert [phase.take(given[0], loss) for loss in (lost, died, lost, lost, died)] == [True] * 4 + [False]
+    assert phase.is_over
+    assert books.of(RetrainFailed) == [RetrainFailed("tuned", 1, "its worker failed 2 times: killed")]
 
 
 def test_a_disk_that_stays_full_ends_the_retraining_for_a_resume_to_go_on(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "MOST_SECONDS", 0.0)
-    monkeypatch.setattr(retry, "_SECONDS_BETWEEN", 0.1)
+    monkeypatch.setattr(stepper, "_SECONDS_WITHOUT_STORAGE", 0.1)
     folder = books.paths.retrain_checkpoints("tuned", 1)
     folder.touch()  # a file where the folder must be: nothing can be written there
     with pytest.raises(StorageError, match="no checkpoint can be written"):
@@ -292,5 +309,5 @@ def test_without_a_retraining_that_succeeded_there_is_nothing_to_keep(books: Boo
     with pytest.raises(TunerError, match="no retraining of the winner succeeded: none was run"):
         keep_best(books.history, books.paths, DESCRIPTION)
     books.events.append(RetrainFailed("tuned", 1, "the train loss is nan in epoch 1."))
-    with pytest.raises(TunerError, match="succeeded: the train loss is nan in epoch 1"):
+    with pytest.raises(TunerError, match="succeeded: the train loss is nan in epoch 1; --resume tries"):
         keep_best(books.history, books.paths, DESCRIPTION)

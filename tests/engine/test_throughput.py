@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import ray
 import torch
-from ray import cloudpickle
 from torch import Tensor, nn
 
-from tuner.config import ResourceConfig
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
-from tuner.engine.throughput import _measure, seconds_per_epoch
+from tuner.engine.in_process import InProcessExecutor
+from tuner.engine.outcome import WorkerLost
+from tuner.engine.throughput import Probe
 from tuner.engine.worker import Job
 from tuner.errors import SpaceError
 from tuner.models import get_model
@@ -52,17 +50,24 @@ def broken(hparams: Mapping[str, Any]) -> nn.Module:
     raise ValueError("no such layer:\n  conv7")
 
 
-@pytest.fixture(autouse=True)
-def _by_value() -> None:
-    """Workers cannot import a test."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
-
-
 def of_size(job: Job, n: int) -> Job:
     images = np.zeros((n, 28, 28), np.uint8)
     images[:, :14] = 255
     splits = SearchData(Split(images, np.zeros(n, np.int64)), job.splits.dev)
     return replace(job, splits=splits, model=get_model(seeing))
+
+
+def probe(tmp_path: Path, job: Job, hparams: Mapping[str, Any], workers: int = 1) -> Probe:
+    images = len(job.splits.train)
+    return Probe(hparams, images=images, workers=workers, scratch=str(tmp_path / "checkpoints"), max_failures=1)
+
+
+def measure(tmp_path: Path, job: Job, hparams: Mapping[str, Any] | None = None, workers: int = 1) -> float:
+    (tmp_path / "checkpoints").mkdir(exist_ok=True)
+    measuring = probe(tmp_path, job, hparams or {}, workers)
+    InProcessExecutor(print).run(job, iter([measuring]))
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+    return measuring.seconds_per_epoch
 
 
 @pytest.fixture
@@ -78,24 +83,20 @@ def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(
     job: Job, images: int, sample: int, tmp_path: Path
 ) -> None:
     Seeing.shown = 0
-    assert _measure(of_size(job, images), {}, tmp_path) == pytest.approx(SECONDS["second"] * images / sample)
+    assert measure(tmp_path, of_size(job, images)) == pytest.approx(SECONDS["second"] * images / sample)
     assert Seeing.shown == 2 * sample
 
 
 def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, tmp_path: Path) -> None:
-    assert _measure(job, {"learning_rate": 1e38}, tmp_path) > 0
+    assert measure(tmp_path, job, {"learning_rate": 1e38}) > 0
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.usefixtures("ray_running")
-def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path) -> None:
-    started = time.perf_counter()
-    found = seconds_per_epoch(ray.put(job), {}, 2, ResourceConfig(), tmp_path)
-    assert 0 < found < time.perf_counter() - started
+def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 9.0, 10.0, 11.0, 20.0, 29.0, 30.0, 33.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    assert measure(tmp_path, job, workers=2) == pytest.approx(2.0)
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.usefixtures("ray_running")
 @pytest.mark.parametrize(
     ("model", "hparams", "reason"),
     [
@@ -107,12 +108,22 @@ def test_a_first_configuration_that_cannot_be_trained_at_all_is_told_in_a_line(
     job: Job, model: Any, hparams: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SpaceError) as caught:
-        seconds_per_epoch(ray.put(replace(job, model=get_model(model))), hparams, 1, ResourceConfig(), tmp_path)
+        measure(tmp_path, replace(job, model=get_model(model)), hparams)
     assert str(caught.value) == f"the space's first start configuration cannot be trained: {reason}"
+
+
+def test_a_process_that_dies_is_forgiven_as_often_as_that_of_a_trial(job: Job, tmp_path: Path) -> None:
+    measuring = probe(tmp_path, job, {}, workers=2)
+    first, second = measuring.next(), measuring.next()
+    assert first is not None
+    assert second is not None
+    assert measuring.take(first[0], WorkerLost("killed", charged=True))
+    with pytest.raises(SpaceError, match="cannot be trained: its worker died 2 times: killed again"):
+        measuring.take(second[0], WorkerLost("killed\nagain", charged=True))
 
 
 def test_the_measuring_leaves_torchs_random_state_alone(job: Job, tmp_path: Path) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    _measure(job, {}, tmp_path)
+    measure(tmp_path, job)
     assert torch.equal(torch.get_rng_state(), before)

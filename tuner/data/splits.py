@@ -42,6 +42,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, share: float) -> Split:
+        """Return the first `share` (0 to 1) of it, at least two."""
+        n = max(2, round(len(self) * share))
+        return Split(self.images[:n], self.labels[:n], self.class_names)
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """One input's shape as a model takes it: images [n, height, width] get a dimension for their one channel."""

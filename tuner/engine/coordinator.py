@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from tuner.engine.clock import BudgetClock, EpochCost
 from tuner.engine.known_results import KnownResults
-from tuner.errors import TunerError
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     EpochReported,
@@ -91,8 +90,6 @@ class Coordinator:
         self._failed = 0
         self._nothing_to_give = False
         self._stop_reason: str | None = None
-        self.fatal: TunerError | None = None
-        """What made going on impossible; the run can be resumed."""
 
     # What the search asks of Ray.
 
@@ -101,7 +98,7 @@ class Coordinator:
         """Whether all trials must end now."""
         if self._stop_reason is None and self._clock.search_seconds_left <= 0:
             self.stop(TIME_IS_OVER)
-        return self._stop_reason is not None or self.fatal is not None
+        return self._stop_reason is not None
 
     @property
     def is_exhausted(self) -> bool:
@@ -226,7 +223,7 @@ class Coordinator:
             return False
         failures = sum(retry.charged for retry in known.retries)
         if charged and failures >= max_failures:
-            self.fail(trial, f"its worker failed {failures + 1} times: {_last_line(error)}", error)
+            self.fail(trial, f"its worker failed {failures + 1} times: {last_line(error)}", error)
             return False
         event = TrialRetried(trial, error, charged)
         self._record(event)
@@ -443,7 +440,8 @@ def _refusal(trial: TrialHistory) -> TrialEnded:
     return TrialEnded(trial.number, TrialState.PRUNED, trial.proposed.infeasible)
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Return the last line of a traceback, which says what happened."""
     lines = text.strip().splitlines()
     return lines[-1] if lines else "no message"
 

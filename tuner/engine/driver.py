@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import ray
 from rich.console import Console
 
 from tuner import config as configs
@@ -20,19 +20,19 @@ from tuner.data.dataset import Dataset
 from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
+from tuner.engine.executor import Executor, Work
+from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.interrupt import Interrupts, interruptible
 from tuner.engine.plan import Plan, make_plan
-from tuner.engine.preflight import check_storage
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
-from tuner.engine.ray_session import cpus_and_gpus, ray_session, settled, workers_available, workers_of_one_node
 from tuner.engine.recorded import recorded_sources, remember
-from tuner.engine.retrain import Retraining, keep_best, retrain
+from tuner.engine.retrain import Retraining, RetrainPhase, failed_before, keep_best
 from tuner.engine.run_folder import create_run, delete_run, open_run
-from tuner.engine.search_phase import run_search
-from tuner.engine.sending import check_code_travels, check_data_fit, send_by_value
+from tuner.engine.search_phase import SearchPhase
+from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_task, task_of
-from tuner.engine.throughput import MEASURED, seconds_per_epoch
+from tuner.engine.throughput import MEASURED, Probe
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
 from tuner.io import storage
@@ -185,12 +185,8 @@ class _Job:
             for notice in self._notices():
                 self._progress.say(notice)
             if not journal.entries or not self._history().ended:
-                # Ray sets signal handlers of its own when it starts; ours replace them.
-                with (
-                    ray_session(self._config.resources, self._paths.log),
-                    interruptible(self._end_search) as self._interrupts,
-                ):
-                    self._work()
+                with self._executor() as executor, interruptible(self._end_search) as self._interrupts:
+                    self._work(executor)
             # Also if an earlier driver was killed between its last event and this.
             shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
             if self._mirror is not None:
@@ -221,32 +217,21 @@ class _Job:
             if changes is not None:
                 yield changes
 
-    def _work(self) -> None:
-        self._resources = settled(self._config.resources)
-        workers = workers_available(self._resources)
-        check_storage(self._paths.location(self._paths.root), self._config.storage)
-        dataset = self._ingredients.dataset
-        send_by_value(self._ingredients.task.sources)
-        check_code_travels(self._ingredients.task.model.build, "MODEL")
-        check_data_fit(dataset.splits)
-        job = ray.put(self._job(dataset))
-        plan = self._open(job, workers)
-        self._progress.show_plan(plan, _data_line(dataset), len(self._seeds()) * (1 + self._config.retrain.baseline))
+    @contextmanager
+    def _executor(self) -> Iterator[Executor]:
+        """Make ready what trains; Ray is imported only where it is used."""
+        if self._config.resources.in_process:
+            yield InProcessExecutor(self._progress.say, of_a_trial(settle(self._config.resources, []))[0])
+            return
+        from tuner.engine.ray_executor import ray_executor
+
+        task, dataset = self._ingredients.task, self._ingredients.dataset
+        with ray_executor(self._config, self._paths, task, dataset, self._progress.say) as executor:
+            yield executor
+
+    def _work(self, executor: Executor) -> None:
         with self._progress:
-            if self._history().search_ended is None:
-                self._search(plan, job, workers)
-            self._select()
-            retrain(
-                self._retrainings(plan.max_epochs),
-                job,
-                ray.put(dataset.test),
-                workers=workers,
-                resources=self._resources,
-                history=self._history(),
-                record=self._record,
-                paths=self._paths,
-                say=self._progress.say,
-            )
+            executor.run(self._job(self._ingredients.dataset, executor), self._works(executor))
             self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
             if self._mirror is not None:
                 # Before the end is written down: who then goes on fetches the best from there.
@@ -254,14 +239,24 @@ class _Job:
                 self._outage.retry(lambda: mirror.publish(*best))
         self._record(StudyEnded())
 
-    def _open(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
+    def _works(self, executor: Executor) -> Iterator[Work]:
+        """Do what is to be done between the works of the run, and yield each when its time has come."""
+        plan = yield from self._open(executor)
+        dataset = self._ingredients.dataset
+        self._progress.show_plan(plan, _data_line(dataset), len(self._seeds()) * (1 + self._config.retrain.baseline))
+        if self._history().search_ended is None:
+            yield from self._search(plan, executor.workers)
+        self._select()
+        yield self._retraining(plan, executor)
+
+    def _open(self, executor: Executor) -> Generator[Work, None, Plan]:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
         if self._journal.entries:
-            self._record(DriverStarted(socket.gethostname(), source_commit(), workers))
+            self._record(DriverStarted(socket.gethostname(), source_commit(), executor.workers))
             planned = self._history().plan
             if planned is not None:
                 return Plan.from_dict(planned)
-        plan = self._make_plan(job, workers)
+        plan = yield from self._make_plan(executor)
         if self._journal.entries:  # the first driver was killed while it wrote the journal's first lines
             missing = None if self._history().warm_start else self._ingredients.warm_start
             self._record(*([missing] if missing else []), PlanMade(plan.to_dict()))
@@ -269,7 +264,7 @@ class _Job:
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         self._write_down(self._paths.config, config)
         self._write_down(self._paths.environment, environment)
-        driver = DriverStarted(socket.gethostname(), source_commit(), workers)
+        driver = DriverStarted(socket.gethostname(), source_commit(), executor.workers)
         # Before the plan: with which the journal's beginning is whole.
         warm_start = self._ingredients.warm_start
         opening = StudyStarted(config, environment, objective=self._ingredients.task.objective)
@@ -277,15 +272,19 @@ class _Job:
         self._record(*beginning, PlanMade(plan.to_dict()))
         return plan
 
-    def _make_plan(self, job: ray.ObjectRef[Job], workers: int) -> Plan:
-        reference = self._ingredients.task.space.reference()
-        # A cluster that grows need not have grown before the plan is made.
-        side_by_side = min(workers, workers_of_one_node(self._resources))
-        checkpoints = self._paths.location(self._paths.checkpoints)
-        seconds = seconds_per_epoch(job, reference, side_by_side, self._resources, checkpoints)
-        return make_plan(self._config, workers, seconds, self._journal.elapsed)
+    def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
+        probe = Probe(
+            self._ingredients.task.space.reference(),
+            images=len(self._ingredients.dataset.train),
+            # A cluster that grows need not have grown before the plan is made.
+            workers=executor.workers_a_node,
+            scratch=self._paths.location(self._paths.checkpoints),
+            max_failures=self._config.resources.max_failures,
+        )
+        yield probe
+        return make_plan(self._config, executor.workers, probe.seconds_per_epoch, self._journal.elapsed)
 
-    def _search(self, plan: Plan, job: ray.ObjectRef[Job], workers: int) -> None:
+    def _search(self, plan: Plan, workers: int) -> Iterator[Work]:
         warm_start = self._history().warm_start
         objectives = objectives_of(self._config.search.objectives, self._ingredients.task.objective)
         notice = unmeasured(warm_start, objectives) if warm_start else None
@@ -305,7 +304,9 @@ class _Job:
         coordinator.restore(self._journal.entries)
 
         self._coordinator = coordinator
-        run_search(coordinator, job, self._resources, self._paths, self._progress.say)
+        yield SearchPhase(coordinator, self._paths, self._config.resources.max_failures)
+        self._coordinator = None  # there is nothing more to end
+        coordinator.finish()
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
@@ -330,6 +331,21 @@ class _Job:
             raise TunerError(_no_winner(history))
         self._record(winner)
 
+    def _retraining(self, plan: Plan, executor: Executor) -> Work:
+        history = self._history()
+        for failed in failed_before(history):
+            name = f"retraining {failed.candidate} seed {failed.seed}"
+            self._progress.say(f"NOTICE: {name} failed before ({failed.reason}) and is tried again.")
+        return RetrainPhase(
+            self._retrainings(plan.max_epochs),
+            executor.share(self._ingredients.dataset.test),
+            workers=executor.workers,
+            max_failures=self._config.resources.max_failures,
+            history=history,
+            record=self._record,
+            paths=self._paths,
+        )
+
     def _retrainings(self, max_epochs: int) -> list[Retraining]:
         winner = self._history().winner
         assert winner is not None
@@ -343,15 +359,14 @@ class _Job:
         first = 1000 * self._config.seed + 1
         return range(first, first + self._config.retrain.retrain_seeds)
 
-    def _job(self, dataset: Dataset) -> Job:
-        resources = self._resources
+    def _job(self, dataset: Dataset, executor: Executor) -> Job:
         splits = dataset.search_data()
         return Job(
             splits,
             self._ingredients.task.model,
             patience=self._config.search.patience,
-            precision=resources.precision,
-            threads=cpus_and_gpus(resources)[0],
+            precision=self._config.resources.precision,
+            threads=executor.cpus_a_trial,
             trial_timeout=self._config.trial_timeout_seconds,
             measures_latency=LATENCY.metric in self._config.search.objectives,
             splits_sha256=None if dataset.has_own_fingerprint else splits.fingerprint(),

@@ -1,13 +1,17 @@
-"""Letting Ray Tune survive every death of a worker, not only those it has a name for."""
+"""What we do to Ray Tune's inside: let it survive every death of a worker, and ask whether one can start at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial
 
 _DEATHS = (NodeDiedError, OutOfMemoryError, WorkerCrashedError)
 """Of a worker, besides `RayActorError`."""
@@ -40,3 +44,10 @@ def as_death(error: Exception) -> Exception:
         return error
     text = str(error)
     return RayActorError(error_msg=f"{text}\n{text.partition(chr(10))[0]}")
+
+
+def has_resources(controller: TuneController, trial: Trial) -> bool:
+    """Return whether CPUs and GPUs were found for the trial's process, which may still be starting."""
+    inner = getattr(controller, "_tune_controller", controller)  # schedulers get it wrapped
+    actor = inner._trial_to_actor.get(trial)
+    return actor is not None and bool(inner._actor_manager.is_actor_started(actor))

@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     # Added to the driver's own. Ray's 15 would leave a trial a thirtieth of a CPU on which anything else computes.
     "RAY_worker_niceness": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # By itself Ray starts one process after another, each only when the one before has begun to work.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A failed trial's result has a reason in place of a metric.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import ray
-from ray.exceptions import RayError, RayTaskError
-
-from tuner.config import ResourceConfig
-from tuner.data.dataset import SearchData
-from tuner.data.splits import Split
 from tuner.engine.checkpoint_store import CheckpointStore
-from tuner.engine.ray_session import cpus_and_gpus
-from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import SpaceError, TunerError
+from tuner.engine.executor import Key
+from tuner.engine.outcome import Crashed, Failed, Outcome, Reported, WorkerLost
+from tuner.engine.worker import Assignment
+from tuner.errors import SpaceError
 
 MEASURED = "measured-"
 
@@ -27,56 +20,83 @@ _MOST_MEASURED = 8
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
 _HARMLESS_LEARNING_RATE = 1e-6
 """The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
+_EPOCHS = 2
+"""The first is slower: it warms up."""
 
 
-def seconds_per_epoch(
-    job: ray.ObjectRef[Job], hparams: Mapping[str, Any], workers: int, resources: ResourceConfig, scratch: str | Path
-) -> float:
-    """Return the mean seconds of one full epoch of a configuration, with `workers` trainings side by side.
+class Probe:
+    """Trains a configuration on a sample, several times side by side, to tell the seconds of a full epoch."""
 
-    Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one whose
-    process is killed leaves some under a name that begins with `MEASURED`.
+    def __init__(
+        self, hparams: Mapping[str, Any], *, images: int, workers: int, scratch: str, max_failures: int
+    ) -> None:
+        """Measure `hparams` with `workers` trainings on a part of `images` train images.
 
-    Raises:
-        SpaceError: if the configuration cannot be trained at all.
-    """
-    # Ray would repeat without end what runs out of memory.
-    cpus, gpus = cpus_and_gpus(resources)
-    options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
-    measure = ray.remote(_measure).options(**options)
-    for attempt in range(1 + resources.max_failures):
-        measured = [measure.remote(job, dict(hparams), scratch) for _ in range(min(workers, _MOST_MEASURED))]
-        try:
-            seconds: list[float] = ray.get(measured)
-            return sum(seconds) / len(seconds)
-        except RayTaskError as error:
-            cause = error.cause
-            reason = str(cause) if isinstance(cause, TunerError) else f"{type(cause).__name__}: {cause}"
-            raise SpaceError(f"{_UNTRAINABLE}: {' '.join(reason.split())}") from error
-        except RayError as error:
-            reason = f"its worker died {attempt + 1} times: {str(error).strip().splitlines()[0]}"
-    raise SpaceError(f"{_UNTRAINABLE}: {reason}")
+        Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one
+        whose process is killed leaves some under a name that begins with `MEASURED`. `max_failures` deaths of a
+        process are forgiven.
+        """
+        self._hparams = {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE}
+        self._share = min(1.0, _SAMPLE_IMAGES / images)
+        self._waiting = [f"{scratch}/{MEASURED}{uuid.uuid4().hex}" for _ in range(min(workers, _MOST_MEASURED))]
+        self._running: set[Key] = set()
+        self._max_failures = max_failures
+        self._failures = 0
+        self._found: list[float] = []
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The mean seconds of one full epoch, once all is measured."""
+        return sum(self._found) / len(self._found)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all is measured."""
+        return not self._waiting and not self._running
+
+    def next(self) -> tuple[Key, Assignment] | None:
+        """Return a training to measure, named by its checkpoints; None if all are under way."""
+        if not self._waiting:
+            return None
+        checkpoints = self._waiting.pop()
+        self._running.add(checkpoints)
+        return checkpoints, Assignment(
+            self._hparams, seed=0, max_epochs=_EPOCHS, checkpoints=checkpoints, share=self._share
+        )
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        """Take the seconds of the last epoch; return whether that is still to come.
+
+        Raises:
+            SpaceError: if the configuration cannot be trained at all, or processes died too often.
+        """
+        match outcome:
+            case Reported():
+                return self._report(key, outcome)
+            case Failed() | Crashed():
+                CheckpointStore(str(key)).delete()
+                raise SpaceError(f"{_UNTRAINABLE}: {_in_one_line(outcome.reason)}")
+            case WorkerLost():
+                self._failures += 1
+                if self._failures > self._max_failures:
+                    died = f"its worker died {self._failures} times: {_in_one_line(outcome.error)}"
+                    raise SpaceError(f"{_UNTRAINABLE}: {died}")
+                return True
+        return False
+
+    def _report(self, key: Key, reported: Reported) -> bool:
+        if reported.report.epoch < _EPOCHS:
+            return True
+        self._found.append(reported.report.seconds / self._share)
+        self._running.remove(key)
+        CheckpointStore(str(key)).delete()
+        return False
+
+    def give_back(self, key: Key) -> None:
+        """Take back a training that could not be begun."""
+        self._running.remove(key)
+        self._waiting.append(str(key))
 
 
-def _measure(job: Job, hparams: dict[str, Any], scratch: str | Path) -> float:
-    """Return the seconds of a full epoch, from a warm epoch on a sample."""
-    hparams = hparams | {"learning_rate": _HARMLESS_LEARNING_RATE}
-    share = min(1.0, _SAMPLE_IMAGES / len(job.splits.train))
-    sample = dataclasses.replace(job, splits=_sample(job.splits, share), splits_sha256=None)
-    checkpoints = f"{scratch}/{MEASURED}{uuid.uuid4().hex}"
-    try:
-        worker = Worker(sample)
-        worker.begin(Assignment(hparams, seed=0, max_epochs=2, checkpoints=checkpoints))
-        worker.next_report()
-        return worker.next_report().seconds / share
-    finally:
-        CheckpointStore(checkpoints).delete()
-
-
-def _sample(splits: SearchData, share: float) -> SearchData:
-    return dataclasses.replace(splits, train=_first(splits.train, share), dev=_first(splits.dev, share))
-
-
-def _first(split: Split, share: float) -> Split:
-    n = max(2, round(len(split) * share))
-    return Split(split.images[:n], split.labels[:n], split.class_names)
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())

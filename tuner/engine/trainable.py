@@ -1,4 +1,4 @@
-"""The Ray Tune trainable: a `Worker` behind Ray's class interface, reused between trials."""
+"""The Ray Tune trainable: a `Stepper` behind Ray's class interface, its process used again and again."""
 
 from __future__ import annotations
 
@@ -6,54 +6,29 @@ from typing import Any
 
 from ray import tune
 
-from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import StorageError, TunerError
+from tuner.engine.stepper import Stepper
+from tuner.engine.worker import Job
 
-TRIAL, REPORT, FINISHED, WORKER, REASON, STORAGE = "trial", "report", "finished", "worker", "reason", "storage"
-"""Keys of a result: the trial's number, its epoch report, whether it is done, who trained it; or why it failed."""
-MEASURES = "measures"
-"""Key of what the worker measured of the model, with every report: who listens takes the first."""
+ORDER, ASSIGNMENT = "order", "assignment"
+"""Keys of a configuration: the order's number, and what is to be done."""
+OUTCOME = "outcome"
+"""Key of a result."""
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains one configuration; each step is one epoch.
-
-    What goes wrong by the configuration's own fault is a result with a reason, not an exception: the process is fine
-    and takes the next trial, and Ray does not retry what would fail again.
-    """
+    """Does an assignment; each of Ray's steps is one of its own, and its outcome the result."""
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
-        """Begin the first trial of this process; `job` comes from the object store."""
+        """Begin the first assignment of this process; `job` comes from the object store."""
         assert job is not None
-        self._worker = Worker(job)
-        self._assignment: Assignment | None = None
-        self._begin(config)
+        self._stepper = Stepper(job)
+        self._stepper.begin(config[ASSIGNMENT])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in the same process."""
-        self._begin(new_config)
+        """Begin another assignment in the same process."""
+        self._stepper.begin(new_config[ASSIGNMENT])
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train one epoch and return its report."""
-        result: dict[str, Any] = {TRIAL: self._trial, WORKER: self._worker.name}
-        try:
-            if self._assignment is not None:
-                self._worker.begin(self._assignment)
-                self._measures = self._worker.measure()
-                self._assignment = None
-            report = self._worker.next_report()
-        except TunerError as error:
-            return result | {REASON: str(error), STORAGE: isinstance(error, StorageError)}
-        return result | {MEASURES: self._measures, REPORT: report, FINISHED: self._worker.finished}
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._trial: int = config["trial"]
-        # Set up in the first step, whose errors reach the study as results.
-        self._assignment = Assignment(
-            config["hparams"],
-            config["seed"],
-            config["max_epochs"],
-            config["checkpoints"],
-            known_epochs=config["known_epochs"],
-        )
+        """Do a step and return its outcome."""
+        return {OUTCOME: self._stepper.step()}

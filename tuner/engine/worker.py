@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from typing import Any
 import torch
 
 from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.watchdog import watched
-from tuner.errors import DataError
+from tuner.errors import DataError, StorageError
+from tuner.io import storage
 from tuner.models import ModelSpec
 from tuner.models.summary import trainable_parameters
 from tuner.search.objective import LATENCY, NUM_PARAMS
 from tuner.search.report import EpochReport
+from tuner.training.checkpoints import save_model
 from tuner.training.fit import Training
 from tuner.training.latency import latency
 from tuner.training.precision import resolve
@@ -44,6 +47,18 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """What follows the last epoch of a training whose model is kept."""
+
+    test: Callable[[], Split]
+    """Fetches the test set, which comes to a worker for this alone."""
+    location: str | Path
+    """The folder or `s3://` address of the weights."""
+    name: str
+    """Their name there."""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """One training to do."""
 
@@ -56,6 +71,11 @@ class Assignment:
     """Whether the weights of the best dev epoch are wanted."""
     known_epochs: int = 0
     """Epochs whose reports the driver has already."""
+    conclusion: Conclusion | None = None
+    is_measured: bool = False
+    """Whether what the model costs is wanted with the reports."""
+    share: float = 1.0
+    """Of the images, the first: to measure how fast it trains, a sample is enough."""
 
 
 class Worker:
@@ -130,10 +150,38 @@ class Worker:
         self._reported = report.epoch
         return report
 
+    def conclude(self, conclusion: Conclusion) -> tuple[dict[str, dict[str, float]], str]:
+        """Write the best-dev weights and measure them on every split; return that, by split, and the file's sha256.
+
+        Raises:
+            StorageError: if the weights cannot be written; it can be called again.
+        """
+        self.training.restore_best()
+        # Written first: the test set is read once, when nothing can go wrong any more.
+        sha256 = self._write_weights(conclusion)
+        splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": conclusion.test()}
+        return {split: self._evaluate(images) for split, images in splits.items()}, sha256
+
     @property
     def finished(self) -> bool:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
         return self.training.finished and self._reported == self.training.epoch
+
+    def _write_weights(self, conclusion: Conclusion) -> str:
+        place = storage.place(conclusion.location)
+        try:
+            with place.scratch() as folder:
+                # A host cut off from the cluster may go on with a training that another has taken up.
+                made = folder / f"unfinished-{socket.gethostname()}-{conclusion.name}"
+                sha256 = save_model(self.training.model, made, {"format": "pt"})
+                place.put(made, conclusion.name)
+        except OSError as error:
+            where = f"no weights can be written in {conclusion.location}"
+            raise StorageError(f"{where}: {storage.explain(error)}.") from error
+        return sha256
+
+    def _evaluate(self, split: Split) -> dict[str, float]:
+        return self.training.classifier.evaluate(split)
 
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""

@@ -41,13 +41,17 @@ class Outage:
                 return result
 
     def wait(self, error: StorageError) -> None:
-        """Say that the storage is away, once, and wait a little; raises StorageError if it has been for too long."""
+        """Note that the storage is away and wait a little; raises StorageError as `note` does."""
+        self.note(error)
+        time.sleep(_SECONDS_BETWEEN)
+
+    def note(self, error: StorageError) -> None:
+        """Say that the storage is away, once; raises StorageError if it has been for too long."""
         if self._since is None:
             self._since = time.monotonic()
             self._say(f"WAITING: {error} The run goes on when that is possible, and ends in {_minutes()} if it is not.")
         elif time.monotonic() - self._since > MOST_SECONDS:
             raise StorageError(f"{error} It has been so for {_minutes()}: when it is over, go on with --resume.")
-        time.sleep(_SECONDS_BETWEEN)
 
     def over(self) -> None:
         """Take note that the storage works."""

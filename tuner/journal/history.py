@@ -195,7 +195,8 @@ def _apply(history: History, entry: Entry) -> None:
         case RetrainEpochReported() as event:
             _retrain(history, event.candidate, event.seed).epochs.setdefault(event.epoch, event)
         case RetrainEnded() as event:
-            _retrain(history, event.candidate, event.seed).ended = event
+            retrain = _retrain(history, event.candidate, event.seed)
+            retrain.ended, retrain.failed = event, None  # a later driver may try again what failed
         case RetrainFailed() as event:
             _retrain(history, event.candidate, event.seed).failed = event
         case SearchEnded() as event:

@@ -1,0 +1,219 @@
+"""Tests of `tuner.engine.in_process`: whole studies without Ray, which say what one of Ray's workers would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from tuner import tune
+from tuner.config import StudyConfig, merge, nested
+from tuner.engine import driver
+from tuner.errors import ConfigError, TunerError
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    PlanMade,
+    RetrainEnded,
+    RetrainEpochReported,
+    RetrainFailed,
+    SearchEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialRetried,
+    WinnerSelected,
+)
+from tuner.journal.store import read_journal
+from tuner.paths import RunPaths
+from tuner.presets import preset
+from tuner.search.trial import TrialState
+
+SPACE = '''
+"""A linear model; one configuration diverges, one cannot be built."""
+
+import os
+import signal
+from pathlib import Path
+
+from torch import nn
+
+FATES = ["lives", "diverges", "cannot be built"]
+START = [{"fate": fate, "learning_rate": 0.01} for fate in FATES]
+
+
+def suggest(trial):
+    fate = trial.suggest_categorical("fate", FATES)
+    learning_rate = trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    return {"fate": fate, "learning_rate": 1e38 if fate == "diverges" else learning_rate, "batch_size": 64}
+
+
+def build(hparams):
+    count = Path(__file__).with_suffix(".built")
+    built = int(count.read_text()) if count.exists() else 0
+    count.write_text(str(built + 1))
+    if str(built) == os.environ.get("INTERRUPTED_AT"):
+        os.kill(os.getpid(), signal.SIGINT)
+    if str(built) == os.environ.get("BREAKPOINT_AT"):
+        breakpoint()
+    if hparams["fate"] == "cannot be built" or str(built) == os.environ.get("BROKEN_FROM"):
+        raise ValueError("there is no such layer")
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+MODEL = build
+'''
+SMALL: dict[str, Any] = {"retrain_seeds": 1, "baseline": False, "precision": "float32", "startup_trials": 4}
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    path = tmp_path / "space.py"
+    path.write_text(SPACE)
+    return path
+
+
+def config(space: Path, name: str, **changes: Any) -> StudyConfig:
+    values = {"space": str(space), "storage": str(space.parent / "runs"), "name": name, "in_process": True}
+    return merge(preset("smoke"), nested({**SMALL, **values, "trials": 2, "max_epochs": 1, **changes}), "test")
+
+
+def events_of(paths: RunPaths) -> list[Event]:
+    return [entry.event for entry in read_journal(paths.journal)]
+
+
+def comparable(events: list[Event]) -> Iterator[Event]:
+    """Leave out what another process, or another time, makes different."""
+    for event in events:
+        match event:
+            case StudyStarted():
+                yield replace(event, config={}, environment={})
+            case DriverStarted():
+                yield replace(event, host="")
+            case PlanMade():
+                yield replace(event, plan={name: event.plan[name] for name in ("workers", "rungs", "max_trials")})
+            case EpochReported():
+                yield replace(event, seconds=0.0, worker="")
+            case RetrainEpochReported():
+                yield replace(event, seconds=0.0)
+            case _:
+                yield event
+
+
+@pytest.mark.timeout(240)
+def test_the_journal_is_that_of_one_worker_under_ray_event_for_event(ray_running: None, space: Path) -> None:
+    journals = []
+    for name, changes in (("ray", {"in_process": False, "workers": 1}), ("here", {})):
+        wanted = config(space, name, trials=9, max_epochs=3, min_epochs=1, **changes)
+        journals.append(events_of(driver.run_new(wanted, Console(quiet=True))))
+    under_ray, here = journals
+    assert list(comparable(here)) == list(comparable(under_ray))
+    kinds = {type(event) for event in here}
+    assert kinds >= {EpochReported, TrialRetried, TrialEnded, SearchEnded, WinnerSelected, RetrainEnded}
+    states = {event.state for event in here if isinstance(event, TrialEnded)}
+    assert TrialState.FAILED in states
+
+
+@pytest.mark.timeout(180)
+def test_without_ray_a_breakpoint_works_and_a_traceback_shows_the_users_line(space: Path) -> None:
+    line = next(n for n, text in enumerate(SPACE.splitlines(), 1) if "raise ValueError" in text)
+    command = ["--preset", "smoke", "--space", str(space), "--in-process", "--trials", "3", "--max-epochs", "1"]
+    code = (
+        "import sys; from tuner.run import run; run(sys.argv[1:]); "
+        "print('RAY' if any(name.partition('.')[0] == 'ray' for name in sys.modules) else 'NO RAY')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, *command, "--storage", str(space.parent / "runs"), "--max-failures", "0"],
+        input="p 6 * 7\np hparams['fate']\nc\n",
+        env={**os.environ, "BREAKPOINT_AT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "(Pdb) 42" in found.stdout
+    assert "(Pdb) 'lives'" in found.stdout
+    assert f'File "{space}", line {line}, in build' in found.stdout
+    assert found.stdout.rstrip().endswith("NO RAY")
+
+
+def test_one_of_many_workers_is_refused_in_this_process(space: Path) -> None:
+    for changes in ({"workers": 2}, {"address": "auto"}):
+        with pytest.raises(ConfigError, match="--in-process trains one trial after another"):
+            tune("smoke", space=str(space), in_process=True, **changes)
+
+
+@pytest.mark.timeout(120)
+def test_torchs_threads_are_as_before(space: Path) -> None:
+    torch.set_num_threads(2)
+    tune("smoke", **nested_of(config(space, "study", cpus_per_trial=1)))
+    assert torch.get_num_threads() == 2
+
+
+def nested_of(study: StudyConfig) -> dict[str, Any]:
+    """Return what a notebook would write."""
+    names = ("space", "storage", "name", "in_process", "trials", "max_epochs", "cpus_per_trial", *SMALL)
+    return {name: value for name in names if (value := _value(study, name)) is not None}
+
+
+def _value(study: StudyConfig, name: str) -> Any:
+    for section in (study, study.search, study.resources, study.retrain):
+        if hasattr(section, name):
+            return getattr(section, name)
+    raise KeyError(name)
+
+
+# What a driver does between the works; Ray is not needed to see it.
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_in_the_search_ends_it_and_the_winner_is_retrained(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERRUPTED_AT", "2")  # the first model measures the speed, the third is of the second trial
+    events = events_of(driver.run_new(config(space, "study"), Console(quiet=True)))
+    assert [event for event in events if isinstance(event, SearchEnded)] == [SearchEnded("interrupted")]
+    assert any(isinstance(event, RetrainEnded) for event in events)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("counted", ["0", "2"], ids=["while the speed is measured", "in the retraining"])
+def test_an_interrupt_when_there_is_no_search_to_end_quits(
+    space: Path, counted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERRUPTED_AT", counted)
+    with pytest.raises(KeyboardInterrupt):
+        driver.run_new(config(space, "study", trials=1), Console(quiet=True))
+    paths = RunPaths(space.parent / "runs" / "study")
+    if counted == "0":
+        assert not paths.root.exists()
+        return
+    assert isinstance(events_of(paths)[-1], WinnerSelected)
+    monkeypatch.delenv("INTERRUPTED_AT")
+    driver.resume(paths.root, Console(quiet=True))
+    assert [type(event) for event in events_of(paths)[-3:-1]] == [RetrainEpochReported, RetrainEnded]
+
+
+@pytest.mark.timeout(120)
+def test_when_every_retraining_failed_a_resume_tries_again_and_says_why(
+    space: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BROKEN_FROM", "2")
+    with pytest.raises(TunerError, match=r"no retraining .* no such layer; --resume tries it again\."):
+        driver.run_new(config(space, "study", trials=1, max_failures=0), Console(quiet=True))
+    paths = RunPaths(space.parent / "runs" / "study")
+    assert isinstance(events_of(paths)[-1], RetrainFailed)
+    monkeypatch.delenv("BROKEN_FROM")
+    with (tmp_path / "said").open("w") as said:
+        driver.resume(paths.root, Console(file=said))
+    assert "NOTICE: retraining tuned seed 1 failed before (its worker failed 1 times" in (tmp_path / "said").read_text()
+    assert paths.best_model.is_file()
+    assert "failed:" not in paths.report_text.read_text()

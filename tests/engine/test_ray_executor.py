@@ -1,0 +1,91 @@
+"""Tests of `tuner.engine.ray_executor`: how Ray gives what is to be trained to processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import tune
+
+from tuner.config import ResourceConfig
+from tuner.engine.executor import Key
+from tuner.engine.outcome import Outcome, Reported
+from tuner.engine.ray_executor import RayExecutor
+from tuner.engine.trainable import OUTCOME
+from tuner.engine.worker import Assignment
+from tuner.search.report import EpochReport
+
+WORKERS, TRAININGS = 2, 8
+REPORT = EpochReport(1, {}, 0.0)
+
+
+class Trainings:
+    """A work of so many trainings, each of one step."""
+
+    def __init__(self, numbers: range) -> None:
+        self._waiting = list(numbers)
+        self._running: set[Key] = set()
+        self.done: list[Any] = []
+
+    @property
+    def is_over(self) -> bool:
+        return not self._waiting and not self._running
+
+    def next(self) -> tuple[Key, Assignment] | None:
+        if not self._waiting or len(self._running) == WORKERS:
+            return None
+        number = self._waiting.pop(0)
+        self._running.add(number)
+        return number, Assignment({}, number, 1, "nowhere")
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        self._running.remove(key)
+        self.done.append(key)
+        return False
+
+    def give_back(self, key: Key) -> None:
+        raise AssertionError(key)
+
+
+def slow_to_start(folder: Path) -> type[tune.Trainable]:
+    """Return a trainable whose process takes longer to start than its trials to end; each leaves its number."""
+
+    class SlowToStart(tune.Trainable):
+        def setup(self, config: dict[str, Any], job: None = None) -> None:
+            time.sleep(2)
+            (folder / str(os.getpid())).touch()
+            self.reset_config(config)
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            return True
+
+        def step(self) -> dict[str, Any]:
+            return {OUTCOME: Reported(REPORT, "nobody:0", finished=True, measures={})}
+
+    return SlowToStart
+
+
+@pytest.mark.timeout(120)
+def test_as_many_processes_as_workers_start_and_do_all_works_one_after_the_other(
+    ray_running: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    works = [Trainings(range(WORKERS)), Trainings(range(2, TRAININGS)), Trainings(range(TRAININGS, TRAININGS + 3))]
+    (tmp_path / "processes").mkdir()
+    executor = RayExecutor(
+        ResourceConfig(),
+        workers=WORKERS,
+        name=str(tmp_path),
+        say=print,
+        trainable=slow_to_start(tmp_path / "processes"),
+    )
+    nothing: Any = None
+    executor.run(nothing, iter(works))
+    done = [key for work in works for key in work.done]
+    assert sorted(done[:WORKERS]) == list(range(WORKERS))
+    assert sorted(done) == list(range(TRAININGS + 3))
+    # None was ended for one that was free, nor because it had nothing to do between two works.
+    assert len(list((tmp_path / "processes").iterdir())) == WORKERS
+    assert capfd.readouterr().out == ""

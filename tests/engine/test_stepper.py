@@ -1,0 +1,198 @@
+"""Tests of `tuner.engine.stepper`: one assignment after another, a step at a time, and how each went."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tuner.engine import stepper
+from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StorageAway
+from tuner.engine.stepper import SpoiltProcessError, Stepper
+from tuner.engine.worker import Assignment, Conclusion, Job
+from tuner.models import get_model
+
+Begin = Callable[..., Stepper]
+
+
+@pytest.fixture
+def begin(job: Job, assign: Callable[..., Assignment]) -> Begin:
+    """Begin an assignment in a new process' stepper, or in one that is used again."""
+
+    def make(trial: int = 3, reused: Stepper | None = None, **changes: Any) -> Stepper:
+        stepping = reused or Stepper(job)
+        stepping.begin(assign(f"trial-{trial}", is_measured=True, **changes))
+        return stepping
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepper, "_SECONDS_WITHOUT_STORAGE", 0.0)
+
+
+def reported(stepping: Stepper) -> Reported:
+    outcome = stepping.step()
+    assert isinstance(outcome, Reported), outcome
+    return outcome
+
+
+def test_a_step_is_an_epoch_with_its_report_and_who_made_it(begin: Begin) -> None:
+    outcome = reported(begin())
+    assert outcome.worker == f"{socket.gethostname()}:{os.getpid()}"
+    assert outcome.report.epoch == 1
+    assert outcome.finished is False
+
+
+def test_every_report_comes_with_what_was_measured_of_the_model_at_its_begin(begin: Begin) -> None:
+    stepping = begin()
+    assert [reported(stepping).measures for _ in range(2)] == [{"num_params": 7850.0}] * 2
+
+
+def test_what_was_measured_comes_although_the_first_report_could_not_be_saved(begin: Begin, tmp_path: Path) -> None:
+    (tmp_path / "trial-3").touch()
+    stepping = begin(3)
+    assert isinstance(stepping.step(), StorageAway)
+    (tmp_path / "trial-3").unlink()
+    assert reported(stepping).measures == {"num_params": 7850.0}
+
+
+def test_the_last_epoch_is_marked(begin: Begin) -> None:
+    stepping = begin(max_epochs=2)
+    assert [reported(stepping).finished for _ in range(2)] == [False, True]
+
+
+def test_a_process_that_is_used_again_begins_the_next_training_from_its_start(begin: Begin) -> None:
+    fresh = reported(begin(4, seed=9)).report
+    stepping = begin(3)
+    stepping.step()
+    assert replace(reported(begin(5, reused=stepping, seed=9)).report, seconds=0) == replace(fresh, seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("hparams", "reason"),
+    [
+        ({"learning_rate": 1e38}, " in epoch 1."),
+        ({"batch_size": 1}, "batch_size is 1, but must be at least 2."),
+    ],
+)
+def test_a_configurations_own_fault_is_an_outcome_with_a_reason_and_the_process_goes_on(
+    begin: Begin, hparams: dict[str, Any], reason: str
+) -> None:
+    stepping = begin(3, hparams=hparams)
+    outcome = stepping.step()
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.endswith(reason)
+    assert reported(begin(4, reused=stepping)).report.epoch == 1
+
+
+def test_a_full_disk_is_told_apart_from_a_bad_configuration_and_waited_for_by_who_has_it(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    monkeypatch.setattr(stepper, "_SECONDS_WITHOUT_STORAGE", 2.0)
+    (tmp_path / "trial-3").touch()
+    outcome = begin(3).step()
+    assert isinstance(outcome, StorageAway)
+    assert outcome.reason.startswith("no checkpoint can be written")
+    assert waited == [2.0]
+
+
+# What goes wrong in the user's code.
+
+
+def raising(errors: list[Exception]) -> Callable[[Mapping[str, Any]], nn.Module]:
+    """Return a model's builder that raises the errors, one a call, and then builds."""
+
+    def build(hparams: Mapping[str, Any]) -> nn.Module:
+        if errors:
+            raise errors.pop(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+    return build
+
+
+@pytest.fixture
+def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[Exception]], Stepper]:
+    def make(errors: list[Exception]) -> Stepper:
+        stepping = Stepper(replace(job, model=get_model(raising(errors))))
+        stepping.begin(assign())
+        return stepping
+
+    return make
+
+
+def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_begins_again(
+    failing: Callable[[list[Exception]], Stepper],
+) -> None:
+    stepping = failing([ValueError("no such\nlayer")])
+    outcome = stepping.step()
+    assert isinstance(outcome, Crashed)
+    assert outcome.reason == "ValueError: no such layer"
+    assert "in build" in outcome.error
+    assert not stepping.is_spoilt
+    assert reported(stepping).report.epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to get 2 GiB."),
+            "needs more memory than the device",
+        ),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered\nCompile with"), "stopped the device: CUDA"),
+        (
+            RuntimeError("CUDA error: an illegal memory access was encountered"),
+            "stopped the device: CUDA error: an ill",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "stopped the device: cuDNN error"),
+    ],
+    ids=["memory", "assertion", "address", "cudnn"],
+)
+def test_a_failure_of_the_device_fails_the_training_alone_and_its_process_is_not_used_again(
+    failing: Callable[[list[Exception]], Stepper], error: Exception, reason: str
+) -> None:
+    stepping = failing([error])
+    outcome = stepping.step()
+    assert isinstance(outcome, Failed)
+    assert outcome.spoils_process
+    assert reason in outcome.reason
+    assert "\n" not in outcome.reason
+    assert outcome.error is not None
+    assert stepping.is_spoilt
+    with pytest.raises(SpoiltProcessError):
+        stepping.step()
+
+
+# What follows the last epoch.
+
+
+def test_a_training_with_a_conclusion_is_measured_on_every_split_when_it_is_through(
+    begin: Begin, job: Job, tmp_path: Path
+) -> None:
+    fetched: list[str] = []
+
+    def test() -> Any:
+        fetched.append("the test set")
+        return job.splits.dev.first(0.5)
+
+    place = tmp_path / "trial-3"
+    conclusion = Conclusion(test, place, "model.safetensors")
+    stepping = begin(3, max_epochs=2, keep_best=True, conclusion=conclusion)
+    assert [reported(stepping).finished for _ in range(2)] == [False, True]
+    assert fetched == []
+    outcome = stepping.step()
+    assert isinstance(outcome, Concluded)
+    assert {split: found["n"] for split, found in outcome.evaluations.items()} == {"train": 150, "dev": 60, "test": 30}
+    assert (place / "model.safetensors").is_file()
+    assert fetched == ["the test set"]

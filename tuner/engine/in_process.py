@@ -1,0 +1,57 @@
+"""Training in the driver's own process, one after the other: no Ray, so that a breakpoint in a training works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from tuner.engine.executor import Agenda, Work
+from tuner.engine.outcome import Crashed, Failed, StepOutcome
+from tuner.engine.stepper import Stepper
+from tuner.engine.worker import Job
+
+T = TypeVar("T")
+
+
+class InProcessExecutor:
+    """Does what one worker under Ray does, with the same decisions and the same journal.
+
+    What kills the process ends the run, which can be resumed; under Ray it costs one worker.
+    """
+
+    workers = 1
+    workers_a_node = 1
+
+    def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1) -> None:
+        """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too."""
+        self._say = say
+        self.cpus_a_trial = cpus_a_trial
+
+    def share(self, value: T) -> Callable[[], T]:
+        """Return what returns `value`."""
+        return lambda: value
+
+    def run(self, job: Job, works: Iterator[Work]) -> None:
+        """Do the works as `Executor` says."""
+        agenda = Agenda(works, self._say)
+        threads = torch.get_num_threads()
+        try:
+            stepper = Stepper(job)
+            while (order := agenda.next()) is not None:
+                if stepper.is_spoilt:
+                    stepper = Stepper(job)
+                stepper.begin(order.assignment)
+                while agenda.take(order, self._told(stepper.step())):
+                    pass
+        finally:
+            torch.set_num_threads(threads)
+        if agenda.error is not None:
+            raise agenda.error
+        assert agenda.is_over, "a work waits, but nothing is under way"
+
+    def _told(self, outcome: StepOutcome) -> StepOutcome:
+        if isinstance(outcome, Crashed | Failed) and outcome.error is not None:
+            self._say(outcome.error.rstrip())
+        return outcome

@@ -1,0 +1,74 @@
+"""What one step of a training came to, in the words in which a worker tells it to the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuner.search.report import EpochReport
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An epoch is done, now or in an earlier process whose checkpoint tells of it."""
+
+    report: EpochReport
+    worker: str
+    """Host and process that trained it."""
+    finished: bool
+    """Whether the training has no further epoch: it had all, or made no progress for long."""
+    measures: Mapping[str, float]
+    """What was measured of the model, with every report: who listens takes the first."""
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """The best weights are written and measured on every split."""
+
+    evaluations: Mapping[str, Mapping[str, float]]
+    """By split: `accuracy`, `loss` and `n`."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The training failed by its own fault, and would again."""
+
+    reason: str
+    error: str | None = None
+    """The traceback, if the reason alone does not tell enough."""
+    spoils_process: bool = False
+    """Whether its process must not be used again: its device is broken or full of what nothing frees."""
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The user's code raised an exception; another time it may not."""
+
+    reason: str
+    """The exception in one line."""
+    error: str
+    """Its traceback."""
+
+
+@dataclass(frozen=True)
+class WorkerLost:
+    """The process of the training died."""
+
+    error: str
+    """What is known of it."""
+    charged: bool
+    """Whether it may be the training's own doing; the loss of a whole node, as by pre-emption, is not."""
+
+
+@dataclass(frozen=True)
+class StorageAway:
+    """The storage could not be read or written; the step can be tried again, and trains nothing twice."""
+
+    reason: str
+
+
+StepOutcome = Reported | Concluded | Failed | Crashed | StorageAway
+"""Of a step, as the worker tells it."""
+Outcome = Reported | Concluded | Failed | Crashed | WorkerLost
+"""What a work hears of a training."""

@@ -1,0 +1,88 @@
+"""One training after another in this process, a step at a time, each with an outcome that says how it went."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Mapping
+
+from tuner.engine.device_errors import device_failure
+from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StepOutcome, StorageAway
+from tuner.engine.worker import Assignment, Job, Worker
+from tuner.errors import StorageError, TunerError
+
+_SECONDS_WITHOUT_STORAGE = 2.0
+"""Waited here, by the one whose storage is away, and not by the driver, who serves all."""
+
+
+class SpoiltProcessError(Exception):
+    """The process was to be used again after a failure that spoilt it."""
+
+
+class Stepper:
+    """Does assignments with a `Worker`; a process has one.
+
+    A step is an epoch or, if the assignment wants it, what follows the last. Whatever goes wrong is an outcome, and the
+    process is fine afterwards, unless its device is not. After a crash the next step begins the training again.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Take the job's shared part; raises DataError as `Worker` does."""
+        self._job = job
+        self._whole = Worker(job)
+        self.is_spoilt = False
+        """Whether a failure has left the process, or its device, unfit for another training."""
+
+    def begin(self, assignment: Assignment) -> None:
+        """Take an assignment; it is set up in the first step, whose errors are outcomes too."""
+        self._assignment = assignment
+        self._is_set_up = False
+
+    def step(self) -> StepOutcome:
+        """Do the next step of the assignment.
+
+        Raises:
+            SpoiltProcessError: if an earlier failure spoilt the process.
+        """
+        if self.is_spoilt:
+            raise SpoiltProcessError("the process ends, for the failure before has spoilt it")
+        try:
+            return self._step()
+        except StorageError as error:
+            time.sleep(_SECONDS_WITHOUT_STORAGE)
+            return StorageAway(str(error))
+        except TunerError as error:
+            return Failed(str(error))
+        except Exception as error:  # of the user's code
+            reason = device_failure(error)
+            self._is_set_up = False
+            if reason is None:
+                return Crashed(_in_one_line(error), traceback.format_exc())
+            self.is_spoilt = True
+            return Failed(reason, traceback.format_exc(), spoils_process=True)
+
+    def _step(self) -> StepOutcome:
+        if not self._is_set_up:
+            self._set_up()
+        worker, conclusion = self._worker, self._assignment.conclusion
+        if conclusion is not None and worker.finished:
+            return Concluded(*worker.conclude(conclusion))
+        return Reported(worker.next_report(), worker.name, worker.finished, self._measures)
+
+    def _set_up(self) -> None:
+        share = self._assignment.share
+        self._worker = self._whole if share == 1.0 else Worker(_sampled(self._job, share))
+        self._worker.begin(self._assignment)
+        self._measures: Mapping[str, float] = self._worker.measure() if self._assignment.is_measured else {}
+        self._is_set_up = True
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _sampled(job: Job, share: float) -> Job:
+    data = job.splits
+    sample = dataclasses.replace(data, train=data.train.first(share), dev=data.dev.first(share))
+    return dataclasses.replace(job, splits=sample, splits_sha256=None)
