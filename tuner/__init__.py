@@ -25,17 +25,16 @@ def tune(preset: str = "default", **values: Any) -> LoadedRun:
     Raises:
         TunerError: for anything the caller can put right.
     """
-    from rich.console import Console
-
     from tuner import config, presets
     from tuner.home import ensure_home
+    from tuner.screen import lasting_console
 
     ensure_home()
     from tuner.engine import driver
 
     base = presets.preset(preset)
     study = config.without_replaced_budget(base, config.merge(base, config.nested(values), "tune()"))
-    return load_run(driver.run_new(study, Console()).root)
+    return load_run(driver.run_new(study, lasting_console()).root)
 
 
 def load_run(run: str | Path) -> LoadedRun:

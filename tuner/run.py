@@ -18,6 +18,7 @@ from tuner.config import StudyConfig
 from tuner.errors import ConfigError
 from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
+from tuner.screen import lasting_console
 
 _PROG = "python -m tuner.run"
 _PRESET_HELP = "Where to start from. " + " ".join(f"`{name}`: {make.__doc__}" for name, make in PRESETS.items())
@@ -69,7 +70,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     # Ray and torch take seconds to import; a wrong argument should not wait for them.
     from tuner.engine import driver
 
-    console = Console()
+    console = lasting_console()
     try:
         if arguments.resume is not None:
             paths = driver.resume(arguments.resume, console)

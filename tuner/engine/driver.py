@@ -22,13 +22,14 @@ from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
-from tuner.engine.interrupt import Interrupts, interruptible
+from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
 from tuner.engine.plan import Plan, make_plan
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
 from tuner.engine.recorded import recorded_sources, remember
 from tuner.engine.retrain import Retraining, RetrainPhase, failed_before, keep_best
 from tuner.engine.run_folder import create_run, delete_run, open_run
+from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_task, task_of
@@ -174,7 +175,7 @@ class _Job:
             # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
             self._write_down(self._paths.config, configs.to_dict(self._config))
         self._keep_sources()
-        with JournalWriter(self._paths.journal) as journal:
+        with JournalWriter(self._paths.journal) as journal, what_is_said_logged(self._paths.log), hangups_ignored():
             self._journal = journal
             self._progress = Progress(self._console, lambda: journal.elapsed)
             self._progress.restore(entry.event for entry in journal.entries)

@@ -1,4 +1,7 @@
-"""Ctrl-C once ends the search and goes on to the results; twice, or SIGTERM, quits, and the run can be resumed."""
+"""Ctrl-C once ends the search and goes on to the results; twice, or SIGTERM, quits, and the run can be resumed.
+
+A terminal that is closed ends nothing.
+"""
 
 from __future__ import annotations
 
@@ -62,3 +65,16 @@ def interruptible(end_search: Callable[[], bool]) -> Iterator[Interrupts]:
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+@contextmanager
+def hangups_ignored() -> Iterator[None]:
+    """Outlive the terminal: SIGHUP does nothing to this process and to those that it starts in the block."""
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

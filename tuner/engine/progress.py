@@ -13,6 +13,7 @@ from rich.status import Status
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.plan import Plan
+from tuner.engine.run_log import say_to_log
 from tuner.journal.events import (
     EpochReported,
     Event,
@@ -69,7 +70,8 @@ class Progress:
             self._status = None
 
     def say(self, text: str) -> None:
-        """Print a line that must not be missed."""
+        """Print a line that must not be missed; the log has it too, for the screen may have gone."""
+        say_to_log(text)
         self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def show_plan(self, plan: Plan, data: str, candidates: int) -> None:

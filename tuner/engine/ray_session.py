@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import ray
 from ray._private import ray_constants
@@ -18,6 +17,7 @@ from tuner.config import ResourceConfig
 from tuner.engine import autoscaler
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
+from tuner.engine.run_log import ray_logged
 from tuner.engine.sharing import fitting, of_a_trial, settle
 from tuner.errors import ResourceError
 
@@ -49,9 +49,6 @@ _SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "di
 _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
-_WARNINGS = "py.warnings"
-"""The logger of Python's warnings."""
-
 
 @contextmanager
 def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
@@ -64,7 +61,7 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
         ResourceError: if there is no cluster at `address`.
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    with _log_to_file(log):
+    with ray_logged(log):
         if ray.is_initialized():  # a notebook's own session is used, and left as it is
             yield
             return
@@ -203,34 +200,3 @@ def _init(address: str | None) -> None:
         reason = " ".join(str(error).split())
         where = "this machine" if address is None else f"--address {address!r}"
         raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
-
-
-@contextmanager
-def _log_to_file(log: Path) -> Iterator[None]:
-    """Send what Ray and Python's warnings have to say to `log`; a notebook has its own again afterwards."""
-    handler = logging.FileHandler(log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("ray", _WARNINGS)]
-    before = [(logger.handlers, logger.propagate) for logger in loggers]
-    show_before = warnings.showwarning
-    for logger in loggers:
-        logger.handlers, logger.propagate = [handler], False
-    warnings.showwarning = _log_warning
-    try:
-        yield
-    finally:
-        warnings.showwarning = show_before
-        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
-            logger.handlers, logger.propagate = handlers, propagate
-        handler.close()
-
-
-def _log_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,  # noqa: ARG001 - showwarning's signature
-    line: str | None = None,
-) -> None:
-    logging.getLogger(_WARNINGS).warning(warnings.formatwarning(message, category, filename, lineno, line))
