@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tuner.engine.preflight import probe
+from tuner.engine import preflight
+from tuner.engine.hardware import describe_hardware
+from tuner.engine.preflight import hardware_of_nodes, probe
+from tuner.errors import ConfigError
 
 
 @pytest.fixture
@@ -40,3 +43,16 @@ def test_a_disk_that_fails_is_told_in_its_own_words(shared: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", fail)
     assert probe(str(shared), ".probe-1", "node") == "cannot use it (No space left on device)"
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("ray_running")
+def test_each_node_describes_itself() -> None:
+    [node] = hardware_of_nodes("auto")
+    assert node == describe_hardware("auto")
+
+
+def test_a_node_that_does_not_answer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"node a (10.0.0.1)": {"host": "a"}, "node b (10.0.0.2)": ConfigError("did not answer within 60s")}
+    monkeypatch.setattr(preflight, "ask_every_node", lambda question, precision: answers)
+    assert hardware_of_nodes("auto") == [{"host": "a"}]

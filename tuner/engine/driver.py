@@ -253,7 +253,7 @@ class _Job:
     def _open(self, executor: Executor) -> Generator[Work, None, Plan]:
         """Return the plan: that of the journal, or a new one, with which the journal begins."""
         if self._journal.entries:
-            self._record(DriverStarted(socket.gethostname(), source_commit(), executor.workers))
+            self._record(self._driver(executor))
             planned = self._history().plan
             if planned is not None:
                 return Plan.from_dict(planned)
@@ -265,13 +265,16 @@ class _Job:
         config, environment = configs.to_dict(self._config), self._ingredients.environment
         self._write_down(self._paths.config, config)
         self._write_down(self._paths.environment, environment)
-        driver = DriverStarted(socket.gethostname(), source_commit(), executor.workers)
+        driver = self._driver(executor)
         # Before the plan: with which the journal's beginning is whole.
         warm_start = self._ingredients.warm_start
         opening = StudyStarted(config, environment, objective=self._ingredients.task.objective)
         beginning: list[Event] = [opening, driver, *([warm_start] if warm_start else [])]
         self._record(*beginning, PlanMade(plan.to_dict()))
         return plan
+
+    def _driver(self, executor: Executor) -> DriverStarted:
+        return DriverStarted(socket.gethostname(), source_commit(), executor.workers, list(executor.nodes))
 
     def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
         probe = Probe(

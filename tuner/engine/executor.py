@@ -8,9 +8,9 @@ outcome is written down when the call returns.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tuner.engine.outcome import Outcome, StorageAway, WorkerLost
 from tuner.engine.worker import Assignment, Job
@@ -46,6 +46,10 @@ class Executor(Protocol):
     @property
     def workers(self) -> int:
         """Trainings that go on at the same time."""
+
+    @property
+    def nodes(self) -> Sequence[Mapping[str, Any]]:
+        """Hardware of the machines where trainings go on; empty if they are the driver's own alone."""
 
     @property
     def workers_a_node(self) -> int:

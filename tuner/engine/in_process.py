@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,6 +23,7 @@ class InProcessExecutor:
 
     workers = 1
     workers_a_node = 1
+    nodes: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1) -> None:
         """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too."""

@@ -10,7 +10,8 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tuner.errors import StorageError
+from tuner.engine.hardware import describe_hardware
+from tuner.errors import ResourceError, StorageError
 from tuner.io import storage
 
 _SECONDS_TO_ANSWER = 60.0
@@ -32,9 +33,10 @@ def check_storage(location: str, given: str) -> None:
     except OSError as error:
         raise StorageError(f"--storage is {given!r}, but cannot be written: {storage.explain(error)}.") from error
     try:
-        reasons = _ask_every_node(location, name)
+        answers = ask_every_node(_probe_here, location, name)
     finally:
         place.delete(name)
+    reasons = [f"{node} {reason}" for node, reason in answers.items() if reason]
     if reasons:
         law = "must be a folder that all nodes share, at the same path, or s3://bucket/prefix"
         raise StorageError(f"--storage is {given!r}, but {'; '.join(reasons)}: on a cluster it {law}.")
@@ -72,23 +74,43 @@ def _write(place: storage.Place, name: str, text: str) -> None:
         place.put(made, name)
 
 
-def _ask_every_node(location: str, name: str) -> list[str]:
+def hardware_of_nodes(precision: str) -> list[dict[str, Any]]:
+    """Return the hardware of each living node of the cluster; of a node that does not answer, nothing."""
+    answers = ask_every_node(_describe_here, precision)
+    return [answer for answer in answers.values() if isinstance(answer, dict)]
+
+
+def ask_every_node(question: Any, *arguments: Any) -> dict[str, Any]:
+    """Return what `question`, a remote function, answers on each living node, by the node's title.
+
+    A node that gives no answer has an error in its place, which says why in a few words.
+    """
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    answers = {}
+    asked = {}
     for node in known:
         if node["Alive"]:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ask = ray.remote(probe).options(num_cpus=0, scheduling_strategy=here)
             title = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-            answers[title] = ask.remote(location, name, node["NodeID"][:8])
-    reasons = []
-    for title, answer in answers.items():
-        try:
-            reason = ray.get(answer, timeout=_SECONDS_TO_ANSWER)
-        except GetTimeoutError:
-            reason = f"did not answer within {_SECONDS_TO_ANSWER:.0f}s"
-        except RayError as error:
-            reason = f"could not be asked ({' '.join(str(error).split())})"
-        if reason:
-            reasons.append(f"{title} {reason}")
-    return reasons
+            asked[title] = question.options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
+    return {title: _answer(answer) for title, answer in asked.items()}
+
+
+def _answer(asked: ray.ObjectRef[Any]) -> Any:
+    try:
+        return ray.get(asked, timeout=_SECONDS_TO_ANSWER)
+    except GetTimeoutError:
+        return ResourceError(f"did not answer within {_SECONDS_TO_ANSWER:.0f}s")
+    except RayError as error:
+        return ResourceError(f"could not be asked ({' '.join(str(error).split())})")
+
+
+@ray.remote
+def _probe_here(location: str, name: str) -> str | None:
+    return probe(location, name, ray.get_runtime_context().get_node_id()[:8])
+
+
+@ray.remote(max_calls=1)
+def _describe_here(precision: str) -> dict[str, Any]:
+    # It asks for no GPU, so that it waits for none, and Ray hides them from it. The process ends with the answer.
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    return describe_hardware(precision)

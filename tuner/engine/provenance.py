@@ -7,9 +7,7 @@ driver's commit stands in the journal.
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,11 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tuner.data.dataset import Dataset
+from tuner.engine.hardware import describe_hardware
 from tuner.errors import ConfigError
-from tuner.training.precision import resolve
 
 _PACKAGES = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow", "scikit-learn")
 _SOURCE = Path(__file__).resolve().parents[2]
@@ -30,20 +26,13 @@ _TOLD = ("commit", "python", "precision")
 
 
 def describe_environment(dataset: Dataset, space_sha256: str, precision: str) -> dict[str, Any]:
-    """Return versions, hardware and data hashes as a JSON-ready dictionary."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return versions, the driver's hardware and data hashes as a JSON-ready dictionary."""
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "commit": source_commit(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "host": socket.gethostname(),
-        "system": platform.platform(),
-        "cpu": _cpu_model(),
-        "cpus": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "precision": str(resolve(precision, device)).removeprefix("torch."),
+        **describe_hardware(precision),
         "dataset": dataset.name,
         "examples": dataset.sizes,
         "data_hashes": dataset.identity,
@@ -93,12 +82,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

@@ -6,10 +6,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import ray
 from ray import tune
@@ -18,7 +18,7 @@ from ray.tune.experiment import Trial
 from tuner.config import ResourceConfig, StudyConfig
 from tuner.data.dataset import Dataset
 from tuner.engine.executor import Agenda, Work
-from tuner.engine.preflight import check_storage
+from tuner.engine.preflight import check_storage, hardware_of_nodes
 from tuner.engine.ray_patches import every_death_survived
 from tuner.engine.ray_session import cpus_and_gpus, ray_session, settled, workers_available, workers_of_one_node
 from tuner.engine.ray_tune import Processes, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
@@ -49,7 +49,9 @@ def ray_executor(
         send_by_value(task.sources)
         check_code_travels(task.model.build, "MODEL")
         check_data_fit(dataset.splits)
-        yield RayExecutor(resources, workers=workers, name=str(paths.root.resolve()), say=say)
+        # The driver's own machine is known without asking.
+        nodes = hardware_of_nodes(resources.precision) if resources.address is not None else []
+        yield RayExecutor(resources, workers=workers, nodes=nodes, name=str(paths.root.resolve()), say=say)
 
 
 class RayExecutor:
@@ -62,6 +64,7 @@ class RayExecutor:
         workers: int,
         name: str,
         say: Callable[[str], None],
+        nodes: Sequence[Mapping[str, Any]] = (),
         trainable: type[tune.Trainable] = TrialTrainable,
     ) -> None:
         """Use at most `workers` processes, each with the CPUs and GPUs of a trial.
@@ -72,6 +75,8 @@ class RayExecutor:
         self._resources = resources
         self.workers = workers
         """Trainings that go on at the same time."""
+        self.nodes = list(nodes)
+        """Hardware of the cluster's machines; empty if trainings go on at the driver's alone."""
         self.cpus_a_trial, self._gpus_a_trial = cpus_and_gpus(resources)
         self._name = name
         self._say = say

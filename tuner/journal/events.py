@@ -8,7 +8,7 @@ kind, which older readers would take for damage. Older versions are read and gon
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import FiniteFloat, Strict, TypeAdapter, ValidationError
@@ -53,6 +53,8 @@ class DriverStarted:
     """The version-control commit of the code that runs, if there is one."""
     workers: int | None = None
     """Trials that this driver trains at the same time."""
+    nodes: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    """Hardware of the cluster's machines, as in `environment.json`; empty if all trials train on the driver's own."""
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,19 @@ def conditions(history: History) -> dict[str, Any]:
         "model": history.environment.get("model"),
         "patience": (history.config.get("search") or {}).get("patience"),
         "max_epochs": history.plan["rungs"][-1] if history.plan else None,
-        "hardware": hardware(history.environment),
+        "hardware": hardware_of_trials(history),
     }
+
+
+def hardware_of_trials(history: History) -> list[Any] | None:
+    """Return the hardware on which the trials trained; None if that is not known, or not of one kind."""
+    nodes = {node.get("host"): node for driver in history.drivers for node in driver.nodes}
+    if not nodes:
+        return hardware(history.environment)
+    reports = (report for trial in history.trials.values() for report in trial.epochs.values() if not report.reused)
+    hosts = {report.worker.rpartition(":")[0] for report in reports}
+    kinds = [hardware(nodes.get(host, {})) for host in hosts or nodes]
+    return kinds[0] if all(kind == kinds[0] for kind in kinds) else None
 
 
 def hardware(environment: Mapping[str, Any]) -> list[Any] | None:
