@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +112,12 @@ def test_the_test_of_the_floors_sees_imports_inside_functions(tmp_path: Path) ->
     module = tmp_path / "module.py"
     module.write_text("def f():\n    import ray\n    from tuner import run\n")
     assert list(_imports(module)) == ["ray", "tuner.run"]
+
+
+@pytest.mark.parametrize("folder", ["engine", "journal", "search"])
+def test_what_is_tuned_is_nobodys_business_but_its_own(folder: str) -> None:
+    """Engine, journal and search know trials and metrics, not what is classified; 28 is the side of an image."""
+    words = re.compile(r"accurac|\bimages?\b|(?<![\d:])28\b", re.IGNORECASE)
+    for path in (REPOSITORY / "tuner" / folder).rglob("*.py"):
+        found = words.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{path} says {found and found[0]!r}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.cli import Run, main, parse
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.run_folder import reading_run
 from tuner.errors import StorageError
-from tuner.journal.history import read_history
+from tuner.journal.history import fold, read_history
 from tuner.journal.store import read_journal
 from tuner.results.export import export
 from tuner.results.story import tell
@@ -43,8 +44,9 @@ def report(path: str | Path) -> str:
 def story(path: str | Path) -> str:
     """Return the run's journal as a story; raises JournalError as `report` does."""
     with reading_run(path) as paths:
-        objective = read_history(paths.journal).objective
-        return "".join(f"{tell(entry, objective)}\n" for entry in read_journal(paths.journal))
+        entries = read_journal(paths.journal)
+        objective = fold(entries).objective if entries else DEFAULT_OBJECTIVE
+        return "".join(f"{tell(entry, objective)}\n" for entry in entries)
 
 
 def run(args: Sequence[str] | None = None) -> None:

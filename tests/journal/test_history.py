@@ -7,7 +7,7 @@ import pytest
 
 from tuner.errors import JournalError
 from tuner.journal.events import EpochReported, Event, TrialPromoted
-from tuner.journal.history import read_history
+from tuner.journal.history import fold, read_history
 from tuner.journal.store import JournalWriter
 from tuner.search.trial import TrialState
 
@@ -26,6 +26,17 @@ def test_a_history_is_what_the_events_amount_to(tmp_path: Path, history_events: 
     assert history.trials[0].seconds == 6.0
     assert history.search_ended is not None
     assert not history.ended
+
+
+def test_a_history_that_takes_each_entry_as_it_is_written_is_that_of_the_journal(
+    tmp_path: Path, history_events: list[Event]
+) -> None:
+    with JournalWriter(tmp_path) as journal:
+        live = fold(journal.append(*history_events[:3]))
+        for event in history_events[3:]:
+            for entry in journal.append(event):
+                live.take(entry)
+            assert live == read_history(tmp_path)
 
 
 def test_epochs_taken_over_from_an_earlier_run_were_not_trained_here(

@@ -8,12 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tuner.config import DEFAULT_OBJECTIVE
 from tuner.journal.events import Event, StudyStarted
 from tuner.journal.history import History
-from tuner.journal.store import Entry
 from tuner.results.html import html_report
-from tuner.results.incumbent import improvements
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -50,8 +47,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def source(finished: History, finished_entries: list[Entry]) -> str:
-    return html_report(finished, improvements(finished_entries, DEFAULT_OBJECTIVE), "study")
+def source(finished: History) -> str:
+    return html_report(finished, "study")
 
 
 def test_the_page_needs_no_network_and_no_script(source: str) -> None:
@@ -95,13 +92,13 @@ def test_the_page_has_one_title_headings_and_the_final_table(source: str) -> Non
     assert "0.9353" in page.text
 
 
-def test_equal_histories_give_equal_pages(source: str, finished: History, finished_entries: list[Entry]) -> None:
-    assert html_report(finished, improvements(finished_entries, DEFAULT_OBJECTIVE), "study") == source
+def test_equal_histories_give_equal_pages(source: str, finished: History) -> None:
+    assert html_report(finished, "study") == source
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])
 def test_an_unfinished_run_has_a_page_that_says_so(run: str, request: pytest.FixtureRequest) -> None:
-    page = Page(html_report(request.getfixturevalue(run), [], "study"))
+    page = Page(html_report(request.getfixturevalue(run), "study"))
     assert "not finished" in page.text
     assert "The winner has not been retrained" in page.text
 
@@ -115,7 +112,7 @@ def test_with_several_objectives_the_front_is_drawn_and_listed(
     history = build(
         [replace(started, config={**started.config, "search": {"objectives": objectives}}), *two_objectives[1:]]
     )
-    source = html_report(history, [], "study")
+    source = html_report(history, "study")
     page = Page(source)
     assert "2 of 2 trials are on the front of best dev accuracy and num params" in page.text
     assert "1,000" in page.text
@@ -127,7 +124,7 @@ def test_with_several_objectives_the_front_is_drawn_and_listed(
     assert ("milliseconds for one example" in drawing) == ("latency" in objectives)
     ids = re.findall(r'\bid="([^"]+)"', source)
     assert len(ids) == len(set(ids))
-    assert html_report(history, [], "study") == source
+    assert html_report(history, "study") == source
 
 
 def test_with_one_objective_there_is_no_front(source: str) -> None:
@@ -137,4 +134,4 @@ def test_with_one_objective_there_is_no_front(source: str) -> None:
 def test_before_a_trial_has_a_place_there_is_no_front(
     build: Callable[[Sequence[Event]], History], two_objectives: list[Event]
 ) -> None:
-    assert "On the front" not in Page(html_report(build(two_objectives[:3]), [], "study")).text
+    assert "On the front" not in Page(html_report(build(two_objectives[:3]), "study")).text

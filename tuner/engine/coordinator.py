@@ -29,7 +29,7 @@ from tuner.search.search import Search
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.trial import Proposal, TrialState
 
-Record = Callable[..., None]
+Record = Callable[..., object]
 """Takes events; when it returns they are on the disk."""
 
 INTERRUPTED = "interrupted"

@@ -41,8 +41,8 @@ from tuner.io.files import remove_unfinished, write_json
 from tuner.io.mirror import Mirror
 from tuner.io.retry import Outage
 from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted, WarmStarted
-from tuner.journal.history import History, read_history
-from tuner.journal.store import JournalWriter, read_journal
+from tuner.journal.history import History, fold
+from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.export import export
@@ -105,11 +105,12 @@ def resume(run: str | Path, console: Console) -> RunPaths:
         TunerError: if it cannot go on as it began: no run, other data, another search space.
     """
     paths = open_run(run)
-    if not _has_begun(paths):
+    entries = _entries_of(paths)
+    if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
         _Job(_gather(config, load_task(config.space)), paths, console).run()
         return paths
-    history = read_history(paths.journal)
+    history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
     ingredients = _gather(config, _task_again(paths, config, history.environment))
     check_unchanged(history.environment, ingredients.environment)
@@ -117,11 +118,10 @@ def resume(run: str | Path, console: Console) -> RunPaths:
     return paths
 
 
-def _has_begun(paths: RunPaths) -> bool:
-    """Return whether there is anything in the journal; a driver killed in its first seconds leaves none."""
-    if not any(paths.journal.glob("*.jsonl")):
-        return not paths.config.is_file()  # then it is no run, which reading the journal will say
-    return bool(read_journal(paths.journal))
+def _entries_of(paths: RunPaths) -> list[Entry]:
+    """Return what is in the journal; a driver killed in its first seconds leaves nothing, or only a configuration."""
+    has_journal = any(paths.journal.glob("*.jsonl"))
+    return read_journal(paths.journal) if has_journal or not paths.config.is_file() else []
 
 
 def _task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:
@@ -168,6 +168,8 @@ class _Job:
         self._coordinator: Coordinator | None = None
         self._mirror = None if paths.remote is None else Mirror(paths)
         self._interrupts = Interrupts()
+        self._known: History | None = None
+        """The journal's history, kept up with what is written."""
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
@@ -177,6 +179,7 @@ class _Job:
         self._keep_sources()
         with JournalWriter(self._paths.journal) as journal, what_is_said_logged(self._paths.log), hangups_ignored():
             self._journal = journal
+            self._known = fold(journal.entries) if journal.entries else None
             self._progress = Progress(self._console, lambda: journal.elapsed)
             self._progress.restore(entry.event for entry in journal.entries)
             self._outage = Outage(self._progress.say)
@@ -411,10 +414,19 @@ class _Job:
 
     def _append(self, *events: Event) -> None:
         with self._interrupts.deferred():
-            self._journal.append(*events)
+            for entry in self._journal.append(*events):
+                self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
+        if self._known is None:
+            self._known = fold([entry])
+        else:
+            self._known.take(entry)
 
     def _history(self) -> History:
-        return read_history(self._paths.journal)
+        """Return what the journal amounts to now; there must be something in it."""
+        assert self._known is not None
+        return self._known
 
 
 def _no_winner(history: History) -> str:

@@ -141,6 +141,16 @@ class History:
     """Seconds worked on the run by all its drivers."""
     search_seconds: float | None = None
     """`elapsed` when the search ended."""
+    reported: list[tuple[float, EpochReported]] = field(default_factory=list)
+    """The first report of every epoch of every trial, in the order of the journal, with `elapsed` at that moment."""
+
+    def take(self, entry: Entry) -> None:
+        """Add what came next in the journal; raises JournalError if it is of a trial that was never proposed."""
+        self.elapsed = entry.elapsed
+        try:
+            _apply(self, entry)
+        except KeyError as error:
+            raise JournalError(f"event {entry.seq} is of trial {error}, which was never proposed.") from None
 
     @property
     def epochs_trained(self) -> int:
@@ -167,11 +177,7 @@ def fold(entries: Iterable[Entry]) -> History:
     assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
     history = History(opening.config, opening.environment, opening.objective)
     for entry in iterator:
-        history.elapsed = entry.elapsed
-        try:
-            _apply(history, entry)
-        except KeyError as error:
-            raise JournalError(f"event {entry.seq} is of trial {error}, which was never proposed.") from None
+        history.take(entry)
     return history
 
 
@@ -183,7 +189,10 @@ def _apply(history: History, entry: Entry) -> None:
             trial = history.trials[event.trial]
             trial.measures = trial.measures or event.measures
         case EpochReported() as event:
-            history.trials[event.trial].epochs.setdefault(event.epoch, event)
+            epochs = history.trials[event.trial].epochs
+            if event.epoch not in epochs:
+                epochs[event.epoch] = event
+                history.reported.append((entry.elapsed, event))
         case RungDecided() as event:
             history.trials[event.trial].decisions.append(event)
         case TrialPromoted() as event:

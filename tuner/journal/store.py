@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -105,24 +105,24 @@ class JournalWriter:
         """Seconds worked on this run so far, by this driver and those before it."""
         return self._worked_before + time.monotonic() - self._opened
 
-    def append(self, *events: Event) -> None:
-        """Add events in order; when this returns they are on the disk.
+    def append(self, *events: Event) -> list[Entry]:
+        """Add events in order and return their entries; when this returns they are on the disk.
 
         Raises:
             StorageError: if the disk is full or gone; nothing that follows from the events may then be done. The same
                 events can be appended again when it is back.
         """
-        lines = []
-        for offset, event in enumerate(events):
-            header = {"seq": self._next_seq + offset, "time": time.time(), "elapsed": self.elapsed}
-            lines.append(_encode(header | to_record(event)))
+        entries = [
+            Entry(self._next_seq + offset, time.time(), self.elapsed, event) for offset, event in enumerate(events)
+        ]
         try:
             self._discard_torn()
             handle = self._segment()
-            _write_and_sync(handle, b"".join(lines), self._note_torn)
+            _write_and_sync(handle, b"".join(map(_encode, entries)), self._note_torn)
         except OSError as error:
             raise StorageError(f"the journal in {self._folder} cannot be written: {error.strerror}.") from error
         self._next_seq += len(events)
+        return entries
 
     def close(self) -> None:
         """Close the segment and let another process write."""
@@ -201,7 +201,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _encode(record: dict[str, Any]) -> bytes:
+def _encode(entry: Entry) -> bytes:
+    record = {"seq": entry.seq, "time": entry.time, "elapsed": entry.elapsed, **to_record(entry.event)}
     body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 

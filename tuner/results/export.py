@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from tuner.io.files import write_text
 from tuner.journal.history import History
-from tuner.journal.store import read_journal
 from tuner.paths import RunPaths
 from tuner.results.html import html_report
-from tuner.results.incumbent import improvements
 from tuner.results.model_card import model_card
 from tuner.results.tables import write_tables
 from tuner.results.text import text_report
 
 
 def export(history: History, paths: RunPaths) -> None:
-    """Write the tables, both reports and, beside a model in `best/`, its card; an unfinished run says that it is one.
-
-    The journal is read again for the order of its events; raises JournalError if it is missing or damaged.
-    """
+    """Write the tables, both reports and, beside a model in `best/`, its card; an unfinished run says it is one."""
     name = paths.root.resolve().name
     write_tables(history, paths)
     write_text(paths.report_text, text_report(history, name))
-    write_text(
-        paths.report_html, html_report(history, improvements(read_journal(paths.journal), history.objective), name)
-    )
+    write_text(paths.report_html, html_report(history, name))
     card = model_card(history, name)
     if card is not None and paths.best_model.is_file():
         write_text(paths.model_card, card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -11,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from tuner.journal.history import History
 from tuner.results import figures
 from tuner.results.front import objectives_of_run, placed_trials
-from tuner.results.incumbent import Improvement
+from tuner.results.incumbent import improvements
 from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
     NOT_MEASURED,
@@ -43,12 +42,12 @@ _FAILURES = 20
 """Traces shown; a study may have thousands."""
 
 
-def html_report(history: History, found: Sequence[Improvement], name: str) -> str:
-    """Return the page for a run whose folder is called `name`; `found` are the search's improvements."""
+def html_report(history: History, name: str) -> str:
+    """Return the page for a run whose folder is called `name`."""
     summary = summarize(history, name)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = resources.files("tuner.results").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    context = _numbers(history, summary) | _drawings(history, summary, found) | _front(history, summary)
+    context = _numbers(history, summary) | _drawings(history, summary) | _front(history, summary)
     context |= _failures(history)
     return environment.from_string(source).render(context)
 
@@ -82,10 +81,10 @@ def _numbers(history: History, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _drawings(history: History, summary: Summary, found: Sequence[Improvement]) -> dict[str, Any]:
+def _drawings(history: History, summary: Summary) -> dict[str, Any]:
     return {
         "curves": figures.learning_curves(history),
-        "incumbent": figures.incumbent(found, history),
+        "incumbent": figures.incumbent(improvements(history), history),
         "trials": figures.trial_curves(history, [rung.epoch for rung in summary.rungs]),
     }
 

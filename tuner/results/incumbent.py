@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuner.journal.events import NO_TIME_TO_RETRAIN, EpochReported, TrialEnded
-from tuner.journal.store import Entry
-from tuner.search.objective import Objective
+from tuner.journal.history import History
 from tuner.search.report import score_of
-from tuner.search.trial import TrialState
 
 
 @dataclass(frozen=True)
@@ -25,23 +21,13 @@ class Improvement:
     """Trained by all trials together until then, this one included."""
 
 
-def improvements(entries: Iterable[Entry], objective: Objective) -> list[Improvement]:
+def improvements(history: History) -> list[Improvement]:
     """Return the improvements in the order of the journal; trials that cannot win, then or later, do not count."""
-    entries = list(entries)
-    barred = {
-        entry.event.trial
-        for entry in entries
-        if isinstance(entry.event, TrialEnded)
-        and (entry.event.state is TrialState.FAILED or entry.event.reason == NO_TIME_TO_RETRAIN)
-    }
+    objective = history.objective
     found: list[Improvement] = []
-    seen: set[tuple[int, int]] = set()
-    for entry in entries:
-        event = entry.event
-        if not isinstance(event, EpochReported) or (event.trial, event.epoch) in seen:
-            continue
-        seen.add((event.trial, event.epoch))
-        score = score_of(event, objective)
-        if event.trial not in barred and (not found or score > objective.score(found[-1].value)):
-            found.append(Improvement(event.trial, objective.score(score), entry.elapsed, len(seen)))
+    for epochs, (seconds, report) in enumerate(history.reported, 1):
+        score = score_of(report, objective)
+        is_better = not found or score > objective.score(found[-1].value)
+        if is_better and history.trials[report.trial].can_win:
+            found.append(Improvement(report.trial, objective.score(score), seconds, epochs))
     return found
