@@ -240,7 +240,7 @@ def read_everything(paths: RunPaths, image: Path) -> int:
         lambda: load_run(paths.root).hparams,
         lambda: load_run(paths.root).model(),
         *(lambda name=name: getattr(load_run(paths.root), name) for name in TABLES),
-        lambda: driver._has_begun(paths) or configs.read_file(paths.config),
+        lambda: driver._entries_of(paths) or configs.read_file(paths.config),
         lambda: report(paths.root),
     ]
     refused = 0

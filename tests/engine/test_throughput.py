@@ -59,7 +59,7 @@ def of_size(job: Job, n: int) -> Job:
 
 def probe(tmp_path: Path, job: Job, hparams: Mapping[str, Any], workers: int = 1) -> Probe:
     images = len(job.splits.train)
-    return Probe(hparams, images=images, workers=workers, scratch=str(tmp_path / "checkpoints"), max_failures=1)
+    return Probe(hparams, examples=images, workers=workers, scratch=str(tmp_path / "checkpoints"), max_failures=1)
 
 
 def measure(tmp_path: Path, job: Job, hparams: Mapping[str, Any] | None = None, workers: int = 1) -> float:

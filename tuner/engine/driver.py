@@ -282,7 +282,7 @@ class _Job:
     def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
         probe = Probe(
             self._ingredients.task.space.reference(),
-            images=len(self._ingredients.dataset.train),
+            examples=len(self._ingredients.dataset.train),
             # A cluster that grows need not have grown before the plan is made.
             workers=executor.workers_a_node,
             scratch=self._paths.location(self._paths.checkpoints),

@@ -26,7 +26,7 @@ class Concluded:
     """The best weights are written and measured on every split."""
 
     evaluations: Mapping[str, Mapping[str, float]]
-    """By split: `accuracy`, `loss` and `n`."""
+    """By split, the metrics of the trainable's `evaluate`."""
     weights_sha256: str
 
 

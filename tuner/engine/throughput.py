@@ -14,7 +14,7 @@ from tuner.errors import SpaceError
 
 MEASURED = "measured-"
 
-_SAMPLE_IMAGES = 1280
+_SAMPLE_EXAMPLES = 1280
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
@@ -28,16 +28,16 @@ class Probe:
     """Trains a configuration on a sample, several times side by side, to tell the seconds of a full epoch."""
 
     def __init__(
-        self, hparams: Mapping[str, Any], *, images: int, workers: int, scratch: str, max_failures: int
+        self, hparams: Mapping[str, Any], *, examples: int, workers: int, scratch: str, max_failures: int
     ) -> None:
-        """Measure `hparams` with `workers` trainings on a part of `images` train images.
+        """Measure `hparams` with `workers` trainings on a part of `examples` train examples.
 
         Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one
         whose process is killed leaves some under a name that begins with `MEASURED`. `max_failures` deaths of a
         process are forgiven.
         """
         self._hparams = {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE}
-        self._share = min(1.0, _SAMPLE_IMAGES / images)
+        self._share = min(1.0, _SAMPLE_EXAMPLES / examples)
         self._waiting = [f"{scratch}/{MEASURED}{uuid.uuid4().hex}" for _ in range(min(workers, _MOST_MEASURED))]
         self._running: set[Key] = set()
         self._max_failures = max_failures

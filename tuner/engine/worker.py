@@ -75,7 +75,7 @@ class Assignment:
     is_measured: bool = False
     """Whether what the model costs is wanted with the reports."""
     share: float = 1.0
-    """Of the images, the first: to measure how fast it trains, a sample is enough."""
+    """Of the examples, the first: to measure how fast it trains, a sample is enough."""
 
 
 class Worker:
@@ -160,7 +160,7 @@ class Worker:
         # Written first: the test set is read once, when nothing can go wrong any more.
         sha256 = self._write_weights(conclusion)
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": conclusion.test()}
-        return {split: self._evaluate(images) for split, images in splits.items()}, sha256
+        return {name: self._evaluate(split) for name, split in splits.items()}, sha256
 
     @property
     def finished(self) -> bool:
