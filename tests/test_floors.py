@@ -26,6 +26,7 @@ FLOORS = [
         "tuner.replay",
         "tuner.predict",
         "tuner.loaded_run",
+        "tuner.new",
         "tuner",
     },
 ]
@@ -47,7 +48,8 @@ LIBRARIES = {
 
 
 def _modules() -> list[Path]:
-    return sorted([*(REPOSITORY / "tuner").rglob("*.py"), *(REPOSITORY / "search_spaces").rglob("*.py")])
+    found = [*(REPOSITORY / "tuner").rglob("*.py"), *(REPOSITORY / "search_spaces").rglob("*.py")]
+    return sorted(path for path in found if path.parent.name != "templates")  # a user's files in the making
 
 
 def _name(path: Path) -> str:
