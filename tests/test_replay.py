@@ -14,6 +14,7 @@ import pytest
 from tests.metrics import metrics
 from tuner import config as configs
 from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig, SearchConfig, StudyConfig
+from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
 from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
@@ -29,6 +30,7 @@ from tuner.journal.events import (
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
+    RetrainingPlanned,
     RungDecided,
     SearchEnded,
     StudyEnded,
@@ -166,6 +168,13 @@ class Drivers:
         assert winner is not None
         if history.winner is None:
             record(winner)
+        if history.retraining_planned is None:
+            plan = read_history(self.paths.journal).plan
+            assert plan is not None
+            after = AfterSearch(self.config, self.space, Plan.from_dict(plan), self.workers)
+            budget = self.config.budget_seconds
+            left = None if budget is None else budget - self.elapsed
+            record(after.planned(read_history(self.paths.journal), left))
         accuracies = [0.5, 0.7, 0.7]
         for epoch, accuracy in enumerate(accuracies, 1):
             record(RetrainEpochReported(TUNED, 1, epoch, metrics(1.0, 0.5, 1.0, accuracy, 0.01), 1.0))
@@ -365,6 +374,9 @@ def changes(event: Event) -> list[Event]:
             return [replace(event, reason="enough")]
         case WinnerSelected():
             return [replace(event, trial=event.trial + 1), replace(event, epoch=event.epoch + 1)]
+        case RetrainingPlanned():
+            longer = [{**one, "max_epochs": one["max_epochs"] + 1} for one in event.retrainings]
+            return [replace(event, retrainings=longer), replace(event, retrainings=event.retrainings[1:])]
         case RetrainEnded():
             return [replace(event, best_epoch=3)]
     return []

@@ -55,7 +55,7 @@ class SearchConfig:
     trials: int | None = None
     """At most this many trials; by default as many as the budget allows, 32 without a budget."""
     max_epochs: int | None = None
-    """Epochs of a full training, in search and retraining alike; by default fitted to the budget, 27 without one."""
+    """Epochs of a full training in the search; by default fitted to the budget, 27 without one."""
     min_epochs: int | None = None
     """The first rung: epochs every trial gets before it is compared; by default a seventeenth of `max_epochs`."""
     reduction_factor: int = 3
@@ -100,6 +100,9 @@ class RetrainConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
+    retrain_epochs: int | None = None
+    """Epochs of a retraining; by default as many as fit into the budget, without one `max_epochs`. Hyperparameters that
+    count epochs, such as `decay_epochs`, grow with them."""
     retrain_seeds: int = 2
     """Times the winner is trained afresh, each with its own seed."""
     baseline: bool = False
@@ -249,6 +252,7 @@ def check(config: StudyConfig) -> None:
         ("--cpus-per-trial", resources.cpus_per_trial, 1),
         ("--gpus-per-trial", resources.gpus_per_trial, 0),
         ("--max-failures", resources.max_failures, 0),
+        ("--retrain-epochs", retrain.retrain_epochs, 1),
         ("--retrain-seeds", retrain.retrain_seeds, 1),
         ("--seed", config.seed, 0),
     ]

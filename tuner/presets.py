@@ -19,7 +19,7 @@ def smoke() -> StudyConfig:
 
 def quick() -> StudyConfig:
     """A first answer in half an hour."""
-    return StudyConfig(budget="30m", retrain=RetrainConfig(retrain_seeds=1))
+    return StudyConfig(budget="30m", retrain=RetrainConfig(retrain_seeds=2))
 
 
 def default() -> StudyConfig:

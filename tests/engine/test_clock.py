@@ -24,6 +24,12 @@ def test_jobs_are_laid_on_the_workers_longest_first(seconds: list[float], worker
     assert makespan(seconds, workers) == expected
 
 
+def test_a_busy_worker_begins_later() -> None:
+    assert makespan([4.0, 3.0], 2, busy=[5.0]) == 7.0
+    assert makespan([4.0, 3.0], 2, busy=[1.0]) == 4.0
+    assert makespan([], 2, busy=[5.0]) == 5.0
+
+
 def test_retraining_counts_every_seed_of_both_candidates_and_the_closing() -> None:
     # 10 epochs and the final evaluation are 10.3 epochs: on each worker a baseline of 20.6s, then a tuned one of 10.3s.
     assert RetrainLoad(2, 2, 10, 2).seconds(1.0, 2.0) == pytest.approx(30.9 + CLOSING_SECONDS)
@@ -72,7 +78,7 @@ def test_the_reserve_follows_the_incumbent_and_the_baseline_keeps_its_own_cost()
 
 
 def test_a_share_of_the_budget_is_kept_for_a_retraining_that_can_use_it() -> None:
-    clock = BudgetClock(200.0, RetrainLoad(1, 0, 10, 1, most_epochs=80), 2.0, lambda: 0.0, retrain_share=0.6)
+    clock = BudgetClock(200.0, RetrainLoad(1, 0, 10, 1, most_epochs=80), 2.0, lambda: 0.0, retrain_seconds=120.0)
     assert clock.search_seconds_left == pytest.approx(80.0)
     clock.incumbent_changed(0.5)
     assert clock.search_seconds_left == pytest.approx(200.0 - 40.15 - CLOSING_SECONDS)

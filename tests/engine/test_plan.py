@@ -9,6 +9,7 @@ import pytest
 
 from tuner.config import StudyConfig, merge, nested
 from tuner.engine.plan import DEFAULT_TRIALS, Plan, make_plan, retrain_load
+from tuner.engine.retrain_plan import Lengths
 from tuner.errors import ConfigError
 from tuner.presets import preset
 from tuner.search.rungs import mean_epochs
@@ -60,30 +61,66 @@ def test_a_scheduler_that_stops_nothing_makes_every_trial_a_full_one() -> None:
 
 
 def test_with_a_budget_the_trials_are_those_that_fit_beside_the_retraining() -> None:
-    found = plan(budget="1000s", max_epochs=9, retrain_seeds=1)
+    found = plan(budget="1000s", max_epochs=9, retrain_epochs=9, retrain_seeds=1)
     assert found.retrain_seconds == pytest.approx(113)
     assert found.search_seconds == pytest.approx(1000 - 30 - 113)
     assert (found.expected_trials, found.max_trials) == (73, None)  # 857 * 2 / (7/3 * 10) = 73.4
-    assert plan(budget="1000s", max_epochs=9, retrain_seeds=1, trials=5).expected_trials == 5
+    assert (found.least_retrain_epochs, found.most_retrain_epochs, found.expected_retrain_epochs) == (9, None, 9)
+    assert plan(budget="1000s", max_epochs=9, retrain_epochs=9, retrain_seeds=1, trials=5).expected_trials == 5
+
+
+def test_without_retrain_epochs_most_of_the_budget_is_for_retraining_and_the_search_has_ten_trainings() -> None:
+    found = plan(budget="1h", workers=2, seconds=56.0, retrain_seeds=2, baseline=True)
+    assert found.retrain_seconds == pytest.approx(2160)
+    assert found.search_seconds == pytest.approx(3600 - 30 - 2160)
+    # Two rounds of (2160 - 20) x 0.97 / 2 = 1037.9 seconds: 18.5 epochs less the evaluation.
+    assert (found.least_retrain_epochs, found.most_retrain_epochs, found.expected_retrain_epochs) == (5, 81, 18)
+    assert found.rungs == (1, 5)  # 1410 * 2 / 56 = 50.4 epochs in all
 
 
 @pytest.mark.parametrize(
-    ("budget", "workers", "epochs"),
+    ("workers", "seconds", "rungs", "retrained"),
     [
-        ("1000s", 2, 32),  # (32 + 0.3) * 10 + 20 = 343 of 350
-        ("1000s", 1, 16),  # 2 * (16 + 0.3) * 10 + 20 = 346 of 350
-        ("10h", 2, 81),  # the most
-        ("100s", 2, 1),  # (1 + 0.3) * 10 + 20 = 33 of 35
+        (64, 56.0, (1, 3, 7, 18), 36),  # at most half of the retraining
+        (2, 260.0, (1,), 3),
+        (8, 1.0, (2, 5, 15, 40), 78),  # 81 epochs are the most, which the time kept is for
     ],
 )
-def test_a_training_is_as_long_as_a_third_of_the_budget_can_retrain(budget: str, workers: int, epochs: int) -> None:
-    assert plan(budget=budget, workers=workers, retrain_seeds=2).max_epochs == epochs
+def test_the_horizon_is_at_most_half_of_the_retraining(
+    workers: int, seconds: float, rungs: tuple[int, ...], retrained: int
+) -> None:
+    found = plan(budget="1h", workers=workers, seconds=seconds, retrain_seeds=2, baseline=True)
+    assert (found.rungs, found.expected_retrain_epochs) == (rungs, retrained)
+
+
+def test_time_that_retraining_cannot_use_goes_to_the_search() -> None:
+    found = plan(budget="1h", workers=2, seconds=1.0, retrain_seeds=2)
+    assert found.retrain_seconds == pytest.approx(81.3 + 20)
+    assert found.search_seconds == pytest.approx(3600 - 30 - 101.3)
+
+
+def test_retrain_epochs_that_were_typed_count_and_the_search_has_the_rest() -> None:
+    found = plan(budget="1000s", workers=2, seconds=10.0, retrain_epochs=40, retrain_seeds=2)
+    assert found.retrain_seconds == pytest.approx(40.3 * 10 + 20)
+    assert found.max_epochs == 10  # (1000 - 30 - 423) * 2 / 10 = 109 epochs
+    assert (found.least_retrain_epochs, found.most_retrain_epochs) == (40, None)
+    without_budget = plan(trials=4, max_epochs=9, retrain_epochs=40, retrain_seeds=2)
+    assert without_budget.retrain_seconds == pytest.approx(40.3 * 10 + 20)
+    assert without_budget.expected_retrain_epochs == 40
+
+
+def test_a_plan_of_an_older_run_retrains_for_as_long_as_it_searched() -> None:
+    values = plan(trials=4, max_epochs=9).to_dict()
+    for name in ("protect_starts", "least_retrain_epochs", "most_retrain_epochs", "expected_retrain_epochs"):
+        del values[name]
+    found = Plan.from_dict(values)
+    assert (found.retrain_lengths, found.protect_starts) == (Lengths(9), False)
 
 
 def test_the_baseline_is_part_of_what_is_retrained() -> None:
     without, with_it = config(retrain_seeds=2), config(retrain_seeds=2, baseline=True)
-    assert (retrain_load(without, 9, 2).tuned, retrain_load(without, 9, 2).baseline) == (2, 0)
-    assert (retrain_load(with_it, 9, 2).tuned, retrain_load(with_it, 9, 2).baseline) == (2, 2)
+    assert (retrain_load(without, Lengths(9), 2).tuned, retrain_load(without, Lengths(9), 2).baseline) == (2, 0)
+    assert (retrain_load(with_it, Lengths(9), 2).tuned, retrain_load(with_it, Lengths(9), 2).baseline) == (2, 2)
 
 
 def test_a_budget_too_short_for_one_epoch_says_what_it_would_take_and_that_is_enough() -> None:
@@ -99,7 +136,7 @@ def test_a_budget_too_short_for_one_epoch_says_what_it_would_take_and_that_is_en
         plan(budget="259s", **short)
     enough = plan(budget="260s", **short)
     assert (enough.max_epochs, enough.expected_trials) == (1, 1)
-    assert enough.search_seconds == pytest.approx(100)
+    assert enough.search_seconds == pytest.approx(100)  # less than its share is kept for the retraining
 
 
 def test_a_first_rung_that_does_not_fit_is_refused_too() -> None:
@@ -118,4 +155,4 @@ def test_the_presets_with_a_budget_can_do_fashion_mnist_on_two_cores(name: str) 
 def test_a_plan_comes_back_from_json_as_it_was() -> None:
     found = plan(budget="1000s")
     values = json.loads(json.dumps(found.to_dict()))
-    assert Plan(**{**values, "rungs": tuple(values["rungs"])}) == found
+    assert Plan.from_dict(values) == found

@@ -19,6 +19,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     RungDecided,
     SearchEnded,
     TrialEnded,
@@ -41,6 +42,10 @@ PLAN = Plan(
 )
 
 
+RETRAININGS = [("tuned", 1), ("tuned", 2), ("baseline", 1)]
+SEEDS = "the winner with 2 seeds and the baseline with 1 seed"
+
+
 def proposed(trial: int) -> TrialProposed:
     return TrialProposed(trial, {}, {}, {}, Origin.RANDOM, trial)
 
@@ -52,6 +57,15 @@ def epoch(trial: int, number: int, accuracy: float) -> EpochReported:
 IMPORTANT: list[tuple[Event, str]] = [
     (SearchEnded("all trials have ended"), "search ended: all trials have ended"),
     (WinnerSelected(3, {}, "dev_accuracy", 0.9, 2, "rule"), "winner: trial 3, dev accuracy 0.9000 after epoch 2"),
+    (
+        RetrainingPlanned(
+            [{"candidate": "tuned", "seed": seed, "max_epochs": 44, "hparams": {}} for seed in (1, 2)]
+            + [{"candidate": "baseline", "seed": 1, "max_epochs": 1, "hparams": {}}],
+            {"tuned": 20.0, "baseline": 56.0},
+            None,
+        ),
+        "retraining: tuned for 44 epochs with 2 seeds, baseline for 1 epoch with 1 seed",
+    ),
     (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again"),
     (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned seed 1 failed: the loss is nan"),
     (
@@ -136,7 +150,7 @@ def test_a_long_line_is_not_broken(screen: Screen) -> None:
 def moving_line(monkeypatch: pytest.MonkeyPatch, *events: Event, before: tuple[Event, ...] = ()) -> str:
     """Return the line as it stands on a terminal after the events."""
     screen = Screen(monkeypatch, terminal=True)
-    screen.progress.show_plan(PLAN, "digits", 2)
+    screen.progress.show_plan(PLAN, "digits", RETRAININGS[:2])
     screen.progress.restore(before)
     with screen.progress as progress:
         screen.now += 65.0
@@ -178,12 +192,13 @@ def test_a_resumed_run_counts_on_from_the_earlier_drivers_events(monkeypatch: py
 
 
 def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
-    assert plan_lines(PLAN, "digits: 1,078 train", 4) == [
+    assert plan_lines(PLAN, "digits: 1,078 train", RETRAININGS) == [
         "data       digits: 1,078 train",
         "workers    2, one epoch of the first configuration takes 12.3s on each",
         "rungs      1 3 9 epochs; one trial in 3 goes on from each",
-        "trials     about 17",
-        "time       search 25m00s, retraining (4 x 9 epochs) 4m40s; in 30m00s together",
+        "trials     about 17 if they cost what the first configuration does",
+        f"retraining {SEEDS}, 9 epochs each",
+        "time       search 25m00s, retraining 4m40s; in 30m00s together",
     ]
 
 
@@ -191,12 +206,25 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
     ("changes", "expected"),
     [
         ({"reduction_factor": None}, "rungs      1 3 9 epochs; no trial is stopped from each"),
-        ({"max_trials": 20}, "trials     about 17, at most 20"),
-        ({"budget_seconds": None}, "time       search 25m00s, retraining (4 x 9 epochs) 4m40s; about 29m40s together"),
+        ({"max_trials": 20}, "trials     about 17 if they cost what the first configuration does, at most 20"),
+        ({"budget_seconds": None, "max_trials": 17}, "trials     17"),
+        ({"budget_seconds": None}, "time       search 25m00s, retraining 4m40s; about 29m40s together"),
+        (
+            {"most_retrain_epochs": 81, "expected_retrain_epochs": 18},
+            f"retraining {SEEDS}, as many epochs as there is time for: 18 of the first configuration",
+        ),
+        (
+            {"least_retrain_epochs": 40},
+            f"retraining {SEEDS}, 40 epochs each",
+        ),
     ],
 )
 def test_the_plan_without_stopping_with_a_limit_and_without_a_budget(changes: dict[str, Any], expected: str) -> None:
-    assert expected in plan_lines(replace(PLAN, **changes), "digits", 4)
+    assert expected in plan_lines(replace(PLAN, **changes), "digits", RETRAININGS)
+
+
+def test_where_there_is_no_baseline_the_plan_speaks_of_none() -> None:
+    assert not any("baseline" in line for line in plan_lines(PLAN, "digits", RETRAININGS[:1]))
 
 
 @pytest.mark.parametrize(

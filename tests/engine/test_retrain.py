@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from torch import nn
 
 from tuner.data.splits import Split
 from tuner.engine import stepper
+from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.outcome import Failed, WorkerLost
-from tuner.engine.retrain import Retraining, RetrainPhase, keep_best
+from tuner.engine.retrain import RetrainPhase, keep_best
 from tuner.engine.worker import Job
 from tuner.errors import StorageError, TunerError
 from tuner.io import retry
@@ -52,6 +53,26 @@ def without_seconds(event: Event) -> Event:
     return replace(event, seconds=0.0) if isinstance(event, RetrainEpochReported) else event
 
 
+class Unhurried(RetrainTimes):
+    """Time enough for everything, or for as many epochs as a test says."""
+
+    def __init__(self, last_epoch: int | None = None) -> None:
+        """Say of `last_epoch` that it must be the last."""
+        self.last_epoch = last_epoch
+
+    def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
+        return list(waiting)
+
+    def begin(self, retraining: Retraining, epochs: int) -> None:
+        pass
+
+    def epoch(self, retraining: Retraining, epoch: int, seconds: float) -> bool:
+        return epoch == self.last_epoch
+
+    def end(self, retraining: Retraining) -> None:
+        pass
+
+
 class Books:
     """What was written down, and the run's folder."""
 
@@ -62,6 +83,7 @@ class Books:
         self.test = Split(job.splits.dev.images[:40].copy(), job.splits.dev.labels[:40].copy())
         self.events: list[Event] = []
         self.said: list[str] = []
+        self.times: RetrainTimes = Unhurried()
 
     @property
     def history(self) -> History:
@@ -77,6 +99,7 @@ class Books:
             history=self.history,
             record=self.record,
             paths=self.paths,
+            times=self.times,
         )
 
     def record(self, *events: Event) -> None:
@@ -118,6 +141,17 @@ def test_every_retraining_has_all_its_epochs_and_is_measured_on_every_split(book
         assert dict(known.ended.hparams) == HPARAMS | ({"learning_rate": 0.001} if key[0] == "baseline" else {})
     accuracies = {ended.evaluations["dev"]["loss"] for ended in books.of(RetrainEnded)}
     assert len(accuracies) == 3  # seeds and hyperparameters make a difference
+
+
+def test_a_late_retraining_ends_with_the_epochs_it_has_had_and_is_measured(books: Books) -> None:
+    books.times = Unhurried(last_epoch=2)
+    books.retrain(retraining(1), retraining(2))
+    assert {(ended.candidate, ended.seed) for ended in books.of(RetrainEnded)} == {("tuned", 1), ("tuned", 2)}
+    for known in books.history.retrains.values():
+        assert sorted(known.epochs) == [1, 2]
+        assert known.ended is not None
+        assert known.ended.best_epoch == known.best.epoch  # type: ignore[union-attr]
+        assert set(known.ended.evaluations) == {"train", "dev", "test"}
 
 
 def test_the_weights_are_those_of_the_best_dev_epoch_and_are_what_was_measured(books: Books) -> None:

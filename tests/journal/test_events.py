@@ -27,6 +27,9 @@ EXAMPLES: list[Event] = [
     events.TrialEnded(0, TrialState.FAILED, "diverged", "Traceback ..."),
     events.SearchEnded("done"),
     events.WinnerSelected(0, {"x": 1}, "dev_accuracy", 0.9, 3, "the best"),
+    events.RetrainingPlanned(
+        [{"candidate": "tuned", "seed": 1, "max_epochs": 9, "hparams": {"x": 1}}], {"tuned": 2.5}, 60.0
+    ),
     events.RetrainEpochReported("tuned", 1, 1, metrics(0.1, 0.2, 0.3, 0.4, 0.5), 0.6),
     events.RetrainEnded("tuned", 1, {"x": 1}, 3, {"test": {"accuracy": 0.9, "loss": 0.1, "n": 10}}, "w", "00"),
     events.RetrainFailed("tuned", 1, "diverged"),

@@ -71,8 +71,9 @@ def coordinator_of(
 
     `elapsed` counts the seconds worked on the run.
     """
-    load = retrain_load(config, plan.max_epochs, workers)
-    clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed)
+    load = retrain_load(config, plan.retrain_lengths, workers)
+    kept = 0.0 if plan.most_retrain_epochs is None else plan.retrain_seconds
+    clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed, kept)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
     objectives = objectives_of(config.search.objectives, objective)
     # The plan's rungs: a run that goes on keeps those that it began with.

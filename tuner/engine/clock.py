@@ -9,13 +9,19 @@ from dataclasses import dataclass
 
 CLOSING_SECONDS = 20.0
 """Selecting, evaluating, writing tables and the report."""
+GRACE = 0.02
+"""Of a budget: by so much a retraining may exceed it rather than lose a seed or its last epochs."""
 FINAL_EVALUATION_EPOCHS = 0.3
 """Evaluating train, dev and test once costs about this share of an epoch of training."""
 
 
-def makespan(seconds: Sequence[float], workers: int) -> float:
-    """Return the seconds that jobs of the given lengths take on `workers` workers, longest first."""
-    finish = [0.0] * workers
+def makespan(seconds: Sequence[float], workers: int, busy: Sequence[float] = ()) -> float:
+    """Return the seconds that jobs of the given lengths take on `workers` workers, longest first.
+
+    Some workers are still `busy` for so long.
+    """
+    finish = [*sorted(busy, reverse=True)[:workers], *[0.0] * (workers - len(busy))]
+    heapq.heapify(finish)
     for length in sorted(seconds, reverse=True):
         heapq.heapreplace(finish, finish[0] + length)
     return max(finish)
@@ -80,11 +86,11 @@ class BudgetClock:
         load: RetrainLoad,
         reference_epoch: float,
         elapsed: Callable[[], float],
-        retrain_share: float = 0.0,
+        retrain_seconds: float = 0.0,
     ) -> None:
         """Share `budget` seconds (None: no limit); `elapsed` counts the seconds worked on the run.
 
-        `retrain_share` of the budget is for the retraining, if that can make use of it.
+        `retrain_seconds` of the budget are for the retraining, if that can make use of them.
         """
         self._budget = budget
         self._load = load
@@ -92,7 +98,7 @@ class BudgetClock:
         """Seconds of an epoch of what nothing is known of, and of the baseline."""
         self._incumbent_epoch: float | None = None
         self._elapsed = elapsed
-        self._retrain_share = retrain_share
+        self._retrain_seconds = retrain_seconds
 
     def incumbent_changed(self, seconds_per_epoch: float | None) -> None:
         """Take note of what an epoch of the best trial so far costs; None if there is none any more."""
@@ -104,7 +110,7 @@ class BudgetClock:
         if self._budget is None:
             return float("inf")
         tuned_epoch = self.reference_epoch if self._incumbent_epoch is None else self._incumbent_epoch
-        kept = self._load.share_seconds(self._retrain_share * self._budget, tuned_epoch, self.reference_epoch)
+        kept = self._load.share_seconds(self._retrain_seconds, tuned_epoch, self.reference_epoch)
         return self._budget - kept - self._elapsed()
 
     def can_retrain(self, seconds_per_epoch: float) -> bool:

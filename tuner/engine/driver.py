@@ -17,17 +17,19 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import AUTO, available_datasets
 from tuner.data.dataset import Dataset
+from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
 from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.clock import GRACE
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
-from tuner.engine.plan import Plan, make_plan
+from tuner.engine.plan import Plan, make_plan, wanted_retrainings
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
 from tuner.engine.recorded import recorded_sources, remember
-from tuner.engine.retrain import Retraining, RetrainPhase, failed_before, keep_best
+from tuner.engine.retrain import RetrainPhase, failed_before, keep_best
 from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
@@ -40,13 +42,21 @@ from tuner.io import storage
 from tuner.io.files import remove_unfinished, write_json
 from tuner.io.mirror import Mirror
 from tuner.io.retry import Outage
-from tuner.journal.events import DriverStarted, Event, PlanMade, StudyEnded, StudyStarted, WarmStarted
+from tuner.journal.events import (
+    DriverStarted,
+    Event,
+    PlanMade,
+    RetrainingPlanned,
+    StudyEnded,
+    StudyStarted,
+    WarmStarted,
+)
 from tuner.journal.history import History, fold
 from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.export import export
-from tuner.results.selection import BASELINE, TUNED, select
+from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
 from tuner.training.hparams import TrainingHparams
@@ -247,7 +257,7 @@ class _Job:
         """Do what is to be done between the works of the run, and yield each when its time has come."""
         plan = yield from self._open(executor)
         dataset = self._ingredients.dataset
-        self._progress.show_plan(plan, _data_line(dataset), len(self._seeds()) * (1 + self._config.retrain.baseline))
+        self._progress.show_plan(plan, _data_line(dataset), wanted_retrainings(self._config))
         if self._history().search_ended is None:
             yield from self._search(plan, executor.workers)
         self._select()
@@ -343,28 +353,30 @@ class _Job:
         for failed in failed_before(history):
             name = f"retraining {failed.candidate} seed {failed.seed}"
             self._progress.say(f"NOTICE: {name} failed before ({failed.reason}) and is tried again.")
+        after = AfterSearch(self._config, self._ingredients.task.space, plan, executor.workers)
+        planned = self._plan_retraining(after, history)
         return RetrainPhase(
-            self._retrainings(plan.max_epochs),
+            retrainings_of(planned),
             executor.share(self._ingredients.dataset.test),
             workers=executor.workers,
             max_failures=self._config.resources.max_failures,
             history=history,
             record=self._record,
             paths=self._paths,
+            times=RetrainTimes(after, history, planned, self._seconds_left, self._record, self._progress.say),
         )
 
-    def _retrainings(self, max_epochs: int) -> list[Retraining]:
-        winner = self._history().winner
-        assert winner is not None
-        tuned = [Retraining(TUNED, seed, winner.hparams, max_epochs) for seed in self._seeds()]
-        if not self._config.retrain.baseline:
-            return tuned
-        reference = self._ingredients.task.space.hparams_of_start(0)
-        return tuned + [Retraining(BASELINE, seed, reference, max_epochs) for seed in self._seeds()]
+    def _plan_retraining(self, after: AfterSearch, history: History) -> RetrainingPlanned:
+        """Return the plan of the retrainings: that of the journal, or a new one."""
+        if history.retraining_planned is not None:
+            return history.retraining_planned
+        planned = after.planned(history, self._seconds_left())
+        self._record(planned)
+        return planned
 
-    def _seeds(self) -> range:
-        first = 1000 * self._config.seed + 1
-        return range(first, first + self._config.retrain.retrain_seeds)
+    def _seconds_left(self) -> float | None:
+        budget = self._config.budget_seconds
+        return None if budget is None else (1 + GRACE) * budget - self._journal.elapsed
 
     def _job(self, dataset: Dataset, executor: Executor) -> Job:
         splits = dataset.search_data()

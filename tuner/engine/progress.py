@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     RungDecided,
     SearchEnded,
     StudyStarted,
@@ -30,6 +31,8 @@ from tuner.journal.events import (
     WarmStarted,
     WinnerSelected,
 )
+from tuner.results.selection import BASELINE, TUNED
+from tuner.results.wording import planned_text
 from tuner.search.objective import Objective
 from tuner.search.report import Reported, evaluated, score_of
 from tuner.search.scheduler import Action
@@ -74,10 +77,10 @@ class Progress:
         say_to_log(text)
         self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
-    def show_plan(self, plan: Plan, data: str, candidates: int) -> None:
-        """Print the plan; `candidates` trainings follow the search."""
+    def show_plan(self, plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> None:
+        """Print the plan; `retrainings`, candidates with seeds, follow the search."""
         self._plan = plan
-        for line in plan_lines(plan, data, candidates):
+        for line in plan_lines(plan, data, retrainings):
             self.say(line)
 
     def restore(self, events: Iterable[Event]) -> None:
@@ -122,7 +125,14 @@ class Progress:
 
     def _is_due(self, event: Event) -> bool:
         important = isinstance(
-            event, WarmStarted | SearchEnded | WinnerSelected | RetrainEnded | RetrainFailed | TrialRetried
+            event,
+            WarmStarted
+            | SearchEnded
+            | WinnerSelected
+            | RetrainingPlanned
+            | RetrainEnded
+            | RetrainFailed
+            | TrialRetried,
         )
         if important or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
@@ -151,20 +161,36 @@ class Progress:
         return f" of {clock(budget)}" if budget else ""
 
 
-def plan_lines(plan: Plan, data: str, candidates: int) -> list[str]:
-    """Return the plan in words."""
+def plan_lines(plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the plan in words; `retrainings` are candidates with seeds."""
     stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
-    at_most = f", at most {plan.max_trials}" if plan.max_trials else ""
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
-    retraining = f"retraining ({candidates} x {plan.max_epochs} epochs) {clock(plan.retrain_seconds)}"
     together = f"{'in' if plan.budget_seconds else 'about'} {clock(total)} together"
     return [
         f"data       {data}",
         f"workers    {plan.workers}, one epoch of the first configuration takes {plan.seconds_per_epoch:.1f}s on each",
         f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
-        f"trials     about {plan.expected_trials}{at_most}",
-        f"time       search {clock(plan.search_seconds)}, {retraining}; {together}",
+        f"trials     {_trials(plan)}",
+        f"retraining {_retraining(plan, retrainings)}",
+        f"time       search {clock(plan.search_seconds)}, retraining {clock(plan.retrain_seconds)}; {together}",
     ]
+
+
+def _trials(plan: Plan) -> str:
+    if plan.budget_seconds is None:
+        return str(plan.max_trials)
+    at_most = f", at most {plan.max_trials}" if plan.max_trials else ""
+    return f"about {plan.expected_trials} if they cost what the first configuration does{at_most}"
+
+
+def _retraining(plan: Plan, retrainings: Sequence[tuple[str, int]]) -> str:
+    seeds = Counter(candidate for candidate, _ in retrainings)
+    names = {TUNED: "the winner", BASELINE: "the baseline"}
+    each = " and ".join(f"{names[one]} with {count} seed{'s' * (count != 1)}" for one, count in seeds.items())
+    epochs = plan.expected_retrain_epochs or plan.retrain_lengths.least
+    if plan.most_retrain_epochs is None:
+        return f"{each}, {epochs} epochs each"
+    return f"{each}, as many epochs as there is time for: {epochs} of the first configuration"
 
 
 def clock(seconds: float) -> str:
@@ -197,6 +223,8 @@ def _describe(event: Event, objective: Objective) -> str | None:
         case WinnerSelected():
             value = f"{objective.words} {objective.text(event.value)}"
             return f"winner: trial {event.trial}, {value} after epoch {event.epoch}"
+        case RetrainingPlanned():
+            return f"retraining: {planned_text(event)}"
         case RetrainEpochReported():
             name = f"{event.candidate} seed {event.seed}"
             return f"retraining {name} epoch {event.epoch}: {_value(event, objective)}"

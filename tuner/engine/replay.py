@@ -19,6 +19,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tuner.config import StudyConfig
+from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.plan import Plan
@@ -32,6 +33,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     SearchEnded,
     StudyEnded,
     StudyStarted,
@@ -107,6 +109,8 @@ class Replay:
                 self._restart(index)
             case WinnerSelected():
                 self._compare(index, event, select(fold(self._entries[:index])))
+            case RetrainingPlanned():
+                self._check_plan(index, event)
             case RetrainEnded():
                 self._check_retraining(index, event)
             case RetrainEpochReported():
@@ -207,6 +211,14 @@ class Replay:
         return self._entries[index].elapsed
 
     # After the search.
+
+    def _check_plan(self, index: int, event: RetrainingPlanned) -> None:
+        """Derive the first plan again from what was left of the budget; later ones hang on what was under way."""
+        history = fold(self._entries[:index])
+        if history.retraining_planned is None:
+            assert self._plan is not None
+            after = AfterSearch(self._config, self._space, self._plan, self._workers or self._plan.workers)
+            self._compare(index, event, after.planned(history, event.seconds_left))
 
     def _check_retraining(self, index: int, event: RetrainEnded) -> None:
         best = self._retrain_bests.get((event.candidate, event.seed))

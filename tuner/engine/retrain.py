@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from tuner.data.splits import Split
+from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.coordinator import Record, last_line
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Outcome, Reported, WorkerLost
@@ -22,23 +23,7 @@ from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFail
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
 from tuner.results.selection import kept_retraining
-from tuner.search.report import EpochReport, fault_of, finite
-
-
-@dataclass(frozen=True)
-class Retraining:
-    """One training to the end."""
-
-    candidate: str
-    """`tuned` or `baseline`."""
-    seed: int
-    hparams: Mapping[str, Any]
-    max_epochs: int
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Names the retraining in the history."""
-        return self.candidate, self.seed
+from tuner.search.report import fault_of, finite
 
 
 class RetrainPhase:
@@ -58,8 +43,12 @@ class RetrainPhase:
         history: History,
         record: Record,
         paths: RunPaths,
+        times: RetrainTimes,
     ) -> None:
-        """Do what `history` does not show as done, `workers` at a time; `test` fetches the test set."""
+        """Do what `history` does not show as done, `workers` at a time; `test` fetches the test set.
+
+        `times` keeps them within the budget.
+        """
         self._test = test
         self._workers = workers
         self._max_failures = max_failures
@@ -67,19 +56,28 @@ class RetrainPhase:
         self._record = record
         self._paths = paths
         self._waiting = [one for one in retrainings if not self._known(one).ended]
+        self._times = times
+        self._late: list[Retraining] = []
+        """Those that must end with the epochs they have had."""
         self._running: dict[Key, Retraining] = {}
         self._failures: Counter[Key] = Counter()
 
     @property
     def is_over(self) -> bool:
         """Whether every retraining has ended, well or not."""
-        return not self._waiting and not self._running
+        return not self._waiting and not self._late and not self._running
 
     def next(self) -> tuple[Key, Assignment] | None:
         """Return the next retraining, None if as many as may are under way."""
-        if not self._waiting or len(self._running) >= self._workers:
+        if len(self._running) >= self._workers:
             return None
-        retraining = self._waiting.pop(0)
+        if not self._late:
+            self._waiting = self._times.fit(self._waiting)
+        queue = self._late or self._waiting
+        if not queue:
+            return None
+        retraining = queue.pop(0)
+        self._times.begin(retraining, len(self._known(retraining).epochs))
         self._running[retraining.key] = retraining
         weights = self._paths.retrain_weights(*retraining.key)
         return retraining.key, Assignment(
@@ -97,7 +95,7 @@ class RetrainPhase:
         retraining = self._running[key]
         match outcome:
             case Reported():
-                return self._report(retraining, outcome.report)
+                return self._report(retraining, outcome)
             case Crashed():
                 return self._is_forgiven(retraining, outcome.reason, charged=True)
             case WorkerLost():
@@ -110,14 +108,15 @@ class RetrainPhase:
 
     def give_back(self, key: Key) -> None:
         """Take back a retraining that could not be begun."""
-        self._waiting.insert(0, self._running.pop(key))
+        self._waiting.insert(0, self._running[key])
+        self._leave(self._running[key])
 
     def _known(self, retraining: Retraining) -> RetrainHistory:
         new = RetrainHistory(*retraining.key, self._history.objective)
         return self._history.retrains.setdefault(retraining.key, new)
 
-    def _report(self, retraining: Retraining, report: EpochReport) -> bool:
-        known = self._known(retraining)
+    def _report(self, retraining: Retraining, outcome: Reported) -> bool:
+        known, report = self._known(retraining), outcome.report
         fault = fault_of(report, [known.objective])
         if fault is not None:
             self._fail(retraining, fault)
@@ -126,6 +125,11 @@ class RetrainPhase:
             event = RetrainEpochReported(*retraining.key, report.epoch, finite(report.metrics), report.seconds)
             self._record(event)
             known.epochs[report.epoch] = event
+            if self._times.epoch(retraining, report.epoch, report.seconds) and not outcome.finished:
+                # Given out again for what it has had, it is through, and comes to its conclusion.
+                self._late.append(replace(retraining, max_epochs=report.epoch))
+                self._leave(retraining)
+                return False
         return True  # if it was the last, to the conclusion
 
     def _conclude(self, retraining: Retraining, concluded: Concluded) -> None:
@@ -142,7 +146,7 @@ class RetrainPhase:
                 concluded.weights_sha256,
             )
         )
-        del self._running[retraining.key]
+        self._leave(retraining)
 
     def _is_forgiven(self, retraining: Retraining, reason: str, *, charged: bool) -> bool:
         self._failures[retraining.key] += charged
@@ -154,7 +158,11 @@ class RetrainPhase:
 
     def _fail(self, retraining: Retraining, reason: str) -> None:
         self._record(RetrainFailed(*retraining.key, " ".join(reason.split())))
+        self._leave(retraining)
+
+    def _leave(self, retraining: Retraining) -> None:
         del self._running[retraining.key]
+        self._times.end(retraining)
 
 
 def failed_before(history: History) -> list[RetrainFailed]:

@@ -197,6 +197,19 @@ class WinnerSelected:
 
 
 @dataclass(frozen=True)
+class RetrainingPlanned:
+    """What will be trained after the search, fitted to the time left; a later one, made when that ran short, counts."""
+
+    retrainings: Sequence[Mapping[str, Any]]
+    """In their order, each with `candidate`, `seed`, `max_epochs` and `hparams`, those that count epochs grown with the
+    number of them."""
+    seconds_per_epoch: Mapping[str, float]
+    """By candidate: what its epochs cost so far."""
+    seconds_left: float | None
+    """Of the budget; None without one."""
+
+
+@dataclass(frozen=True)
 class RetrainEpochReported:
     """A retraining finished an epoch; fields as in `EpochReported`."""
 
@@ -251,6 +264,7 @@ Event = (
     | TrialEnded
     | SearchEnded
     | WinnerSelected
+    | RetrainingPlanned
     | RetrainEpochReported
     | RetrainEnded
     | RetrainFailed

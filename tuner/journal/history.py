@@ -17,6 +17,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     RungDecided,
     SearchEnded,
     StudyEnded,
@@ -136,6 +137,8 @@ class History:
     drivers: list[DriverStarted] = field(default_factory=list)
     search_ended: SearchEnded | None = None
     winner: WinnerSelected | None = None
+    retraining_planned: RetrainingPlanned | None = None
+    """The last such plan; None in older runs."""
     ended: bool = False
     elapsed: float = 0.0
     """Seconds worked on the run by all its drivers."""
@@ -225,6 +228,8 @@ def _apply_milestone(history: History, entry: Entry) -> None:
             history.plan = event.plan
         case WinnerSelected() as event:
             history.winner = event
+        case RetrainingPlanned() as event:
+            history.retraining_planned = event
         case StudyEnded():
             history.ended = True
 

@@ -11,6 +11,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     RungDecided,
     SearchEnded,
     StudyEnded,
@@ -24,7 +25,7 @@ from tuner.journal.events import (
 )
 from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
-from tuner.results.wording import duration, flatten, hparam_text, plain
+from tuner.results.wording import duration, flatten, hparam_text, plain, planned_text
 from tuner.search.objective import Objective, number_text
 from tuner.search.report import evaluated
 
@@ -52,6 +53,8 @@ def _tell(event: Event, objective: Objective) -> str:
             return (
                 f"trial {event.trial} won with {objective.words} {objective.text(event.value)} at epoch {event.epoch}"
             )
+        case RetrainingPlanned():
+            return f"the retraining is planned: {planned_text(event)}"
         case StudyEnded():
             return "the study ended"
         case RetrainEpochReported() | RetrainEnded() | RetrainFailed():

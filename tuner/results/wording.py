@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from tuner.journal.events import RetrainingPlanned
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
@@ -38,6 +40,15 @@ def final_header(summary: Summary) -> tuple[str, ...]:
     """Return the header of the final table."""
     interval = ("test, 95%",) if _has_interval(summary) else ()
     return ("", "seeds", *summary.splits, *interval)
+
+
+def planned_text(event: RetrainingPlanned) -> str:
+    """Return what is to be trained after the search."""
+    seeds = Counter((one["candidate"], one["max_epochs"]) for one in event.retrainings)
+    return ", ".join(
+        f"{candidate} for {epochs} epoch{'s' * (epochs != 1)} with {count} seed{'s' * (count != 1)}"
+        for (candidate, epochs), count in seeds.items()
+    )
 
 
 def final_cells(row: FinalRow, summary: Summary) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ class SearchSpace:
     """Asks a trial for parameters and returns the hyperparameters made of them."""
     start: tuple[Mapping[str, Any], ...]
     """Parameters to try first, in order; the first are the reference's. There may be none."""
+    epoch_hparams: tuple[str, ...] = ()
+    """The hyperparameters that count epochs: they grow with a longer training."""
 
     def hparams_of(
         self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None
@@ -197,8 +199,13 @@ def space_of(name: str, brought: Mapping[str, Any]) -> SearchSpace:
         raise SpaceError(
             f"START of space {name!r} must be a list of at least one dictionary of parameters, or left out."
         )
+    counting = brought.get("EPOCH_HPARAMS", ())
+    if not isinstance(counting, list | tuple) or not all(isinstance(one, str) for one in counting):
+        raise SpaceError(
+            f"EPOCH_HPARAMS of space {name!r} is {counting!r}, but must be a list of the names of hyperparameters."
+        )
     try:
-        return SearchSpace(name, suggest, tuple(plain(start)))
+        return SearchSpace(name, suggest, tuple(plain(start)), tuple(counting))
     except ValueError as error:
         raise SpaceError(f"START of space {name!r} cannot be written as JSON: {error}.") from error
 

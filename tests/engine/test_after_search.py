@@ -1,0 +1,219 @@
+"""Tests of `tuner.engine.after_search`: what is planned from a journal, and what is done about slow epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.config import StudyConfig, merge, nested
+from tuner.engine.after_search import AfterSearch, Retraining, RetrainTimes, retrainings_of
+from tuner.engine.plan import Plan, make_plan
+from tuner.errors import SpaceError
+from tuner.journal.events import (
+    EpochReported,
+    Event,
+    RetrainingPlanned,
+    StudyStarted,
+    TrialProposed,
+    WinnerSelected,
+)
+from tuner.journal.history import History, fold
+from tuner.journal.store import Entry
+from tuner.search.space import load_space
+from tuner.search.trial import Origin
+
+SPACE = """
+MODEL = "cnn"
+START = [{"x": 0.5}]
+EPOCH_HPARAMS = ["cycle"]
+
+
+def suggest(trial):
+    return {"x": trial.suggest_float("x", 0.0, 1.0), "decay_epochs": 6.0, "cycle": 2, "batch_size": 64}
+"""
+REFERENCE = {"x": 0.5, "decay_epochs": 6.0, "cycle": 2, "batch_size": 64}
+WINNER = {"x": 0.25, "decay_epochs": 3.0, "cycle": 4, "batch_size": 128}
+
+
+def trial(number: int, hparams: dict[str, Any], *seconds: float, reused: bool = False) -> list[Event]:
+    proposed = TrialProposed(number, {}, {}, hparams, Origin.START, 1)
+    reports = [
+        EpochReported(number, epoch, {"dev_accuracy": 0.5}, one, "here:1", reused=reused)
+        for epoch, one in enumerate(seconds, 1)
+    ]
+    return [proposed, *reports]
+
+
+def history_of(*events: Event) -> History:
+    all_events = [StudyStarted({}, {}), *events, WinnerSelected(1, WINNER, "dev_accuracy", 0.9, 3, "rule")]
+    return fold(Entry(seq, 0.0, float(seq), event) for seq, event in enumerate(all_events))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., AfterSearch]:
+    """Make what follows a search of one hour on two workers, an epoch of the reference planned at 56 seconds."""
+    path = tmp_path / "space.py"
+    path.write_text(SPACE)
+
+    def make(**values: Any) -> AfterSearch:
+        settings: dict[str, Any] = {"budget": "1h", "retrain_seeds": 2, "baseline": True} | values
+        config = merge(StudyConfig(), nested(settings), "test")
+        return AfterSearch(config, load_space(str(path)), make_plan(config, 2, 56.0, 0.0), 2)
+
+    return make
+
+
+def lengths(planned: RetrainingPlanned) -> list[tuple[str, int, int]]:
+    return [(one.candidate, one.seed, one.max_epochs) for one in retrainings_of(planned)]
+
+
+def test_the_time_left_is_shared_by_what_epochs_have_cost(make: Callable[..., AfterSearch]) -> None:
+    history = history_of(*trial(0, REFERENCE, 50.0, 40.0, 40.0), *trial(1, WINNER, 20.0, 90.0, 20.0))
+    planned = make().planned(history, 2160.0)
+    assert planned.seconds_per_epoch == {"tuned": 20.0, "baseline": 40.0}
+    # Two rounds of (2160 - 20) x 0.97 / 2 = 1037.9 seconds.
+    assert lengths(planned) == [("tuned", 1, 51), ("tuned", 2, 51), ("baseline", 1, 25), ("baseline", 2, 25)]
+
+
+def test_what_was_not_trained_here_costs_what_was_measured(make: Callable[..., AfterSearch]) -> None:
+    history = history_of(*trial(0, {"x": 0.9}, 9.0), *trial(1, WINNER, 2.0, reused=True))
+    assert make().planned(history, 2160.0).seconds_per_epoch == {"tuned": 56.0, "baseline": 56.0}
+
+
+def test_without_a_baseline_nothing_is_said_of_its_cost(make: Callable[..., AfterSearch]) -> None:
+    planned = make(baseline=False).planned(history_of(*trial(1, WINNER, 20.0)), 2160.0)
+    assert planned.seconds_per_epoch == {"tuned": 20.0}
+    assert {one.candidate for one in retrainings_of(planned)} == {"tuned"}
+
+
+def test_hyperparameters_that_count_epochs_grow_with_the_horizon_of_each_candidate(
+    make: Callable[..., AfterSearch],
+) -> None:
+    after = make(max_epochs=10)
+    history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
+    tuned, _, baseline, _ = retrainings_of(after.planned(history, 2160.0))
+    assert (tuned.max_epochs, baseline.max_epochs) == (51, 25)
+    assert tuned.hparams == WINNER | {"decay_epochs": pytest.approx(3.0 * 5.1), "cycle": 20}
+    assert baseline.hparams == REFERENCE | {"decay_epochs": pytest.approx(6.0 * 2.5), "cycle": 5}
+
+
+def test_a_retraining_as_long_as_the_search_changes_nothing(make: Callable[..., AfterSearch]) -> None:
+    after = make(budget=None, trials=3, max_epochs=9)
+    planned = after.planned(history_of(*trial(1, WINNER, 20.0)), None)
+    assert {one.max_epochs for one in retrainings_of(planned)} == {9}
+    assert retrainings_of(planned)[0].hparams == WINNER
+
+
+def test_names_of_hyperparameters_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "space.py"
+    path.write_text(SPACE.replace('["cycle"]', '"cycle"'))
+    with pytest.raises(SpaceError, match=r"EPOCH_HPARAMS of space .* is 'cycle', but must be a list of the names"):
+        load_space(str(path))
+
+
+class Watched:
+    """Retrainings of a plan whose time a test moves."""
+
+    def __init__(self, after: AfterSearch) -> None:
+        self.left: float | None = 2160.0
+        self.events: list[Event] = []
+        self.said: list[str] = []
+        history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
+        planned = after.planned(history, self.left)
+        self.waiting = retrainings_of(planned)
+        record = self.events.append
+        self.times = RetrainTimes(after, history, planned, lambda: self.left, record, self.said.append)
+
+    def begin(self) -> Retraining:
+        self.waiting = self.times.fit(self.waiting)
+        retraining = self.waiting.pop(0)
+        self.times.begin(retraining, 0)
+        return retraining
+
+    def train(self, retraining: Retraining, seconds: float) -> list[bool]:
+        """Train to the planned end; return what each epoch was told."""
+        return [self.times.epoch(retraining, epoch, seconds) for epoch in range(1, retraining.max_epochs + 1)]
+
+
+@pytest.fixture
+def watched(make: Callable[..., AfterSearch]) -> Watched:
+    return Watched(make())
+
+
+def test_while_epochs_cost_what_was_planned_nothing_is_said(watched: Watched) -> None:
+    tuned = [watched.begin(), watched.begin()]
+    assert [any(watched.train(one, 20.0)) for one in tuned] == [False, False]
+    watched.left = 2160.0 - 51.3 * 20
+    for one in tuned:
+        watched.times.end(one)
+    assert [watched.begin().max_epochs, watched.begin().max_epochs] == [25, 25]
+    assert (watched.events, watched.said) == ([], [])
+
+
+def test_slower_epochs_shorten_what_has_not_begun_and_that_is_written_down_and_told(watched: Watched) -> None:
+    tuned = [watched.begin(), watched.begin()]
+    for one in tuned:
+        watched.train(one, 30.0)
+        watched.times.end(one)
+    watched.left = 2160.0 - 51.3 * 30  # 621 seconds; 25 epochs of the baseline take 1012
+    shorter = watched.begin()
+    assert shorter.max_epochs == 14  # 601 x 0.97 / 40 - 0.3
+    assert shorter.hparams["decay_epochs"] == pytest.approx(6.0 * 14 / watched.times.after.plan.max_epochs)
+    (event,) = watched.events
+    assert isinstance(event, RetrainingPlanned)
+    assert lengths(event) == [("tuned", 1, 51), ("tuned", 2, 51), ("baseline", 1, 14), ("baseline", 2, 14)]
+    assert watched.said == [
+        (
+            "Epochs are slower than planned, so the rest of the retraining is planned anew: "
+            "baseline seed 1 gets 14 epochs, not 25; baseline seed 2 gets 14 epochs, not 25."
+        )
+    ]
+
+
+def test_where_nothing_fits_any_more_the_rest_is_given_up(watched: Watched) -> None:
+    for one in [watched.begin(), watched.begin()]:
+        watched.train(one, 40.0)
+        watched.times.end(one)
+    watched.left = 60.0
+    assert watched.times.fit(watched.waiting) == []
+    assert watched.said == [
+        (
+            "Epochs are slower than planned, so the rest of the retraining is planned anew: "
+            "without baseline seed 1, baseline seed 2."
+        )
+    ]
+
+
+def test_a_retraining_that_cannot_be_finished_ends_after_the_last_epoch_that_fits(watched: Watched) -> None:
+    tuned = watched.begin()
+    watched.left = 72.1  # 26 seconds are for another epoch and the evaluation, 20 for the closing
+    assert not watched.times.epoch(tuned, 11, 20.0)
+    watched.left = 45.9
+    assert watched.times.epoch(tuned, 12, 20.0)
+    assert watched.said == [
+        (
+            "tuned seed 1 ends with its best epoch so far, after 12 of 51: "
+            "epochs were slower than planned, and the budget is over."
+        )
+    ]
+
+
+def test_a_later_driver_goes_on_with_the_last_plan(make: Callable[..., AfterSearch]) -> None:
+    planned = make().planned(history_of(*trial(1, WINNER, 20.0)), 2160.0)
+    later = replace(planned, retrainings=planned.retrainings[:2])
+    events: list[Event] = [StudyStarted({}, {}), planned, later]
+    assert fold(Entry(seq, 0.0, 0.0, event) for seq, event in enumerate(events)).retraining_planned == later
+
+
+def test_a_plan_of_an_older_run_retrains_as_long_as_it_searched(make: Callable[..., AfterSearch]) -> None:
+    after = make()
+    values = after.plan.to_dict()
+    for name in ("least_retrain_epochs", "most_retrain_epochs", "expected_retrain_epochs"):
+        del values[name]
+    old = replace(after, plan=Plan.from_dict(values))
+    planned = old.planned(history_of(*trial(1, WINNER, 20.0)), 2160.0)
+    assert {one.max_epochs for one in retrainings_of(planned)} == {after.plan.max_epochs}

@@ -1,0 +1,190 @@
+"""The trainings that follow a search: planned from its journal, and kept within the budget while they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuner.config import StudyConfig
+from tuner.engine.clock import FINAL_EVALUATION_EPOCHS, EpochCost
+from tuner.engine.plan import Plan, wanted_retrainings
+from tuner.engine.retrain_plan import (
+    PlannedRetraining,
+    fit_retrainings,
+    is_last_epoch,
+    refit_retrainings,
+    scale_to_horizon,
+)
+from tuner.journal.events import RetrainingPlanned
+from tuner.journal.history import History, TrialHistory
+from tuner.results.selection import BASELINE, TUNED
+from tuner.search.space import SearchSpace
+from tuner.search.trial import canonical
+from tuner.training.hparams import EPOCH_HPARAMS
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """One training to the end."""
+
+    candidate: str
+    """`tuned` or `baseline`."""
+    seed: int
+    hparams: Mapping[str, Any]
+    max_epochs: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Names the retraining in the history."""
+        return self.candidate, self.seed
+
+
+@dataclass(frozen=True)
+class AfterSearch:
+    """What is to be trained once the winner is known, by the rules of `retrain_plan`."""
+
+    config: StudyConfig
+    space: SearchSpace
+    plan: Plan
+    workers: int
+
+    def planned(self, history: History, seconds_left: float | None) -> RetrainingPlanned:
+        """Return the plan of the retrainings, with `seconds_left` of the budget."""
+        costs = {TUNED: self._tuned_cost(history), BASELINE: self._cost(self._reference_trial(history))}
+        wanted = wanted_retrainings(self.config)
+        found = fit_retrainings(
+            wanted, costs, self.plan.retrain_lengths, workers=self.workers, seconds_left=seconds_left
+        )
+        candidates = dict.fromkeys(candidate for candidate, _ in wanted)
+        return self.event(history, found, {name: costs[name] for name in candidates}, seconds_left)
+
+    def event(
+        self,
+        history: History,
+        planned: Sequence[PlannedRetraining],
+        costs: Mapping[str, float],
+        seconds_left: float | None,
+    ) -> RetrainingPlanned:
+        """Return a plan as it is written down."""
+        retrainings = [
+            {
+                "candidate": one.candidate,
+                "seed": one.seed,
+                "max_epochs": one.epochs,
+                "hparams": self._hparams(history, one),
+            }
+            for one in planned
+        ]
+        return RetrainingPlanned(retrainings, dict(costs), seconds_left)
+
+    def _hparams(self, history: History, one: PlannedRetraining) -> dict[str, Any]:
+        assert history.winner is not None
+        tuned = one.candidate == TUNED
+        searched = history.winner.hparams if tuned else self.space.reference()
+        names = (*EPOCH_HPARAMS, *self.space.epoch_hparams)
+        return scale_to_horizon(searched, names, one.epochs / self.plan.max_epochs)
+
+    def _tuned_cost(self, history: History) -> float:
+        assert history.winner is not None
+        return self._cost(history.trials[history.winner.trial])
+
+    def _reference_trial(self, history: History) -> TrialHistory | None:
+        reference = canonical(self.space.reference())
+        return next((one for one in history.trials.values() if canonical(one.proposed.hparams) == reference), None)
+
+    def _cost(self, trial: TrialHistory | None) -> float:
+        """Return what an epoch of a trial cost here; of one that was not trained here, what the plan measured."""
+        cost = EpochCost()
+        for report in () if trial is None else trial.epochs.values():
+            if not report.reused:
+                cost.add(report.seconds)
+        return self.plan.seconds_per_epoch if cost.median is None else cost.median
+
+
+def retrainings_of(planned: RetrainingPlanned) -> list[Retraining]:
+    """Return what a plan wants trained."""
+    return [Retraining(**one) for one in planned.retrainings]
+
+
+@dataclass
+class _Progress:
+    retraining: Retraining
+    epochs: int = 0
+
+    @property
+    def epochs_left(self) -> float:
+        return self.retraining.max_epochs - self.epochs + FINAL_EVALUATION_EPOCHS
+
+
+@dataclass
+class RetrainTimes:
+    """Watches what retrainings cost: plans the rest anew where that is more than planned, and ends what is late."""
+
+    after: AfterSearch
+    history: History
+    planned: RetrainingPlanned
+    seconds_left: Callable[[], float | None]
+    record: Callable[..., None]
+    say: Callable[[str], None]
+    _costs: dict[str, EpochCost] = field(default_factory=dict)
+    _running: dict[tuple[str, int], _Progress] = field(default_factory=dict)
+
+    def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
+        """Return what of the `waiting` is still to be trained, written down and told if it is not all as planned."""
+        before = [PlannedRetraining(one.candidate, one.seed, one.max_epochs) for one in waiting]
+        costs = {name: self._cost(name) for name in self.planned.seconds_per_epoch}
+        left = self.seconds_left()
+        busy = [one.epochs_left * costs[one.retraining.candidate] for one in self._running.values()]
+        after = refit_retrainings(
+            before, busy, costs, self.after.plan.retrain_lengths, workers=self.after.workers, seconds_left=left
+        )
+        if after == before:
+            return list(waiting)
+        others = [
+            PlannedRetraining(one["candidate"], one["seed"], one["max_epochs"])
+            for one in self.planned.retrainings
+            if (one["candidate"], one["seed"]) not in {late.key for late in before}
+        ]
+        self.planned = self.after.event(self.history, [*others, *after], costs, left)
+        self.record(self.planned)
+        self.say(_in_words(before, after))
+        kept = {one.key for one in after}
+        return [one for one in retrainings_of(self.planned) if one.key in kept]
+
+    def begin(self, retraining: Retraining, epochs: int) -> None:
+        """Take note that one is under way, `epochs` of it done by an earlier driver."""
+        self._running[retraining.key] = _Progress(retraining, epochs)
+
+    def epoch(self, retraining: Retraining, epoch: int, seconds: float) -> bool:
+        """Take note of an epoch; return whether it must be the last, for the time is over."""
+        self._costs.setdefault(retraining.candidate, EpochCost()).add(seconds)
+        self._running[retraining.key].epochs = epoch
+        late = epoch < retraining.max_epochs and is_last_epoch(self._cost(retraining.candidate), self.seconds_left())
+        if late:
+            self.say(
+                f"{retraining.candidate} seed {retraining.seed} ends with its best epoch so far, after {epoch} of "
+                f"{retraining.max_epochs}: epochs were slower than planned, and the budget is over."
+            )
+        return late
+
+    def end(self, retraining: Retraining) -> None:
+        """Take note that one is through, or has failed."""
+        self._running.pop(retraining.key, None)
+
+    def _cost(self, candidate: str) -> float:
+        known = self._costs.get(candidate)
+        median = None if known is None else known.median
+        return self.planned.seconds_per_epoch[candidate] if median is None else median
+
+
+def _in_words(before: Sequence[PlannedRetraining], after: Sequence[PlannedRetraining]) -> str:
+    kept = {one.key: one for one in after}
+    dropped = [f"{one.candidate} seed {one.seed}" for one in before if one.key not in kept]
+    shorter = [
+        f"{one.candidate} seed {one.seed} gets {kept[one.key].epochs} epochs, not {one.epochs}"
+        for one in before
+        if one.key in kept and kept[one.key].epochs < one.epochs
+    ]
+    changes = [*([f"without {', '.join(dropped)}"] if dropped else []), *shorter]
+    return f"Epochs are slower than planned, so the rest of the retraining is planned anew: {'; '.join(changes)}."
