@@ -17,6 +17,7 @@ from tuner.config import (
     parse_duration,
     read_file,
     to_dict,
+    with_absolute_paths,
     without_replaced_budget,
 )
 from tuner.errors import ConfigError
@@ -92,9 +93,20 @@ def test_a_field_nobody_knows_is_refused_with_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"search": {"trails": 3}}, "study.toml: search.trails is 3: Unexpected keyword argument"),
-        ({"search": {"trials": "many"}}, "study.toml: search.trials is 'many': .*integer"),
-        ({"search": 5}, "study.toml: search is 5"),
+        ({"search": {"trails": 3}}, "study.toml: search.trails is not known; did you mean 'trials'"),
+        ({"search": {"trials": "many"}}, "study.toml: search.trials is 'many', but must be a whole number"),
+        ({"search": {"trials": "64"}}, "study.toml: search.trials is '64', but must be a whole number"),
+        ({"search": {"trials": True}}, "study.toml: search.trials is True, but must be a whole number"),
+        ({"search": {"trials": 64.0}}, "study.toml: search.trials is 64.0, but must be a whole number"),
+        ({"resources": {"gpus_per_trial": True}}, "gpus_per_trial is True, but must be a number or 'auto'"),
+        ({"resources": {"cpus_per_trial": "2"}}, "cpus_per_trial is '2', but must be a whole number or 'auto'"),
+        ({"retrain": {"baseline": "yes"}}, "retrain.baseline is 'yes', but must be true or false"),
+        ({"budget": 90}, "study.toml: budget is 90, but must be text"),
+        ({"search": {"objectives": "dev_accuracy"}}, "search.objectives is 'dev_accuracy', but must be a list"),
+        ({"data": {"data_dir": 5}}, "data.data_dir is 5, but must be"),
+        ({"name": {1, 2}}, "holds something that is no value of a study"),
+        ({"space": "caf\udce9.py"}, r"study.toml: space is 'caf\\udce9.py', which is not UTF-8"),
+        ({"search": 5}, "study.toml: search is 5, but must hold values by name"),
     ],
 )
 def test_a_file_is_read_strictly(values: dict[str, Any], message: str) -> None:
@@ -140,20 +152,51 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_counts_replace_the_budget_they_came_without() -> None:
-    base = StudyConfig(budget="2h")
-    counted = replace(base, search=SearchConfig(trials=64))
-    assert without_replaced_budget(base, counted).budget is None
-    assert without_replaced_budget(base, replace(counted, budget="1h")).budget == "1h"
-    assert without_replaced_budget(base, replace(base, seed=3)).budget == "2h"
+    counted = StudyConfig(budget="2h", search=SearchConfig(trials=64))
+    assert without_replaced_budget(counted, {"trials"}).budget is None
+    assert without_replaced_budget(counted, {"trials", "budget"}).budget == "2h"
+    assert without_replaced_budget(counted, {"seed"}).budget == "2h"
+    assert without_replaced_budget(counted, {"max_epochs"}).budget == "2h"  # given as None: no count
+
+
+def test_a_field_may_stand_in_its_section_or_at_the_top_but_not_in_both() -> None:
+    assert nested({"max-epochs": 3, "search": {"trials": 8}}) == {"search": {"max_epochs": 3, "trials": 8}}
+    assert merge(StudyConfig(), {"trials": 8}, "study.yaml").search.trials == 8
+    with pytest.raises(ConfigError, match=r"study\.yaml: trials is given twice: 8 and 9"):
+        merge(StudyConfig(), {"trials": 8, "search": {"trials": 9}}, "study.yaml")
+    with pytest.raises(ConfigError, match=r"study\.yaml: an argument of the study is 'trails', but must be one of: "):
+        merge(StudyConfig(), {"trails": 8}, "study.yaml")
+
+
+def test_a_tilde_in_a_file_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    paths = {"storage": "~/runs", "space": "~/my.py", "data_dir": "~/data", "warm_start": "~/runs/first"}
+    config = merge(StudyConfig(), paths, "study.yaml")
+    assert (config.storage, config.space, config.search.warm_start) == (
+        "/home/ada/runs",
+        "/home/ada/my.py",
+        "/home/ada/runs/first",
+    )
+    assert config.data.data_dir == Path("/home/ada/data")
+
+
+def test_an_address_is_no_path_to_be_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, kept in (("s3://bucket/runs/a", "s3://bucket/runs/a"), ("runs/a", f"{tmp_path}/runs/a"), (None, None)):
+        config = merge(StudyConfig(), {"warm_start": given}, "test")
+        assert with_absolute_paths(config).search.warm_start == kept
+
+
+def test_paths_may_be_given_as_paths() -> None:
+    assert merge(StudyConfig(), {"data_dir": Path("data")}, "tune()").data.data_dir == Path("data")
+    assert merge(StudyConfig(), {"warm_start": Path("runs/a")}, "tune()").search.warm_start == "runs/a"
 
 
 def test_objectives_are_a_list_in_a_file_and_come_back_from_one() -> None:
     config = merge(StudyConfig(), {"search": {"objectives": ["dev_accuracy", "num_params"]}}, "study.yaml")
     assert config.search.objectives == ("dev_accuracy", "num_params")
     assert from_dict(json.loads(json.dumps(to_dict(config))), "config.json") == config
-    with pytest.raises(
-        ConfigError, match=r"study\.yaml: search\.objectives is 'params': Input should be a valid tuple"
-    ):
+    with pytest.raises(ConfigError, match=r"study\.yaml: search\.objectives is 'params', but must be a list"):
         merge(StudyConfig(), {"search": {"objectives": "params"}}, "study.yaml")
 
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+import tuner
 from tests.metrics import metrics
 from tuner.errors import JournalError, StorageError
 from tuner.io.files import write_json
+from tuner.io.mirror import Mirror
 from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
 from tuner.journal.store import JournalWriter
 from tuner.loaded_run import load_run
@@ -111,3 +115,24 @@ def test_a_missing_or_damaged_table_says_how_to_get_it(paths: RunPaths) -> None:
         _ = run.final
     with pytest.raises(StorageError, match=r"epochs\.parquet is damaged"):
         _ = run.epochs
+
+
+def test_a_run_in_a_bucket_is_loaded_by_its_address(paths: RunPaths, bucket: str) -> None:
+    add_best(paths)
+    Mirror(RunPaths(paths.root, f"{bucket}/runs/a")).push()
+    expected = load_run(paths.root)
+    for given in (f"{bucket}/runs/a", Path(f"{bucket}/runs/a")):
+        run = tuner.load_run(given)
+        pd.testing.assert_frame_equal(run.trials, expected.trials)
+        assert run.hparams == expected.hparams
+        copy = run.path
+        del run
+        gc.collect()
+        assert not copy.exists()
+    with pytest.raises(JournalError, match=r"some-bucket/runs/b holds no run"):
+        tuner.load_run(f"{bucket}/runs/b")
+
+
+def test_a_run_at_home_is_found(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(paths.root.parent))
+    assert load_run(f"~/{paths.root.name}").path == paths.root

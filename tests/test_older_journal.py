@@ -49,7 +49,7 @@ def test_its_tables_and_reports_are_written(old_run: RunPaths) -> None:
 def test_its_trials_start_another_run_warm_from_its_journal_and_from_its_tables(old_run: RunPaths) -> None:
     report(old_run.root)
     environment = dict(read_history(old_run.journal).environment)
-    found = [read_earlier(path, environment, 10, {}, DEFAULT_OBJECTIVE) for path in (old_run.root, old_run.trials)]
+    found = [read_earlier(str(path), environment, 10, {}, DEFAULT_OBJECTIVE) for path in (old_run.root, old_run.trials)]
     assert found[0].trials == found[1].trials
     assert found[0].reusable
     trials = found[0].warm_start().trials

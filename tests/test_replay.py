@@ -265,7 +265,7 @@ def warm_drivers(drivers: Drivers, tmp_path: Path) -> Drivers:
     """Drivers of a run that starts with the trials of another."""
     earlier = Drivers(tmp_path / "earlier", seed=5)
     earlier.drive()
-    drivers.warm_started = read_earlier(earlier.paths.root, SETTING, PATIENCE, {}, DEFAULT_OBJECTIVE)
+    drivers.warm_started = read_earlier(str(earlier.paths.root), SETTING, PATIENCE, {}, DEFAULT_OBJECTIVE)
     return drivers
 
 

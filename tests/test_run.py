@@ -67,6 +67,32 @@ def test_counts_replace_the_budget_of_the_preset_but_not_one_that_is_given(flags
     assert parse_arguments(["--seed", "3"]).study.budget == preset("default").budget
 
 
+@pytest.mark.parametrize("preset_name", PRESETS)
+def test_a_budget_that_was_typed_counts_also_if_it_is_the_presets(preset_name: str, tmp_path: Path) -> None:
+    budget = preset(preset_name).budget or "1h"
+    typed = ["--preset", preset_name, "--budget", budget, "--trials", "64"]
+    assert parse_arguments(typed).study.budget == budget
+    file = tmp_path / "study.yaml"
+    file.write_text(f"budget: {budget}\ntrials: 8\n")
+    assert parse_arguments(["--preset", preset_name, "--config", str(file)]).study.budget == budget
+    assert parse_arguments(["--preset", preset_name, "--config", str(file), "--trials", "9"]).study.budget == budget
+
+
+def test_a_tilde_behind_an_equals_sign_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "study.yaml").write_text("trials: 8\nstorage: ~/elsewhere\n")
+    study = parse_arguments(["--config=~/study.yaml", "--storage=~/runs", "--space=~/my.py"]).study
+    assert (study.storage, study.space, study.search.trials) == (f"{tmp_path}/runs", f"{tmp_path}/my.py", 8)
+    assert parse_arguments(["--config=~/study.yaml"]).study.storage == f"{tmp_path}/elsewhere"
+    assert parse_arguments(["--storage", "~/runs"]).study.storage == f"{tmp_path}/runs"
+    assert parse_arguments(["--resume=~/runs/a"]).resume == f"{tmp_path}/runs/a"
+
+
+def test_a_space_whose_name_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"space is 'caf\\udce9.py', which is not UTF-8"):
+        parse_arguments(["--space", "caf\udce9.py"])
+
+
 def test_counts_in_a_file_replace_the_budget_too(tmp_path: Path) -> None:
     file = tmp_path / "study.json"
     file.write_text('{"search": {"trials": 9}}')

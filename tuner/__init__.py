@@ -20,7 +20,8 @@ __all__ = ["load_run", "tune"]
 def tune(preset: str = "default", **values: Any) -> LoadedRun:
     """Do the whole job, as `python -m tuner.run` does, and return the finished run.
 
-    `values` are the command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`).
+    `values` are the command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs
+    without a budget replaces the preset's budget.
 
     Raises:
         TunerError: for anything the caller can put right.
@@ -32,13 +33,16 @@ def tune(preset: str = "default", **values: Any) -> LoadedRun:
     ensure_home()
     from tuner.engine import driver
 
-    base = presets.preset(preset)
-    study = config.without_replaced_budget(base, config.merge(base, config.nested(values), "tune()"))
+    study = config.merge(presets.preset(preset), values, "tune()")
+    study = config.without_replaced_budget(study, config.given_names(values))
     return load_run(driver.run_new(study, lasting_console()).root)
 
 
 def load_run(run: str | Path) -> LoadedRun:
-    """Return a run's tables as pandas frames, the winner's hyperparameters and the retrained model."""
+    """Return a run's tables as pandas frames, the winner's hyperparameters and the retrained model.
+
+    `run` is the run's folder or its `s3://` address.
+    """
     from tuner import loaded_run
 
-    return loaded_run.load_run(Path(run))
+    return loaded_run.load_run(run)

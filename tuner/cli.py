@@ -17,6 +17,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from tuner.errors import ConfigError, TunerError
 from tuner.home import ensure_home
+from tuner.paths import at_home
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ def parse(
     Raises ConfigError in one sentence, where tyro alone would draw a box, for an unknown flag, an
     impossible value or a missing one.
     """
-    given = list(sys.argv[1:] if args is None else args)
+    given = with_homes(sys.argv[1:] if args is None else args)
     options: dict[str, Any] = {"prog": prog, "description": description, "config": tuple(config)}
     options["registry"] = _CONSTRUCTORS
     if default is not None:
@@ -105,6 +106,21 @@ def parse(
     with tyro_errors.on_parse_error(refuse):
         parsed: T = tyro.cli(cls, args=given, **options)
     return parsed
+
+
+def with_homes(args: Sequence[str]) -> list[str]:
+    """Return the arguments with the user's home for `~` in `--flag=~/...`, where shells leave it as it is."""
+    return [
+        f"{flag}={at_home(value)}" if flag.startswith("--") and value.startswith("~") else token
+        for token in args
+        for flag, _, value in [token.partition("=")]
+    ]
+
+
+def given_names(args: Sequence[str]) -> set[str]:
+    """Return the fields whose flags stand in the arguments, whatever their values."""
+    flags = (token.partition("=")[0] for token in args if token.startswith("--"))
+    return {flag.removeprefix("--").replace("-", "_") for flag in flags}
 
 
 def _explain(event: tyro_errors.ParseErrorEvent, given: list[str], flags: Callable[[], list[str]]) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -14,7 +15,8 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tuner.errors import ConfigError, unknown_name
-from tuner.io.storage import check_location
+from tuner.io.storage import check_location, is_bucket
+from tuner.paths import at_home
 from tuner.search.objective import Objective
 
 DEFAULT_OBJECTIVE = Objective("dev_accuracy", proportion=True)
@@ -64,9 +66,10 @@ class SearchConfig:
     """Trials started before the searcher models the results."""
     patience: int = 10
     """A training ends after this many epochs without a better dev accuracy."""
-    warm_start: Path | None = None
-    """Folder of an earlier run on the same data, or its `trials.parquet`: its trials inform the search, its best is
-    tried early, and a configuration that it trained is not trained again. The space may have changed since."""
+    warm_start: str | None = None
+    """Folder or `s3://` address of an earlier run on the same data, or its `trials.parquet`: its trials inform the
+    search, its best is tried early, and a configuration that it trained is not trained again. The space may have
+    changed since."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,21 @@ _SECTIONS: Mapping[str, type[DataConfig | SearchConfig | ResourceConfig | Retrai
     "resources": ResourceConfig,
     "retrain": RetrainConfig,
 }
+_SECTION_OF = {inner.name: name for name, section in _SECTIONS.items() for inner in fields(section)}
+"""By field of a section."""
+_TOP = tuple(outer.name for outer in fields(StudyConfig) if outer.name not in _SECTIONS)
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    "literal_error": "'auto'",
+}
+"""Pydantic's names for what a value must be, in words."""
 _ADAPTER = TypeAdapter(StudyConfig)
 
 
@@ -160,20 +178,20 @@ def to_dict(config: StudyConfig) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return the configuration that `values` describe, strictly: unknown keys and wrong types are errors.
 
+    A `~` at the beginning of a path is the user's home, which in a file no shell has put in its place.
+
     Raises:
         ConfigError: naming `source`, the key, its value and what it must be.
     """
     try:
-        return _ADAPTER.validate_python(dict(values))
+        _check_texts(values, f"{source}: ")
+        # As JSON, because only there Pydantic's strict mode takes what a file can hold: texts for paths.
+        text = json.dumps(dict(values), default=_path_text)
+        return with_homes(_ADAPTER.validate_json(text, strict=True))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{source}: {key} is {first['input']!r}: {first['msg']}.") from error
-
-
-def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyConfig:
-    """Return `base` with the (nested) `changes` applied; raises ConfigError as `from_dict` does."""
-    return from_dict(_merged(to_dict(base), changes), source)
+        raise ConfigError(f"{source}: {_explain(error)}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{source} holds something that is no value of a study: {error}.") from error
 
 
 def with_absolute_paths(config: StudyConfig) -> StudyConfig:
@@ -183,33 +201,111 @@ def with_absolute_paths(config: StudyConfig) -> StudyConfig:
         config,
         space=str(_absolute(config.space)) if config.space.endswith(".py") else config.space,
         data=replace(config.data, data_dir=None if data_dir is None else _absolute(data_dir)),
-        search=replace(config.search, warm_start=None if warm_start is None else _absolute(warm_start)),
+        search=replace(config.search, warm_start=warm_start and _absolute_place(warm_start)),
     )
 
 
-def without_replaced_budget(base: StudyConfig, changed: StudyConfig) -> StudyConfig:
-    """Return `changed` without the budget of `base` if numbers of trials or epochs were given in its place."""
-    counts_given = (base.search.trials, base.search.max_epochs) != (changed.search.trials, changed.search.max_epochs)
-    return replace(changed, budget=None) if counts_given and changed.budget == base.budget else changed
-
-
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values given by field name alone (`trials=64`) in their sections (`search: trials: 64`).
+def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return `base` with the `changes` applied, which are sorted into sections as by `nested`.
 
     Raises:
-        ConfigError: if there is no such field.
+        ConfigError: as `from_dict` and `nested` do.
     """
-    sections = {inner.name: name for name, section in _SECTIONS.items() for inner in fields(section)}
-    top = {outer.name for outer in fields(StudyConfig)} - set(_SECTIONS)
+    return from_dict(_merged(to_dict(base), nested(changes, source)), source)
+
+
+def without_replaced_budget(config: StudyConfig, given: Collection[str]) -> StudyConfig:
+    """Return `config` without its budget if numbers of trials or epochs were given in its place.
+
+    `given` names the fields that the user has set, in a file or by a flag, to whatever value.
+    """
+    counts = {"trials": config.search.trials, "max_epochs": config.search.max_epochs}
+    is_counted = any(counts[name] is not None for name in counts.keys() & set(given))
+    return replace(config, budget=None) if is_counted and "budget" not in given else config
+
+
+def given_names(changes: Mapping[str, Any]) -> set[str]:
+    """Return the names of the fields that (nested) changes set."""
+    inner = (section for section in changes.values() if isinstance(section, Mapping))
+    return set(changes).union(*inner)
+
+
+def with_homes(config: StudyConfig) -> StudyConfig:
+    """Return `config` with the user's home in place of `~` in its paths."""
+    data, search = config.data, config.search
+    return replace(
+        config,
+        space=at_home(config.space),
+        storage=at_home(config.storage),
+        data=replace(data, data_dir=data.data_dir and Path(at_home(str(data.data_dir)))),
+        search=replace(search, warm_start=search.warm_start and at_home(search.warm_start)),
+    )
+
+
+def nested(values: Mapping[str, Any], source: str | None = None) -> dict[str, Any]:
+    """Return values given by field name alone (`trials=64`) in their sections (`search: trials: 64`).
+
+    Those that are in a section already stay there; `max-epochs` is `max_epochs`, as on the command line.
+
+    Raises:
+        ConfigError: if there is no such field, or a value is given twice; it names `source`, if there is one.
+    """
+    named = "" if source is None else f"{source}: "
     result: dict[str, Any] = {}
-    for name, value in flat.items():
-        if name in top:
-            result[name] = value
-        elif name in sections:
-            result.setdefault(sections[name], {})[name] = value
+    for given, value in values.items():
+        name = str(given).replace("-", "_")
+        if name in _SECTIONS and isinstance(value, Mapping):
+            for inner, inner_value in value.items():
+                _put(result.setdefault(name, {}), str(inner).replace("-", "_"), inner_value, named)
+        elif name in _SECTIONS or name in _TOP:
+            _put(result, name, value, named)
+        elif name in _SECTION_OF:
+            _put(result.setdefault(_SECTION_OF[name], {}), name, value, named)
         else:
-            raise unknown_name("an argument of the study", name, [*top, *sections])
+            raise unknown_name(f"{named}an argument of the study", str(given), [*_TOP, *_SECTION_OF])
     return result
+
+
+def _put(values: dict[str, Any], name: str, value: Any, named: str) -> None:
+    if name in values:
+        raise ConfigError(f"{named}{name} is given twice: {values[name]!r} and {value!r}.")
+    values[name] = value
+
+
+def _path_text(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+
+def _explain(error: ValidationError) -> str:
+    """Return the first thing that is wrong, as a sentence."""
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"]]
+    # Behind the field may stand which of several types was tried.
+    key = ".".join(names[: 2 if names[:1] and names[0] in _SECTIONS else 1])
+    if first["type"] == "unexpected_keyword_argument":
+        known = [one.name for one in fields(_SECTIONS[names[0]])] if names[0] in _SECTIONS else [*_TOP, *_SECTION_OF]
+        close = difflib.get_close_matches(names[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"available: {', '.join(known)}."
+        return f"{key} is not known; {hint}"
+    if first["type"] == "dataclass_type":
+        return f"{key} is {first['input']!r}, but must hold values by name."
+    same = (one for one in error.errors() if one["loc"][: len(key.split("."))] == first["loc"][: len(key.split("."))])
+    kinds = dict.fromkeys(_KINDS.get(one["type"], one["msg"]) for one in same)
+    return f"{key} is {first['input']!r}, but must be {' or '.join(kinds)}."
+
+
+def _check_texts(values: Mapping[str, Any], prefix: str) -> None:
+    """Raise ConfigError for a text that no file can hold, as the name of a file from a system without UTF-8 is."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _check_texts(value, prefix)
+        elif not str(value).isascii():
+            try:
+                str(value).encode()
+            except UnicodeEncodeError:
+                raise ConfigError(f"{prefix}{name} is {value!r}, which is not UTF-8: give it another name.") from None
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -241,6 +337,7 @@ def read_file(path: Path) -> dict[str, Any]:
 def check(config: StudyConfig) -> None:
     """Raise ConfigError if a value breaks its law; names are checked where they are registered."""
     search, resources, retrain = config.search, config.resources, config.retrain
+    _check_texts(asdict(config), "")
     laws: list[tuple[str, float | str | None, float]] = [
         ("--trials", search.trials, 1),
         ("--max-epochs", search.max_epochs, 1),
@@ -275,6 +372,8 @@ def check(config: StudyConfig) -> None:
             "--in-process trains one trial after another in this process: give no --address and no --workers."
         )
     check_location("--storage", config.storage)
+    if search.warm_start is not None:
+        check_location("--warm-start", search.warm_start)
     if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")
 
@@ -288,7 +387,11 @@ def parse_duration(argument: str, text: str) -> float:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(path).expanduser().absolute()
+    return Path(path).absolute()
+
+
+def _absolute_place(location: str) -> str:
+    return location if is_bucket(location) else str(_absolute(location))
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

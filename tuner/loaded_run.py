@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tuner.errors import JournalError, StorageError
+from tuner.io.reading import reading_run
 from tuner.paths import RunPaths
 from tuner.results.best import read_description
 
@@ -28,9 +31,14 @@ class LoadedRun:
     """
 
     path: Path
-    """The run's folder."""
+    """The run's folder; of a run in a bucket, a copy on this machine that lasts as long as this object."""
     config: dict[str, Any]
     """The resolved configuration."""
+    _copy: ExitStack | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self._copy is not None:
+            weakref.finalize(self, self._copy.close)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -84,12 +92,18 @@ class LoadedRun:
             raise StorageError(f"{path} is damaged: write it again with python -m tuner.report {self.path}.") from error
 
 
-def load_run(path: str | Path) -> LoadedRun:
-    """Return the results of the run in folder `path`; raises JournalError if it is not the folder of a run."""
-    root = Path(path)
-    if not RunPaths(root).journal.is_dir():
-        raise JournalError(f"{root} is not the folder of a run: it holds no journal.")
-    return LoadedRun(root, _read_config(RunPaths(root).config))
+def load_run(run: str | Path) -> LoadedRun:
+    """Return the results of a run, given its folder or its `s3://` address.
+
+    Raises:
+        JournalError: if there is no run.
+        StorageError: if its configuration or its bucket cannot be read.
+    """
+    with ExitStack() as stack:
+        paths = stack.enter_context(reading_run(run))
+        if not paths.journal.is_dir():
+            raise JournalError(f"{run} is not the folder of a run: it holds no journal.")
+        return LoadedRun(paths.root, _read_config(paths.config), stack.pop_all())
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -114,3 +114,13 @@ class RunPaths:
     def retrain_weights(self, candidate: str, seed: int) -> Path:
         """Return the file of one retraining's best-dev weights, until the best of them moves to `best`."""
         return self.retrain_checkpoints(candidate, seed) / "model.safetensors"
+
+
+def at_home(path: str) -> str:
+    """Return the path with the user's home in place of a `~` at its beginning; as it is if there is no such home."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        return path

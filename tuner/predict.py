@@ -17,9 +17,9 @@ from tyro.conf import Positional
 
 from tuner.cli import Run, main, parse
 from tuner.engine.recorded import recorded_sources
-from tuner.engine.run_folder import reading_run
 from tuner.engine.task import load_task, task_of
 from tuner.errors import ConfigError, DataError, StorageError, TunerError
+from tuner.io.reading import reading_run
 from tuner.models import DataShape, ModelSpec, available_models, build_model, get_model
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description

@@ -13,8 +13,8 @@ from tuner.cli import Run, main, parse
 from tuner.engine.provenance import check_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.replay import DivergenceError, Replay
-from tuner.engine.run_folder import reading_run
 from tuner.errors import JournalError
+from tuner.io.reading import reading_run
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
 from tuner.search.space import space_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tuner.cli import Run, main, parse
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.engine.run_folder import reading_run
 from tuner.errors import StorageError
+from tuner.io.reading import reading_run
 from tuner.journal.history import fold, read_history
 from tuner.journal.store import read_journal
 from tuner.results.export import export

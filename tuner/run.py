@@ -42,24 +42,27 @@ class Arguments:
 def parse_arguments(argv: Sequence[str]) -> Arguments:
     """Return the command line's meaning: preset < --config < flags.
 
-    A number of trials or epochs given without a budget replaces the preset's budget.
+    A number of trials or epochs given without a budget, in the file or here, replaces the preset's budget.
 
     Raises:
         ConfigError: for anything unknown or impossible.
     """
+    argv = cli.with_homes(argv)
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset", nargs="?", default="default")
     early.add_argument("--config", nargs="?", type=Path)
     known, _ = early.parse_known_args(argv)
     base = preset(known.preset or "default")
+    given = cli.given_names(argv)
     if known.config is not None:
-        merged = config.merge(base, config.read_file(known.config), str(known.config))
-        base = config.without_replaced_budget(base, merged)
+        changes = config.nested(config.read_file(known.config), str(known.config))
+        base = config.merge(base, changes, str(known.config))
+        given |= config.given_names(changes)
     default = Arguments(study=base, preset=known.preset or "default", config=known.config)
     arguments = cli.parse(Arguments, argv, prog=_PROG, default=default, config=(tyro.conf.OmitSubcommandPrefixes,))
-    study = config.without_replaced_budget(base, arguments.study)
-    if arguments.resume is not None and dataclasses.replace(arguments, resume=None) != Arguments(preset("default")):
+    if arguments.resume is not None and given != {"resume"}:
         raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
+    study = config.without_replaced_budget(config.with_homes(arguments.study), given)
     config.check(study)
     return dataclasses.replace(arguments, study=study)
 

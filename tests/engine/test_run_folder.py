@@ -6,13 +6,18 @@ import os
 import re
 import shutil
 from collections import namedtuple
+from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tuner.config import StudyConfig
 from tuner.engine.run_folder import check_space, create_run, open_run
-from tuner.errors import StorageError
+from tuner.errors import JournalError, StorageError
+from tuner.io.mirror import Mirror
+from tuner.journal.events import DriverStarted, StudyStarted
+from tuner.journal.store import JournalWriter, read_journal
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 
@@ -98,3 +103,36 @@ def test_a_resume_needs_a_folder_it_can_write(tmp_path: Path, monkeypatch: pytes
 def test_a_resume_needs_space_too(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="has 5 MiB free"):
         open_run(tmp_path)
+
+
+def test_runs_that_begin_in_the_same_second_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> Self:
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr("tuner.engine.run_folder.datetime", Stopped)
+    names = [create_run(config(tmp_path, None, "my space.py")).root.name for _ in range(3)]
+    assert names == [f"2026-01-02-030405-my-space{place}" for place in ("", "-2", "-3")]
+
+
+def test_a_resume_beside_a_driver_on_the_same_machine_leaves_its_copy_alone(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    study = StudyConfig(name="a", storage=bucket)
+    paths = create_run(study)
+    mirror = Mirror(paths)
+    with JournalWriter(paths.journal) as journal:
+        journal.append(StudyStarted({}, {}))
+        with pytest.raises(JournalError, match=r"is being written by process \d+ on .*: wait for it, or stop it"):
+            create_run(study)  # nothing is in the bucket yet
+        mirror.publish_journal()
+        journal.append(DriverStarted("not published", None))
+        with pytest.raises(JournalError, match=r"is being written by process \d+ on .*: wait for it, or stop it"):
+            open_run(f"{bucket}/a")
+        assert len(read_journal(paths.journal)) == 2
+        with pytest.raises(JournalError, match="is being written"):  # the lock still keeps others out
+            JournalWriter(paths.journal)
+    assert open_run(Path(f"{bucket}/a")) == paths
+    assert len(read_journal(paths.journal)) == 1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tuner.errors import JournalError
 from tuner.io.mirror import Mirror
-from tuner.io.storage import place
+from tuner.io.storage import BucketPlace, place
 from tuner.journal.events import DriverStarted, Event, StudyStarted
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
@@ -142,3 +142,61 @@ def test_a_part_that_is_missing_is_noticed(paths_on: MakePaths) -> None:
     place(paths.remote).delete(parts[1])
     with pytest.raises(JournalError, match=r"lacks a part of 00000001\.jsonl from byte \d+ on"):
         Mirror(paths_on("there")).pull()
+
+
+class Listed(list[str]):
+    """Names that count how often somebody goes through them all."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_the_bucket_is_listed_once_and_the_names_are_gone_through_no_more_often_for_more_parts(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = paths_on("here")
+    passes: list[Listed] = []
+    list_all = BucketPlace.names
+    listings: list[Listed] = []
+
+    def names(self: BucketPlace) -> list[str]:
+        listings.append(Listed(list_all(self)))
+        return listings[-1]
+
+    monkeypatch.setattr(BucketPlace, "names", names)
+    mirror = Mirror(here)
+    join = Mirror._join_parts
+    monkeypatch.setattr(Mirror, "_join_parts", lambda self, found: join(self, _counted(found, passes)))
+    with JournalWriter(here.journal) as journal:
+        _append(journal, mirror, STARTED)
+        for parts in (3, 12):
+            for _ in range(parts):
+                _append(journal, mirror, DriverStarted("here", None))
+            listings.clear()
+            assert Mirror(paths_on(f"reader {parts}")).pull()
+            assert len(listings) == 1
+    assert passes[0].passes == passes[1].passes
+    assert len(read_journal(paths_on("reader 12").journal)) == 16
+
+
+def _counted(names: list[str], seen: list[Listed]) -> Listed:
+    seen.append(Listed(names))
+    return seen[-1]
+
+
+def test_the_copy_is_emptied_but_for_the_lock_that_keeps_others_out(paths_on: MakePaths) -> None:
+    here = paths_on("here")
+    mirror = Mirror(here)
+    with JournalWriter(here.journal) as journal:
+        _append(journal, mirror, STARTED)
+        left = here.checkpoints / "trial-00000" / "left.pt"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        lock = (here.journal / "lock").stat().st_ino
+        assert mirror.pull()
+        assert (here.journal / "lock").stat().st_ino == lock
+        assert not here.checkpoints.exists()
+    assert not Mirror(RunPaths(here.root, f"{here.remote}-absent")).pull()

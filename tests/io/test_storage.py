@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import ConfigError, DataError
-from tuner.io.storage import Place, check_location, explain, fetch, place
+from tuner.io.storage import Place, address, check_location, explain, fetch, place
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -110,3 +110,30 @@ def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
 @pytest.mark.parametrize("location", ["runs", "/mnt/runs", "s3://bucket", "s3://bucket/a/b"])
 def test_folders_and_buckets_are_accepted(location: str) -> None:
     check_location("--storage", location)
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("server", ["localhost:9000", "127.0.0.1", "minio", "s3://minio", "http:///x", "http://h/x"])
+def test_a_store_whose_address_is_none_is_refused_and_amazon_is_not_asked(
+    variable: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, server)
+    with pytest.raises(ConfigError, match=f"{variable} is '{server}', but must be http://host:port or https://host"):
+        check_location("--storage", "s3://bucket/runs")
+    with pytest.raises(ConfigError, match=variable):
+        place("s3://bucket/runs").names()
+    check_location("--storage", "runs")
+
+
+def test_credentials_in_the_address_of_a_store_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://key:secret@host")
+    with pytest.raises(ConfigError) as caught:
+        check_location("--storage", "s3://bucket/runs")
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_that_went_through_a_path_is_still_one() -> None:
+    for given in ("s3://bucket/runs/a", "s3://bucket/runs/a/", Path("s3://bucket/runs/a")):
+        assert address(given) == "s3://bucket/runs/a"
+    for given in ("runs/a", Path("runs/a"), Path("/runs/s3:/a")):
+        assert address(given) is None

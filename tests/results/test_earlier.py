@@ -11,6 +11,7 @@ import pytest
 from tests.metrics import metrics
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.errors import ConfigError, JournalError
+from tuner.io.mirror import Mirror
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
@@ -78,7 +79,7 @@ def earlier(run_folder: Callable[[Sequence[Event]], RunPaths]) -> Callable[..., 
 
 
 def read(path: Path, patience: int = PATIENCE, here: dict[str, Any] = HERE) -> WarmStarted:
-    return read_earlier(path, here, patience, DEFAULTS, DEFAULT_OBJECTIVE)
+    return read_earlier(str(path), here, patience, DEFAULTS, DEFAULT_OBJECTIVE)
 
 
 def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> None:
@@ -202,3 +203,17 @@ def test_a_table_that_does_not_say_on_what_it_was_trained_is_refused(earlier: Ca
     pq.write_table(pq.read_table(paths.trials).replace_schema_metadata({}), paths.trials)
     with pytest.raises(ConfigError, match="does not say on what data it was trained"):
         read(paths.trials)
+
+
+def test_a_run_in_a_bucket_is_read_from_its_journal_and_its_tables_there(
+    earlier: Callable[..., RunPaths], bucket: str
+) -> None:
+    paths = earlier()
+    address = f"{bucket}/runs/a"
+    Mirror(RunPaths(paths.root, address)).push()
+    for source in (address, f"{address}/trials.parquet"):
+        found = read_earlier(source, HERE, PATIENCE, DEFAULTS, DEFAULT_OBJECTIVE)
+        assert found.source == source
+        assert found.trials == read(paths.root).trials
+    with pytest.raises(JournalError, match="some-bucket/runs/b holds no run"):
+        read_earlier(f"{bucket}/runs/b", HERE, PATIENCE, DEFAULTS, DEFAULT_OBJECTIVE)

@@ -1,23 +1,24 @@
-"""Making the folder of a new run, and opening that of an earlier one, to go on with it or to read it."""
+"""Making the folder of a new run, and opening that of an earlier one, to go on with it."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import platformdirs
 
 from tuner.config import StudyConfig
-from tuner.errors import JournalError, StorageError
+from tuner.errors import StorageError
 from tuner.io import storage
 from tuner.io.mirror import Mirror
-from tuner.paths import RunPaths
+from tuner.io.reading import copy_of
+from tuner.journal.store import journal_lock
+from tuner.paths import RunPaths, at_home
 
 _LEAST_FREE_BYTES = 1 << 30
 """Checkpoints of a few trainings and the log; below this a study is likely to end for want of space."""
@@ -26,12 +27,26 @@ _LEAST_FREE_BYTES = 1 << 30
 def create_run(config: StudyConfig) -> RunPaths:
     """Make the folder of a new run and return its paths.
 
+    Without a name it is named after time and space; of several that begin in the same second, the later are counted.
+
     Raises:
         StorageError: if it exists, cannot be made, or there is too little space.
     """
-    name = config.name or f"{datetime.now():%Y-%m-%d-%H%M%S}-{Path(config.space).stem}"
+    if config.name is not None:
+        paths = _create(config, config.name)
+        if paths is None:
+            raise StorageError(f"{_shown(config, config.name)} exists: give another --name, or go on with --resume.")
+        return paths
+    space = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.space).stem)
+    name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{space}"
+    later = (f"{name}-{place}" for place in itertools.count(2))
+    return next(paths for one in itertools.chain([name], later) if (paths := _create(config, one)) is not None)
+
+
+def _create(config: StudyConfig, name: str) -> RunPaths | None:
+    """Return the paths of a new run of that name; None if there is one already."""
     if storage.is_bucket(config.storage):
-        return _create_in_bucket(f"{config.storage.rstrip('/')}/{name}")
+        return _create_in_bucket(_shown(config, name))
     root = (Path(config.storage) / name).absolute()
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -40,11 +55,9 @@ def create_run(config: StudyConfig) -> RunPaths:
     try:
         root.mkdir()
     except FileExistsError:
-        raise StorageError(
-            f"{Path(config.storage) / name} exists: give another --name, or go on with --resume."
-        ) from None
+        return None
     except OSError as error:
-        raise StorageError(f"{Path(config.storage) / name} cannot be made: {error.strerror}.") from error
+        raise StorageError(f"{_shown(config, name)} cannot be made: {error.strerror}.") from error
     try:
         check_space(root)
     except StorageError:
@@ -53,40 +66,30 @@ def create_run(config: StudyConfig) -> RunPaths:
     return RunPaths(root)
 
 
+def _shown(config: StudyConfig, name: str) -> str:
+    """Return where a run of that name is, in the user's words."""
+    if storage.is_bucket(config.storage):
+        return f"{config.storage.rstrip('/')}/{name}"
+    return str(Path(config.storage) / name)
+
+
 def open_run(run: str | Path) -> RunPaths:
-    """Return the paths of an earlier run; raises StorageError if there is none or it cannot be written."""
-    if storage.is_bucket(run):
-        return _open_in_bucket(str(run).rstrip("/"))
-    run = Path(run)
-    if not run.is_dir():
-        raise StorageError(f"--resume is {str(run)!r}, but there is no such folder.")
-    if not os.access(run, os.W_OK):
-        raise StorageError(f"--resume is {str(run)!r}, but it cannot be written.")
-    check_space(run)
-    return RunPaths(run.absolute())
-
-
-@contextmanager
-def reading_run(run: str | Path) -> Iterator[RunPaths]:
-    """Yield the paths of a run that is only read: its own folder or, of one in a bucket, a copy that is then deleted.
-
-    A driver may be at work on it; what it has published by now is in the copy.
+    """Return the paths of an earlier run.
 
     Raises:
-        JournalError: if there is no such run.
-        StorageError: if the bucket cannot be read.
+        JournalError: if a driver is at work on this machine's copy of a run in a bucket.
+        StorageError: if there is no such run or it cannot be written.
     """
-    if not storage.is_bucket(run):
-        if not Path(run).is_dir():
-            raise JournalError(f"{run} is no folder: give the folder of a run, such as runs/NAME.")
-        yield RunPaths(Path(run))
-        return
-    remote = str(run).rstrip("/")
-    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
-        paths = _copy_of(remote, Path(folder))
-        if not _pull(paths):
-            raise JournalError(f"{remote} holds no run.")
-        yield paths
+    address = storage.address(run)
+    if address is not None:
+        return _open_in_bucket(address)
+    folder = Path(at_home(str(run)))
+    if not folder.is_dir():
+        raise StorageError(f"--resume is {str(run)!r}, but there is no such folder.")
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"--resume is {str(run)!r}, but it cannot be written.")
+    check_space(folder)
+    return RunPaths(folder.absolute())
 
 
 def delete_run(paths: RunPaths) -> None:
@@ -96,20 +99,23 @@ def delete_run(paths: RunPaths) -> None:
         storage.place(paths.remote).delete_all()
 
 
-def _create_in_bucket(remote: str) -> RunPaths:
+def _create_in_bucket(remote: str) -> RunPaths | None:
+    """Return the paths of a new run in a bucket; None if there is one already."""
     paths = _working_copy_of(remote)
-    if Mirror(paths).exists():
-        raise StorageError(f"{remote} exists: give another --name, or go on with --resume.")
-    shutil.rmtree(paths.root, ignore_errors=True)
-    paths.root.mkdir(parents=True)
+    with journal_lock(paths.journal):  # a driver that has published nothing yet may be at work
+        mirror = Mirror(paths)
+        if mirror.exists():
+            return None
+        mirror.clear()
     check_space(paths.root)
     return paths
 
 
 def _open_in_bucket(remote: str) -> RunPaths:
     paths = _working_copy_of(remote)
-    if not _pull(paths):
-        raise StorageError(f"--resume is {remote!r}, but there is no run.")
+    with journal_lock(paths.journal):  # else the copy of a driver that is at work would be taken from under it
+        if not Mirror(paths).pull():
+            raise StorageError(f"--resume is {remote!r}, but there is no run.")
     check_space(paths.root)
     return paths
 
@@ -117,21 +123,7 @@ def _open_in_bucket(remote: str) -> RunPaths:
 def _working_copy_of(remote: str) -> RunPaths:
     """Return the paths of a run in a bucket, whose copy on this machine is in the user's cache."""
     folder = hashlib.sha256(remote.encode()).hexdigest()[:12]
-    return _copy_of(remote, platformdirs.user_cache_path("tuner") / "runs" / folder)
-
-
-def _copy_of(remote: str, folder: Path) -> RunPaths:
-    """Return the paths of a run in a bucket, whose copy on this machine is in `folder` under the run's name."""
-    return RunPaths(folder / remote.rsplit("/", 1)[1], remote)
-
-
-def _pull(paths: RunPaths) -> bool:
-    """Make the copy what the bucket says; return False if that holds no run."""
-    mirror = Mirror(paths)
-    if not mirror.exists():
-        return False
-    mirror.pull()
-    return True
+    return copy_of(remote, platformdirs.user_cache_path("tuner") / "runs" / folder)
 
 
 def check_space(folder: Path) -> None:

@@ -8,7 +8,6 @@ file, a finished run in a bucket is like one in a folder.
 from __future__ import annotations
 
 import re
-import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,27 +39,36 @@ class Mirror:
 
     def exists(self) -> bool:
         """Return whether the bucket has a run here; raises StorageError if it cannot be asked."""
-        try:
-            return bool(self._place.names())
-        except OSError as error:
-            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+        return bool(self._names())
 
-    def pull(self) -> None:
-        """Make the folder what the bucket says, but for checkpoints.
+    def pull(self) -> bool:
+        """Make the folder what the bucket says, but for checkpoints; return whether there is a run.
+
+        Whoever lets a driver work on the copy holds its lock, which stays.
 
         Raises:
             JournalError: if a part of the journal is missing.
             StorageError: if the bucket cannot be read.
         """
-        shutil.rmtree(self._paths.root, ignore_errors=True)
-        try:
-            names = [name for name in self._place.names() if not name.startswith("checkpoints/") and name != _OWNER]
-        except OSError as error:
-            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+        found = self._names()
+        if not found:
+            return False
+        self.clear()
+        names = [name for name in found if not name.startswith("checkpoints/") and name != _OWNER]
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             list(pool.map(lambda name: storage.fetch(self._place, name, self._paths.root / name), names))
         self._join_parts(names)
         self._published = self._sizes()
+        return True
+
+    def clear(self) -> None:
+        """Delete the copy, but for the lock, which would no longer keep anybody out."""
+        for path in sorted(self._paths.root.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                if path != self._paths.journal:
+                    path.rmdir()
+            elif path.parent != self._paths.journal or path.name not in _OF_THIS_MACHINE:
+                path.unlink()
 
     def publish_journal(self) -> None:
         """Bring what was appended since the last call into the bucket; when this returns it is there.
@@ -108,6 +116,12 @@ class Mirror:
         """Delete what is no longer needed."""
         storage.place(self._paths.location(self._paths.checkpoints)).delete_all()
 
+    def _names(self) -> list[str]:
+        try:
+            return self._place.names()
+        except OSError as error:
+            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+
     def _belongs_in_the_bucket(self, path: Path) -> bool:
         is_of_this_machine = path.parent == self._paths.journal and path.name in _OF_THIS_MACHINE
         return not (path.is_relative_to(self._paths.checkpoints) or is_of_this_machine)
@@ -145,12 +159,13 @@ class Mirror:
             self._place.put(made, name)
 
     def _join_parts(self, names: list[str]) -> None:
+        whole = {name.removeprefix("journal/") for name in names}
         for name in sorted(names):
             match = _PART.fullmatch(name)
             if match is None:
                 continue
             part, segment = self._paths.root / name, self._paths.journal / match[1]
-            if match[1] not in {Path(other).name for other in names}:  # else the whole segment is there already
+            if match[1] not in whole:  # else the whole segment is there already
                 size = segment.stat().st_size if segment.exists() else 0
                 if size != int(match[2]):
                     raise JournalError(f"{self._paths.remote} lacks a part of {match[1]} from byte {size} on.")

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tuner.errors import ConfigError, DataError, StorageError
 
@@ -46,6 +46,17 @@ def is_bucket(location: str | Path) -> bool:
     return str(location).startswith(_SCHEME)
 
 
+def address(location: str | Path) -> str | None:
+    """Return the address of something in an object store, without a slash at its end; None if it is in a folder.
+
+    A `Path` of it has lost a slash, which is put back.
+    """
+    text = str(location)
+    if isinstance(location, Path) and text.startswith("s3:/"):
+        text = _SCHEME + text.removeprefix("s3:/").lstrip("/")
+    return text.rstrip("/") if is_bucket(text) else None
+
+
 def place(location: str | Path) -> Place:
     """Return the place at `location`: a folder's path, or `s3://bucket/prefix`."""
     return BucketPlace(str(location)) if is_bucket(location) else FolderPlace(Path(location))
@@ -57,6 +68,26 @@ def check_location(argument: str, location: str) -> None:
         raise ConfigError(f"{argument} is {location!r}, but must be a folder or s3://bucket/prefix.")
     if is_bucket(location) and "@" in location:
         raise ConfigError(f"{argument} holds credentials, but they must come from the environment alone.")
+    if is_bucket(location):
+        endpoint()
+
+
+def endpoint() -> SplitResult | None:
+    """Return the address of the object store, if the environment names one; else it is Amazon's own.
+
+    Raises:
+        ConfigError: if it is not the address of a server: the store that was meant must not be another's.
+    """
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        given = os.environ.get(variable)
+        if given:
+            parts = urlsplit(given)
+            is_server = parts.scheme in ("http", "https") and parts.netloc and parts.path in ("", "/")
+            if "@" in given or not is_server:
+                shown = "holds credentials" if "@" in given else f"is {given!r}"
+                raise ConfigError(f"{variable} {shown}, but must be http://host:port or https://host.")
+            return parts
+    return None
 
 
 class FolderPlace:
@@ -159,11 +190,11 @@ class BucketPlace:
     def _files(self) -> Any:
         from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
 
-        endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+        store = endpoint()
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         options: dict[str, Any] = {}
-        if endpoint.netloc:
-            options = {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+        if store is not None:
+            options = {"endpoint_override": store.netloc, "scheme": store.scheme}
         elif region is None:
             region = resolve_s3_region(self._prefix.partition("/")[0])
         return S3FileSystem(

@@ -15,13 +15,14 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from tuner.errors import JournalError, StorageError
 from tuner.journal.events import SCHEMA_VERSION, Event, StudyStarted, from_record, to_record
@@ -67,6 +68,16 @@ def read_journal(folder: Path) -> list[Entry]:
     return entries
 
 
+@contextmanager
+def journal_lock(folder: Path) -> Iterator[None]:
+    """Keep other writers out of a journal's folder for a while; raises as `JournalWriter` does."""
+    lock = _acquire(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class JournalWriter:
     """The one writer of a journal; a lock, released by the process's death, keeps others out."""
 
@@ -78,18 +89,7 @@ class JournalWriter:
             StorageError: if the folder cannot be written.
         """
         self._folder = folder
-        holder = folder / "holder"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / "lock")
-            self._lock.acquire(timeout=0)
-            # Not in the lock's own file, which who waits for the lock may empty.
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        except Timeout:
-            who = _read_holder(holder)
-            raise JournalError(f"{folder} is being written by {who}: wait for it, or stop it.") from None
-        except OSError as error:
-            raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
+        self._lock = _acquire(folder)
         entries = read_journal(folder) if _segments(folder) else []
         self.entries = tuple(entries)
         """What the journal held when it was opened."""
@@ -169,6 +169,21 @@ class JournalWriter:
 
 def _segments(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*.jsonl") if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def _acquire(folder: Path) -> BaseFileLock:
+    holder = folder / "holder"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(timeout=0)
+        # Not in the lock's own file, which who waits for the lock may empty.
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    except Timeout:
+        raise JournalError(f"{folder} is being written by {_read_holder(holder)}: wait for it, or stop it.") from None
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
+    return lock
 
 
 def _read_holder(path: Path) -> str:

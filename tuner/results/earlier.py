@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tuner.errors import ConfigError
+from tuner.io import storage
+from tuner.io.reading import reading_run
 from tuner.journal.events import EpochReported, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.paths import RunPaths
@@ -24,34 +26,34 @@ _EPOCH = ("epoch", "seconds", "worker")
 
 
 def read_earlier(
-    path: Path, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any], objective: Objective
+    source: str, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any], objective: Objective
 ) -> WarmStarted:
-    """Return what a run with this `environment`, `patience` and `objective` takes from the run that `path` names.
+    """Return what a run with this `environment`, `patience` and `objective` takes from the run that `source` names.
 
-    `path` is a run's folder, whose journal is read, or a `trials.parquet` with the `epochs.parquet` beside it.
-    `defaults` are what model and training take where a configuration is silent.
+    `source` is a run's folder or `s3://` address, whose journal is read, or a `trials.parquet` with the
+    `epochs.parquet` beside it. `defaults` are what model and training take where a configuration is silent.
 
     Raises:
         ConfigError: if there is nothing to read, nothing in it, it was trained on other data, or it does not report the
             objective: results on two data sets cannot be compared.
         JournalError: if the folder holds no journal, or a damaged one.
     """
-    found, trials = _read(path)
+    found, trials = _read_anywhere(source)
     if not found["data_hashes"] or found["data_hashes"] != environment["data_hashes"]:
         raise ConfigError(
-            f"--warm-start is {str(path)!r}, which was trained on other data ({found['data_hashes']} there, "
+            f"--warm-start is {source!r}, which was trained on other data ({found['data_hashes']} there, "
             f"{environment['data_hashes']} here): results on two data sets cannot be compared."
         )
     if not any(trial["epochs"] for trial in trials):
-        raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there has finished an epoch.")
+        raise ConfigError(f"--warm-start is {source!r}, but no trial there has finished an epoch.")
     trials = [trial for trial in trials if all(objective.metric in epoch["metrics"] for epoch in trial["epochs"])]
     if not any(trial["epochs"] for trial in trials):
-        raise ConfigError(f"--warm-start is {str(path)!r}, but no trial there reports {objective.metric!r}.")
+        raise ConfigError(f"--warm-start is {source!r}, but no trial there reports {objective.metric!r}.")
     is_as_patient = found["patience"] is not None and found["patience"] >= patience
     here = hardware(environment)
     is_as_fast = here is not None and found.get("hardware") == here
     return WarmStarted(
-        str(path),
+        source,
         [
             trial | {"stalled": trial["stalled"] and is_as_patient, "measures": _lasting(trial["measures"], is_as_fast)}
             for trial in trials
@@ -83,6 +85,14 @@ def _known_of(trial: EarlierTrial) -> set[str]:
 def _lasting(measures: Mapping[str, float], is_as_fast: bool) -> dict[str, float]:
     """Return the measures that hold here: a latency measured on other hardware does not."""
     return {name: value for name, value in measures.items() if is_as_fast or name != LATENCY.metric}
+
+
+def _read_anywhere(source: str) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+    if not storage.is_bucket(source):
+        return _read(Path(source))
+    run = source.removesuffix("/trials.parquet")
+    with reading_run(run) as paths:
+        return _read(paths.root if run == source else paths.trials)
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
