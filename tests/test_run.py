@@ -553,9 +553,10 @@ def decisions(paths: RunPaths) -> list[Event]:
 
 
 @RUN
-@pytest.mark.usefixtures("ray_running")
-def test_python_does_the_same_as_the_command(smoke: Finished, space_file: Path, tmp_path: Path) -> None:
-    found = tune("smoke", space=str(space_file), **VALUES, storage=str(tmp_path), name="python")
+def test_python_does_the_same_as_the_command_with_ray_or_without(
+    smoke: Finished, space_file: Path, tmp_path: Path
+) -> None:
+    found = tune("smoke", space=str(space_file), **VALUES, in_process=True, storage=str(tmp_path), name="python")
     assert decisions(RunPaths(found.path)) == decisions(smoke.paths)
     pd.testing.assert_frame_equal(found.final, smoke.run.final)
     names = {str(path.relative_to(found.path)) for path in found.path.rglob("*") if path.is_file()}

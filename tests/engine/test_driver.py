@@ -1,4 +1,4 @@
-"""Tests of `tuner.engine.driver` and `tuner.tune`: whole studies in this process, with what goes wrong inside them."""
+"""Tests of `tuner.engine.driver` and `tuner.tune`: whole studies, under Ray only where processes die."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ MODEL = build
 '''
 
 SMALL: dict[str, Any] = {"workers": 1, "retrain_seeds": 1, "baseline": False, "precision": "float32"}
+HERE = {**SMALL, "in_process": True}
 REAL = pytest.mark.timeout(420)
 
 
@@ -185,9 +186,8 @@ def test_no_checkpoint_is_left(fates: Study) -> None:
 
 
 @REAL
-@pytest.mark.usefixtures("ray_running")
 def test_a_study_without_hope_says_why_in_a_line_and_keeps_its_journal(tmp_path: Path) -> None:
-    values = {**SMALL, "trials": 9, "max_epochs": 1, "storage": str(tmp_path), "name": "study"}
+    values = {**HERE, "trials": 9, "max_epochs": 1, "storage": str(tmp_path), "name": "study"}
     (tmp_path / "space.py").write_text(FATES.replace('"learning_rate": 0.003', '"learning_rate": 1e38'))
     with pytest.raises(TunerError) as caught:
         tune("smoke", space=str(tmp_path / "space.py"), **values)
@@ -209,7 +209,7 @@ def start(config: StudyConfig) -> RunPaths:
 
 
 def small(tmp_path: Path, **changes: Any) -> StudyConfig:
-    values = {"trials": 2, "max_epochs": 1, "storage": str(tmp_path / "runs"), "name": "study", **SMALL, **changes}
+    values = {"trials": 2, "max_epochs": 1, "storage": str(tmp_path / "runs"), "name": "study", **HERE, **changes}
     return merge(preset("smoke"), nested(values), "test")
 
 
@@ -228,12 +228,12 @@ def test_a_study_that_is_interrupted_before_it_begins_leaves_nothing(
 
     monkeypatch.setattr("ray.is_initialized", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        start(small(tmp_path))
+        start(small(tmp_path, in_process=False))
     assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.fixture(scope="module")
-def finished(ray_running: None, tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> RunPaths:
+def finished(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> RunPaths:
     """A small study at its end."""
     return start(small(tmp_path_factory.mktemp("finished"), space=str(space_file), retrain_seeds=2, seed=3))
 
@@ -259,7 +259,6 @@ def test_the_retrainings_seeds_follow_the_studys_and_are_not_the_trials(finished
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("ray_running")
 def test_a_run_that_died_between_search_and_selection_goes_on_there(finished: RunPaths, tmp_path: Path) -> None:
     entries = read_journal(finished.journal)
     kept = []

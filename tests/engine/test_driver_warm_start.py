@@ -1,4 +1,4 @@
-"""Tests of a study that starts with the trials of another: refusals by the command, and the real thing under Ray."""
+"""Tests of a study that starts with the trials of another: refusals by the command, and the real thing."""
 
 from __future__ import annotations
 
@@ -86,13 +86,19 @@ def test_a_warm_start_that_cannot_be_is_refused_in_one_line_before_anything_begi
 
 
 def study(tmp_path: Path, space: Path, name: str, **changes: object) -> RunPaths:
-    counts = {"trials": 3, "max_epochs": 3, "workers": 1, "retrain_seeds": 1, "scheduler": "none", "dataset": "digits"}
+    counts = {
+        "trials": 3,
+        "max_epochs": 3,
+        "in_process": True,
+        "retrain_seeds": 1,
+        "scheduler": "none",
+        "dataset": "digits",
+    }
     where = {"space": str(space), "storage": str(tmp_path / "runs"), "name": name}
     config = merge(StudyConfig(), nested({**counts, **where, **changes}), "the test")
     return driver.run_new(config, Console(quiet=True))
 
 
-@pytest.mark.usefixtures("ray_running")
 @pytest.mark.timeout(300)
 def test_a_second_study_takes_over_what_the_first_one_trained(tmp_path: Path, space: Path) -> None:
     first = study(tmp_path, space, "first")

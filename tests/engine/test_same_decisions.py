@@ -1,4 +1,4 @@
-"""The simulator and Ray give the same decisions for the same stream of results."""
+"""The simulator and a study give the same decisions for the same stream of results."""
 
 from __future__ import annotations
 
@@ -44,15 +44,13 @@ SEARCH: dict[str, Any] = {"trials": 14, "max_epochs": 9, "min_epochs": 1, "start
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS if name != "none"])
-def test_a_study_under_ray_with_one_worker_is_the_simulation_of_its_own_learning_curves(
-    ray_running: None, tmp_path: Path, scheduler: str
-) -> None:
+def test_a_study_with_one_worker_is_the_simulation_of_its_own_learning_curves(tmp_path: Path, scheduler: str) -> None:
     path = tmp_path / "space.py"
     path.write_text(SPACE)
     run = tune(
         "smoke",
         space=str(path),
-        workers=1,
+        in_process=True,
         scheduler=scheduler,
         retrain_seeds=1,
         baseline=False,
@@ -65,7 +63,7 @@ def test_a_study_under_ray_with_one_worker_is_the_simulation_of_its_own_learning
 
     def curve_of(hparams: Mapping[str, Any]) -> Curve:
         reports = list(curves[_key(hparams)].epochs.values())
-        # An epoch that Ray never trained must not be asked for; if it were, the decisions would differ.
+        # An epoch that was never trained must not be asked for; if it were, the decisions would differ.
         missing = SEARCH["max_epochs"] - len(reports)
         return Curve(
             [report.metrics["dev_accuracy"] for report in reports] + [-1.0] * missing, [1.0] * SEARCH["max_epochs"]
