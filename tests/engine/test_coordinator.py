@@ -34,7 +34,7 @@ from tuner.results.selection import IN_TIME_RULE, rule, select
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
-from tuner.search.objective import objectives_of
+from tuner.search.objective import Objective, objectives_of
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
@@ -91,9 +91,10 @@ class Driver:
     objectives: tuple[str, ...] = ("dev_accuracy",)
     """With several, what is measured comes with each report, as from a worker."""
     protect_starts: bool = True
+    objective: Objective = DEFAULT_OBJECTIVE
 
     def __post_init__(self) -> None:
-        objectives = objectives_of(self.objectives, DEFAULT_OBJECTIVE)
+        objectives = objectives_of(self.objectives, self.objective)
         space = self.folder / "space.py"
         space.parent.mkdir(parents=True, exist_ok=True)
         space.write_text(self.source)
@@ -105,7 +106,7 @@ class Driver:
             startup_trials=self.startup_trials,
             objectives=objectives,
         )
-        scheduler = self.scheduler(LEVELS, 3, DEFAULT_OBJECTIVE)
+        scheduler = self.scheduler(LEVELS, 3, self.objective)
         self.search = Search(self.searcher, scheduler, self.trials, protect_starts=self.protect_starts)
         self.journal = JournalWriter(self.folder / "journal")
         if not self.journal.entries:
@@ -684,6 +685,45 @@ def test_a_start_configuration_is_not_given_up_at_the_first_rung_in_any_driver(t
     later = resumed_from(tmp_path / "later", driver.events, scheduler=AshaPromote)
     assert later.begin() == trial
     assert later.coordinator.report(0, report_of(trial, 3, dev_accuracy=0.0), "host:1", False) is Action.PAUSE
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ({"dev_accuracy": float("nan")}, "'dev_accuracy' is nan in epoch 1, but an objective must be finite."),
+        ({"dev_accuracy": float("inf")}, "'dev_accuracy' is inf in epoch 1, but an objective must be finite."),
+        ({"loss": 0.5}, "epoch 1 reports no 'dev_accuracy', which is an objective; it reports: loss."),
+        ({}, "epoch 1 reports no 'dev_accuracy', which is an objective; it reports: nothing."),
+    ],
+)
+def test_a_report_without_a_finite_objective_fails_its_trial_and_leaves_no_epoch(
+    driver: Driver, found: dict[str, float], reason: str
+) -> None:
+    trial = driver.begin()
+    assert driver.coordinator.report(trial.trial, EpochReport(1, found, 1.0), "host:1", False) is Action.STOP
+    assert driver.of(EpochReported) == []
+    assert driver.of(TrialEnded) == [TrialEnded(0, TrialState.FAILED, reason)]
+
+
+def test_another_metric_that_is_not_finite_is_left_out_of_the_journal(driver: Driver) -> None:
+    trial = driver.begin()
+    found = {"dev_accuracy": 0.9, "norm": float("inf"), "whole": 3}
+    assert driver.coordinator.report(trial.trial, EpochReport(1, found, 1.0), "host:1", False) is Action.CONTINUE
+    assert [event.metrics for event in driver.of(EpochReported)] == [{"dev_accuracy": 0.9, "whole": 3.0}]
+
+
+def test_an_error_is_minimised_and_shown_as_it_was_measured(tmp_path: Path) -> None:
+    rmse = Objective("dev_rmse", "minimize")
+    settings: dict[str, Any] = {"scheduler": Asha, "protect_starts": False, "objectives": ("dev_rmse",)}
+    driver = Driver(tmp_path, workers=2, objective=rmse, **settings)
+    better, worse = driver.begin(), driver.begin()
+    driver.coordinator.report(better.trial, EpochReport(1, {"dev_rmse": 0.83}, 1.0), "host:1", False)
+    driver.coordinator.report(worse.trial, EpochReport(1, {"dev_rmse": 0.91}, 1.0), "host:1", False)
+    assert [decision.reason for decision in driver.of(RungDecided)] == [
+        "0.8300 is in the best 1 of 1 result",
+        "0.9100 > 0.8300, the cutoff of the best 1 of 2 results",
+    ]
+    assert driver.searcher.studies[1].trials[better.trial].values == [-0.83]
 
 
 def test_of_a_trial_that_has_ended_nothing_is_kept(driver: Driver) -> None:

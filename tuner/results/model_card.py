@@ -20,15 +20,19 @@ from tuner.results.wording import (
 )
 from tuner.search.objective import number_text
 
-_USE = """```
+_IMAGES = ("fashion-mnist", "digits")
+"""The data sets of which the command `predict` knows how to read an example."""
+_USE_IMAGES = """```
 python -m tuner.predict RUN IMAGE...
 ```
 
 Or in Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."""
-_LIMITS = (
+_USE = "In Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."
+_IMAGE_LIMITS = (
     "It knows only images like those it was trained on: light on dark, one object filling the frame. "
     "Its probabilities are not calibrated."
 )
+_LIMITS = "It knows only data like those it was trained on."
 
 
 def model_card(history: History, name: str) -> str | None:
@@ -41,8 +45,8 @@ def model_card(history: History, name: str) -> str | None:
         f"## {measured_word(summary)}": _measured(summary),
         "## How it was chosen": _choice(history, summary),
         "## Hyperparameters": _hparams(summary.kept.hparams),
-        "## Use": _USE,
-        "## Limits": _LIMITS,
+        "## Use": _USE_IMAGES if summary.dataset in _IMAGES else _USE,
+        "## Limits": _IMAGE_LIMITS if summary.dataset in _IMAGES else _LIMITS,
         "## Origin": f"Commit {_code(commits(history))}; sha256 of the weights: {_code(summary.kept.weights_sha256)}.",
     }
     return "\n\n".join(f"{title}\n\n{body}" for title, body in sections.items()) + "\n"
