@@ -117,13 +117,14 @@ def job() -> Job:
     from tuner.data.dataset import SearchData
     from tuner.engine.worker import Job
     from tuner.models import get_model
+    from tuner.training.classifier import classifier_of
 
     # Workers cannot import a test's model.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(7)
     train, dev = bars(rng, 150), bars(rng, 60)
     splits = SearchData(train, dev)
-    return Job(splits, get_model(linear), patience=10, precision="float32", threads=1)
+    return Job(splits, classifier_of(get_model(linear)), patience=10, precision="float32", threads=1)
 
 
 def linear(hparams: Mapping[str, Any]) -> nn.Module:

@@ -12,30 +12,78 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuner.data.dataset import Dataset
     from tuner.loaded_run import LoadedRun
+    from tuner.search.objective import Objective
+    from tuner.training.trainable import Trainable, TrainingOver
 
-__all__ = ["load_run", "tune"]
+__all__ = ["Dataset", "Objective", "Trainable", "TrainingOver", "load_run", "tune"]
+
+_HOMES = {
+    "Dataset": "tuner.data.dataset",
+    "Objective": "tuner.search.objective",
+    "Trainable": "tuner.training.trainable",
+    "TrainingOver": "tuner.training.trainable",
+}
 
 
-def tune(preset: str = "default", **values: Any) -> LoadedRun:
+def __getattr__(name: str) -> Any:
+    """Import what a task file needs when it is asked for: who reads tables need not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def tune(
+    preset: str = "default",
+    *,
+    trainable: Any = None,
+    model: Any = None,
+    suggest: Any = None,
+    load_data: Any = None,
+    objective: Objective | None = None,
+    start: Any = None,
+    resume: str | Path | None = None,
+    **values: Any,
+) -> LoadedRun:
     """Do the whole job, as `python -m tuner.run` does, and return the finished run.
 
-    `values` are the command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs
-    without a budget replaces the preset's budget.
+    What is tuned is either a file, `space="my.py"` or a registered name, or given here as objects: `suggest`, and
+    `trainable` or `model`, and if you like `load_data`, `objective` and `start`; they are what a task file defines as
+    `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook.
+
+    `resume` goes on with that run, and takes nothing but the objects that it was begun with. `values` are the
+    command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs without a budget
+    replaces the preset's budget.
 
     Raises:
         TunerError: for anything the caller can put right.
     """
     from tuner import config, presets
+    from tuner.errors import ConfigError
     from tuner.home import ensure_home
     from tuner.screen import lasting_console
 
     ensure_home()
-    from tuner.engine import driver
+    from tuner.engine import driver, notebook
 
+    objects = {"trainable": trainable, "model": model, "suggest": suggest, "load_data": load_data}
+    objects |= {"objective": objective, "start": start}
+    task = None
+    if any(value is not None for value in objects.values()):
+        if "space" in values:
+            raise ConfigError("tune() is given a space and objects to tune, but takes one of them.")
+        task = notebook.task_of_objects(**objects)
+        values["space"] = notebook.NAME
+    if resume is not None:
+        if preset != "default" or set(values) - {"space"} or ("space" in values and task is None):
+            raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")
+        return load_run(driver.resume(resume, lasting_console(), task).root)
     study = config.merge(presets.preset(preset), values, "tune()")
     study = config.without_replaced_budget(study, config.given_names(values))
-    return load_run(driver.run_new(study, lasting_console()).root)
+    return load_run(driver.run_new(study, lasting_console(), task).root)
 
 
 def load_run(run: str | Path) -> LoadedRun:

@@ -76,6 +76,22 @@ class LoadedRun:
 
         return load_model(self._paths, space)
 
+    def state(self) -> Any:
+        """Return what the retrained winner's own training saved with `state_dict`; loading it runs no code.
+
+        Raises:
+            TunerError: if there is none, because the built-in loop trained a model or the training saves no state.
+        """
+        if not self._paths.best_state.is_file():
+            raise StorageError(
+                f"{self._paths.best} holds no state: the training saves none, or its result is a model(), or there is "
+                "no retrained winner."
+            )
+        from tuner.training.checkpoints import load_state
+        from tuner.training.packing import unpack
+
+        return unpack(load_state(self._paths.best_state))
+
     @property
     def _paths(self) -> RunPaths:
         return RunPaths(self.path)

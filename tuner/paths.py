@@ -111,10 +111,6 @@ class RunPaths:
         """Return the folder of one retraining's checkpoints."""
         return self.checkpoints / f"retrain-{candidate}-{seed}"
 
-    def retrain_weights(self, candidate: str, seed: int) -> Path:
-        """Return the file of one retraining's best-dev weights, until the best of them moves to `best`."""
-        return self.retrain_checkpoints(candidate, seed) / "model.safetensors"
-
 
 def at_home(path: str) -> str:
     """Return the path with the user's home in place of a `~` at its beginning; as it is if there is no such home."""

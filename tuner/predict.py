@@ -17,8 +17,8 @@ from tyro.conf import Positional
 
 from tuner.cli import Run, main, parse
 from tuner.engine.recorded import recorded_sources
-from tuner.engine.task import load_task, task_of
-from tuner.errors import ConfigError, DataError, StorageError, TunerError
+from tuner.engine.task import Task, load_task, task_of
+from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
 from tuner.io.reading import reading_run
 from tuner.models import DataShape, ModelSpec, available_models, build_model, get_model
 from tuner.paths import RunPaths
@@ -67,7 +67,7 @@ def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
     spec = _model_of(paths, description, space)
     weights = load_weights(paths.best_model)
     try:
-        model = build_model(spec.build, description.hparams, DataShape((1, SIDE, SIDE), len(description.class_names)))
+        model = build_model(spec.build, description.hparams, _shape_of(description))
         model.load_state_dict(weights)
     except TunerError:
         raise
@@ -93,8 +93,11 @@ def read_image(path: Path, invert: bool) -> NDArray[np.uint8]:
 def predict(model: nn.Module, description: BestDescription, images: NDArray[np.uint8]) -> list[Prediction]:
     """Return what the model makes of uint8 images [n, 28, 28].
 
-    Raises StorageError if the model does not tell as many classes apart as the description names.
+    Raises StorageError if the model was trained on something else, or does not tell as many classes apart as the
+    description names.
     """
+    if description.mean is None or description.std is None or description.input_shape != [1, SIDE, SIDE]:
+        raise StorageError(f"the model was trained on no images of {SIDE}x{SIDE} pixels, so it knows none.")
     scaled = torch.from_numpy(images).unsqueeze(1).float() / 255
     normalised = (scaled - description.mean) / description.std
     with torch.inference_mode():
@@ -119,14 +122,27 @@ def run(args: Sequence[str] | None = None) -> None:
 
 
 def _model_of(paths: RunPaths, description: BestDescription, space: str | None) -> ModelSpec:
-    if space is not None:
-        return load_task(space).model
-    if not description.space.endswith(".py") and description.model in available_models():
+    if space is None and not description.space.endswith(".py") and description.model in available_models():
         return get_model(description.model)
+    task = load_task(space) if space is not None else _recorded_task(paths, description)
+    if task.model is None:
+        raise SpaceError(
+            f"{description.model} of {paths.root} is a training of its own and no model of the built-in loop: "
+            "read what it saved with load_run(...).state()."
+        )
+    return task.model
+
+
+def _recorded_task(paths: RunPaths, description: BestDescription) -> Task:
     sources, notice = recorded_sources(paths, description.space, description.space_sha256)
     if notice is not None:
         print(f"NOTICE: {notice}", file=sys.stderr)
-    return task_of(description.space, vars(sources.load()), sources).model
+    return task_of(description.space, vars(sources.load()), sources)
+
+
+def _shape_of(description: BestDescription) -> DataShape:
+    classes = description.classes or len(description.class_names)
+    return DataShape(tuple(description.input_shape), classes, description.tokens)
 
 
 def _to_grey(image: Image.Image, background: int) -> Image.Image:

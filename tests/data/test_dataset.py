@@ -66,6 +66,7 @@ def test_a_data_set_tells_its_splits_and_sizes_as_far_as_it_can() -> None:
     dataset = Dataset(train=[1, 2, 3], dev=iter(()))
     assert list(dataset.splits) == ["train", "dev"]
     assert dataset.sizes == {"train": 3, "dev": None}
+    assert Dataset(([1, 2, 3], [0, 1, 0]), [5]).sizes == {"train": 3, "dev": 1}
 
 
 def test_a_fingerprint_that_is_given_or_hashes_of_files_stand_for_the_content() -> None:

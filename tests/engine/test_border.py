@@ -201,7 +201,7 @@ def search_with_a_death(space: SearchSpace, folder: Path) -> dict[int, dict[str,
 
 def kept_for_predict(paths: RunPaths, hparams: Mapping[str, Any]) -> dict[str, Any]:
     """What `predict` reads after a retraining with these hyperparameters."""
-    weights = paths.retrain_weights("tuned", 1)
+    weights = paths.retrain_checkpoints("tuned", 1) / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
     name = str(weights.relative_to(paths.root))

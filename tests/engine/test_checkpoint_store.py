@@ -15,18 +15,19 @@ from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.worker import Job
 from tuner.errors import StorageError
 from tuner.io.files import hash_file
-from tuner.training.fit import Training
+from tuner.training.session import Session
 
-MakeTraining = Callable[[], Training]
+MakeTraining = Callable[[], Session]
 
 
 @pytest.fixture
 def make_training(job: Job) -> MakeTraining:
-    def make() -> Training:
-        return Training(
-            job.model.build,
+    def make() -> Session:
+        return Session(
+            job.trainable,
             {"batch_size": 64},
             job.splits,
+            objectives=job.objectives,
             seed=1,
             max_epochs=20,
             patience=None,
@@ -38,7 +39,7 @@ def make_training(job: Job) -> MakeTraining:
     return make
 
 
-def trained(make_training: MakeTraining, store: CheckpointStore, epochs: int) -> Training:
+def trained(make_training: MakeTraining, store: CheckpointStore, epochs: int) -> Session:
     training = make_training()
     for _ in range(epochs):
         training.run_epoch()

@@ -72,7 +72,7 @@ def run_study(root: Path, job: Job, objectives: list[str]) -> RunPaths:
         coordinator = Coordinator(
             search, journal.append, clock, objectives=found, workers=1, seed=0, discard=lambda _: None
         )
-        job = replace(job, model=load_task(str(space_file)).model, measures_latency="latency" in objectives)
+        job = replace(job, trainable=load_task(str(space_file)).trainable, measures_latency="latency" in objectives)
         InProcessExecutor(print).run(job, iter([SearchPhase(coordinator, paths, max_failures=0)]))
         coordinator.finish()
     return paths

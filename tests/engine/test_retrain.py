@@ -34,6 +34,7 @@ from tuner.journal.store import Entry
 from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.training.checkpoints import load_weights
+from tuner.training.classifier import classifier_of
 
 HPARAMS = {"learning_rate": 0.003, "batch_size": 32}
 EPOCHS = 3
@@ -94,6 +95,7 @@ class Books:
         return RetrainPhase(
             retrainings,
             lambda: self.test,
+            artefact="model.safetensors",
             workers=workers,
             max_failures=max_failures,
             history=self.history,
@@ -121,7 +123,7 @@ def books(tmp_path: Path, job: Job) -> Books:
 def crashing_books(tmp_path: Path, job: Job) -> Books:
     """Books of a job whose trainings crash."""
     (tmp_path / "crashes").mkdir()
-    return Books(tmp_path / "run", replace(job, model=get_model(crashing)))
+    return Books(tmp_path / "run", replace(job, trainable=classifier_of(get_model(crashing))))
 
 
 def retraining(seed: int = 1, candidate: str = "tuned", **hparams: Any) -> Retraining:
@@ -293,7 +295,7 @@ DESCRIPTION = {"model": "linear", "space": "here"}
 
 def ended(books: Books, seed: int, dev: float, candidate: str = "tuned") -> RetrainEnded:
     """A retraining that has ended, with a file for its weights."""
-    path = books.paths.retrain_weights(candidate, seed)
+    path = books.paths.retrain_checkpoints(candidate, seed) / "model.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"weights of {candidate} {seed}")
     evaluations = {split: {"accuracy": dev, "loss": 0.1, "n": 60} for split in ("train", "dev")}

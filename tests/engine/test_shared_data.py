@@ -16,6 +16,7 @@ from tuner.data.splits import Split
 from tuner.engine.worker import Job, Worker
 from tuner.errors import DataError
 from tuner.models import get_model
+from tuner.training.classifier import classifier_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -27,7 +28,7 @@ def large_job() -> Job:
     images = rng.integers(0, 256, (5000, 28, 28), dtype=np.uint8)
     split = Split(images, rng.integers(0, 10, 5000))
     splits = SearchData(split, split)
-    return Job(splits, get_model("cnn"), 10, "float32", threads=1, splits_sha256=splits.fingerprint())
+    return Job(splits, classifier_of(get_model("cnn")), 10, "float32", threads=1, splits_sha256=splits.fingerprint())
 
 
 def where_the_images_lie(job: Job) -> tuple[int, str, bool]:

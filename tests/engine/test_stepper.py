@@ -18,6 +18,7 @@ from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StorageAw
 from tuner.engine.stepper import SpoiltProcessError, Stepper
 from tuner.engine.worker import Assignment, Conclusion, Job
 from tuner.models import get_model
+from tuner.training.classifier import classifier_of
 
 Begin = Callable[..., Stepper]
 
@@ -124,7 +125,7 @@ def raising(errors: list[Exception]) -> Callable[[Mapping[str, Any]], nn.Module]
 @pytest.fixture
 def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[Exception]], Stepper]:
     def make(errors: list[Exception]) -> Stepper:
-        stepping = Stepper(replace(job, model=get_model(raising(errors))))
+        stepping = Stepper(replace(job, trainable=classifier_of(get_model(raising(errors)))))
         stepping.begin(assign())
         return stepping
 

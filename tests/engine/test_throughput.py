@@ -21,6 +21,7 @@ from tuner.engine.throughput import Probe
 from tuner.engine.worker import Job
 from tuner.errors import SpaceError
 from tuner.models import get_model
+from tuner.training.classifier import classifier_of
 
 SECONDS = {"first": 50.0, "second": 3.0}
 """Of the two epochs that are measured."""
@@ -54,7 +55,7 @@ def of_size(job: Job, n: int) -> Job:
     images = np.zeros((n, 28, 28), np.uint8)
     images[:, :14] = 255
     splits = SearchData(Split(images, np.zeros(n, np.int64)), job.splits.dev)
-    return replace(job, splits=splits, model=get_model(seeing))
+    return replace(job, splits=splits, trainable=classifier_of(get_model(seeing)))
 
 
 def probe(tmp_path: Path, job: Job, hparams: Mapping[str, Any], workers: int = 1) -> Probe:
@@ -108,7 +109,7 @@ def test_a_first_configuration_that_cannot_be_trained_at_all_is_told_in_a_line(
     job: Job, model: Any, hparams: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SpaceError) as caught:
-        measure(tmp_path, replace(job, model=get_model(model)), hparams)
+        measure(tmp_path, replace(job, trainable=classifier_of(get_model(model))), hparams)
     assert str(caught.value) == f"the space's first start configuration cannot be trained: {reason}"
 
 

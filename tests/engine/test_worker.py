@@ -19,7 +19,7 @@ from tuner.errors import ConfigError, StorageError
 from tuner.io import storage
 from tuner.models import get_model
 from tuner.search.report import EpochReport
-from tuner.training.classifier import NonFiniteLossError
+from tuner.training.classifier import NonFiniteLossError, classifier_of
 
 Assign = Callable[..., Assignment]
 
@@ -128,7 +128,7 @@ def test_a_training_is_built_once_and_after_the_one_before_has_gone(job: Job, as
         alive.add(model)
         return model
 
-    worker = Worker(replace(job, model=get_model(counted)))
+    worker = Worker(replace(job, trainable=classifier_of(get_model(counted))))
     for folder in ("first", "second"):
         worker.begin(assign(folder))
         worker.next_report()
@@ -190,7 +190,7 @@ def test_a_checkpoint_that_cannot_be_written_is_a_storage_error(job: Job, assign
 @pytest.mark.parametrize("keep_best", [True, False])
 def test_the_best_weights_are_kept_where_they_are_wanted(job: Job, assign: Assign, keep_best: bool) -> None:
     worker, _ = train(job, assign(keep_best=keep_best))
-    assert (worker.training.state_dict()["best_state"] is not None) == keep_best
+    assert (worker.training.state_dict()["best"] is not None) == keep_best
 
 
 # What a model costs.

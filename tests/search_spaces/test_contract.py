@@ -19,8 +19,8 @@ from tuner.data.splits import Split
 from tuner.engine.task import Task, load_task
 from tuner.search.quiet import quiet_study
 from tuner.search.space import SearchSpace, available_spaces
-from tuner.training.fit import Training
 from tuner.training.hparams import TrainingHparams
+from tuner.training.session import Session
 
 SAMPLES = 20
 TRAINED = 3
@@ -64,6 +64,7 @@ def test_no_start_configuration_is_listed_twice(space: SearchSpace) -> None:
 
 def test_every_sample_is_known_to_model_and_training_lawful_and_plain(task: Task) -> None:
     space, model = task.space, task.model
+    assert model is not None
     known = {*(model.defaults or {}), *TrainingHparams.names()}
     for hparams in samples(space, SAMPLES):
         assert model.defaults is None or set(hparams) <= known
@@ -83,10 +84,11 @@ def test_start_configurations_and_samples_can_be_trained(task: Task) -> None:
     splits = SearchData(few, few)
     starts = [space.hparams_of_start(index) for index in range(len(space.start))]
     for hparams in [*starts, *samples(space, TRAINED)]:
-        training = Training(
-            task.model.build,
+        training = Session(
+            task.trainable,
             hparams,
             splits,
+            objectives=(task.objective,),
             seed=0,
             max_epochs=1,
             patience=None,

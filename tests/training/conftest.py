@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.models import get_model
 from tuner.training.classifier import Classifier
-from tuner.training.fit import Training
+from tuner.training.session import Session
+from tuner.training.trainable import TrainableSpec
 
 TRAIN_IMAGES, DEV_IMAGES = 150, 60
 NARROW = {name: 4 for name in get_model("cnn").defaults or {} if name.endswith("_width")}
@@ -64,10 +67,10 @@ def make_classifier(splits: SearchData) -> Callable[..., Classifier]:
 
 
 @pytest.fixture
-def make_training(splits: SearchData) -> Callable[..., Training]:
+def make_training(splits: SearchData) -> Callable[..., Session]:
     """Make a training of a narrow reference CNN, in batches of 32: the last of an epoch has 22 images."""
 
-    def make(hparams: Mapping[str, Any] | None = None, *, model: nn.Module | None = None, **changed: Any) -> Training:
+    def make(hparams: Mapping[str, Any] | None = None, *, model: nn.Module | None = None, **changed: Any) -> Session:
         hparams = {**NARROW, "batch_size": 32, **(hparams or {})}
         arguments: dict[str, Any] = {
             "data": splits,
@@ -80,6 +83,7 @@ def make_training(splits: SearchData) -> Callable[..., Training]:
             **changed,
         }
         build = get_model("cnn").build if model is None else lambda _hparams: model
-        return Training(build, hparams, arguments.pop("data"), **arguments)
+        spec = TrainableSpec("cnn", partial(Classifier, build), saves_state=True)
+        return Session(spec, hparams, arguments.pop("data"), objectives=(DEFAULT_OBJECTIVE,), **arguments)
 
     return make

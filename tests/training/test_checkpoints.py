@@ -17,9 +17,9 @@ from torch import nn
 
 from tuner.training import checkpoints
 from tuner.training.checkpoints import CheckpointError
-from tuner.training.fit import Training
+from tuner.training.session import Session
 
-MakeTraining = Callable[..., Training]
+MakeTraining = Callable[..., Session]
 
 
 class CreatesFileWhenUnpickled:
@@ -32,7 +32,7 @@ class CreatesFileWhenUnpickled:
         return Path.touch, (self._path,)
 
 
-def trained(make_training: MakeTraining, hparams: dict[str, Any] | None = None) -> Training:
+def trained(make_training: MakeTraining, hparams: dict[str, Any] | None = None) -> Session:
     training = make_training(hparams)
     training.run_epoch()
     return training

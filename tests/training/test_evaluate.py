@@ -13,7 +13,7 @@ from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.evaluate import evaluate
-from tuner.training.fit import Training
+from tuner.training.session import Session
 
 CPU = torch.device("cpu")
 
@@ -53,7 +53,7 @@ def test_a_split_of_several_batches_counts_every_image_alike() -> None:
 
 @pytest.mark.parametrize("training_mode", [True, False])
 def test_measuring_changes_neither_the_model_nor_its_mode(
-    make_training: Callable[..., Training], splits: SearchData, training_mode: bool
+    make_training: Callable[..., Session], splits: SearchData, training_mode: bool
 ) -> None:
     model = make_training().model
     model.train(training_mode)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tuner.training import latency as module
-from tuner.training.fit import Training
 from tuner.training.latency import latency
+from tuner.training.session import Session
 
 CPU = torch.device("cpu")
 
@@ -51,7 +51,7 @@ def test_a_slow_model_is_measured_by_fewer_passes(monkeypatch: pytest.MonkeyPatc
     assert len(model.seen) == module._WARM_UP + module._FEWEST_PASSES
 
 
-def test_a_training_goes_on_as_if_nothing_had_been_measured(make_training: Callable[..., Training]) -> None:
+def test_a_training_goes_on_as_if_nothing_had_been_measured(make_training: Callable[..., Session]) -> None:
     measured, other = make_training(), make_training()
     measured.run_epoch()
     other.run_epoch()

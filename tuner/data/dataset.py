@@ -72,8 +72,14 @@ class Dataset:
     @property
     def sizes(self) -> dict[str, int | None]:
         """How many examples each split has, as far as it tells."""
-        return {name: len(split) if isinstance(split, Sized) else None for name, split in self.splits.items()}
+        return {name: _size(split) for name, split in self.splits.items()}
 
     def search_data(self) -> SearchData:
         """Return the part that trials may see."""
         return SearchData(self.train, self.dev)
+
+
+def _size(split: Any) -> int | None:
+    """Return the number of examples; a tuple, such as inputs and labels, has as many as its first part."""
+    counted = split[0] if isinstance(split, tuple) and split else split
+    return len(counted) if isinstance(counted, Sized) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from tuner.errors import StorageError
 from tuner.io import storage
 from tuner.training import checkpoints
-from tuner.training.fit import Training
+from tuner.training.session import Session
 
 _KEPT = 2
 """The newest may be found damaged; the one before is then the fallback."""
@@ -23,7 +23,7 @@ class CheckpointStore:
         self._location = location
         self._place = storage.place(location)
 
-    def save(self, training: Training) -> None:
+    def save(self, training: Session) -> None:
         """Save a checkpoint; delete those no longer needed, and what a process killed on this host left unfinished.
 
         Raises:
@@ -43,7 +43,7 @@ class CheckpointStore:
             where = f"in {self._location} on {host}"
             raise StorageError(f"no checkpoint can be written {where}: {storage.explain(error)}.") from error
 
-    def load_newest(self, training: Training) -> bool:
+    def load_newest(self, training: Session) -> bool:
         """Load the newest undamaged checkpoint into `training`; False if there is none.
 
         Raises:
@@ -79,7 +79,7 @@ class CheckpointStore:
         return sorted((name for name in names if name.startswith("epoch-")), reverse=True)
 
 
-def _loaded(training: Training, path: Path, name: str) -> bool:
+def _loaded(training: Session, path: Path, name: str) -> bool:
     try:
         checkpoints.load(training, path, name.removesuffix(".pt").rsplit("-", 1)[1])
     except checkpoints.CheckpointError:

@@ -6,7 +6,7 @@ import shutil
 import socket
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import AUTO, available_datasets
 from tuner.data.dataset import Dataset
+from tuner.data.splits import Split, as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
 from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
@@ -25,6 +26,7 @@ from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
+from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.plan import Plan, make_plan, wanted_retrainings
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
@@ -59,7 +61,6 @@ from tuner.results.export import export
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
-from tuner.training.hparams import TrainingHparams
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,8 @@ class _Ingredients:
         path, space = self.config.search.warm_start, self.task.space
         if path is None:
             return None
-        known, objective = self.task.model.defaults, self.task.objective
-        defaults = {} if known is None else {**known, **asdict(TrainingHparams())}
-        found = read_earlier(path, self.environment, self.config.search.patience, defaults, objective)
+        patience, objective = self.config.search.patience, self.task.objective
+        found = read_earlier(path, self.environment, patience, self.task.defaults, objective)
         if not fit_to_space(space, found.warm_start()):
             raise ConfigError(
                 f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
@@ -88,14 +88,14 @@ class _Ingredients:
         return found
 
 
-def run_new(config: StudyConfig, console: Console) -> RunPaths:
-    """Run a new study to its end and return its paths.
+def run_new(config: StudyConfig, console: Console, task: Task | None = None) -> RunPaths:
+    """Run a new study to its end and return its paths; of `task`, or of the one that the configuration names.
 
     Raises:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     config = configs.with_absolute_paths(config)
-    ingredients = _gather(config, load_task(config.space))
+    ingredients = _gather(config, task or load_task(config.space))
     remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
@@ -108,8 +108,10 @@ def run_new(config: StudyConfig, console: Console) -> RunPaths:
     return paths
 
 
-def resume(run: str | Path, console: Console) -> RunPaths:
+def resume(run: str | Path, console: Console, task: Task | None = None) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
+
+    `task` is the one that it was begun with, for a run that was given objects and no file.
 
     Raises:
         TunerError: if it cannot go on as it began: no run, other data, another search space.
@@ -118,11 +120,11 @@ def resume(run: str | Path, console: Console) -> RunPaths:
     entries = _entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        _Job(_gather(config, load_task(config.space)), paths, console).run()
+        _Job(_gather(config, task or load_task(config.space)), paths, console).run()
         return paths
     history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
-    ingredients = _gather(config, _task_again(paths, config, history.environment))
+    ingredients = _gather(config, task or _task_again(paths, config, history.environment))
     check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console).run()
     return paths
@@ -136,6 +138,11 @@ def _entries_of(paths: RunPaths) -> list[Entry]:
 
 def _task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:
     """Return the task of a run that goes on; a file that is gone is taken from the run, one that changed is refused."""
+    if config.space == NOTEBOOK:
+        raise ConfigError(
+            f"{paths.root} was begun with objects of a notebook and not with a file: go on there, with "
+            f"tune(resume={str(paths.remote or paths.root)!r}, suggest=..., and what else it was given)."
+        )
     if not Path(config.space).is_file() and config.space.endswith(".py"):
         sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
         return task_of(config.space, vars(sources.load()), sources)
@@ -152,19 +159,26 @@ def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyC
 
 def _gather(config: StudyConfig, task: Task) -> _Ingredients:
     configs.check(config)
-    space, model = task.space, task.model
-    if not space.start:  # there is no reference, so nothing to compare with
-        config = replace(config, retrain=replace(config.retrain, baseline=False))
-    known = None if model.defaults is None else {*model.defaults, *TrainingHparams.names()}
-    space.check(known)
+    config = _suited(config, task)
+    tried = task.check()
     # Fails on an unknown name before the data is loaded.
     objectives = objectives_of(config.search.objectives, task.objective)
-    search_of(config, space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
+    search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = task.load_data(config.data)
+    task.check_with(dataset.search_data(), tried)
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.
-    environment["model"] = f"{model.name} of {task.training_sha256}"
+    environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
     return _Ingredients(config, task, dataset, environment)
+
+
+def _suited(config: StudyConfig, task: Task) -> StudyConfig:
+    """Return the configuration without what the task cannot do."""
+    if not task.space.start:  # there is no reference, so nothing to compare with
+        config = replace(config, retrain=replace(config.retrain, baseline=False))
+    if not task.trainable.saves_state and config.search.scheduler == "asha-promote":
+        config = replace(config, search=replace(config.search, scheduler="asha"))
+    return config
 
 
 class _Job:
@@ -226,6 +240,12 @@ class _Job:
     def _notices(self) -> Iterator[str]:
         if self._ingredients.dataset.notice:
             yield f"NOTICE: {self._ingredients.dataset.notice}"
+        if not self._ingredients.task.trainable.saves_state:
+            scheduler = self._config.search.scheduler
+            yield (
+                "NOTICE: the training saves no state, so no trial can pause or go on: the scheduler is "
+                f"{scheduler}, and a trial whose worker dies begins again."
+            )
         if self._journal.entries:
             changes = changes_to_tell(self._history().environment, self._ingredients.environment)
             if changes is not None:
@@ -249,7 +269,8 @@ class _Job:
             self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
             if self._mirror is not None:
                 # Before the end is written down: who then goes on fetches the best from there.
-                mirror, best = self._mirror, (self._paths.best_model, self._paths.best_hparams)
+                best = [path for path in self._paths.best.iterdir() if path.is_file()]
+                mirror = self._mirror
                 self._outage.retry(lambda: mirror.publish(*best))
         self._record(StudyEnded())
 
@@ -292,14 +313,17 @@ class _Job:
     def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
         probe = Probe(
             self._ingredients.task.space.reference(),
-            examples=len(self._ingredients.dataset.train),
+            examples=len(as_split(self._ingredients.dataset.train)) if self._ingredients.task.is_sampled else None,
             # A cluster that grows need not have grown before the plan is made.
             workers=executor.workers_a_node,
             scratch=self._paths.location(self._paths.checkpoints),
             max_failures=self._config.resources.max_failures,
         )
         yield probe
-        return make_plan(self._config, executor.workers, probe.seconds_per_epoch, self._journal.elapsed)
+        config = self._config
+        if probe.is_single:  # whatever was asked for: there is no second epoch
+            config = replace(config, search=replace(config.search, max_epochs=1, min_epochs=None))
+        return make_plan(config, executor.workers, probe.seconds_per_epoch, self._journal.elapsed)
 
     def _search(self, plan: Plan, workers: int) -> Iterator[Work]:
         warm_start = self._history().warm_start
@@ -358,6 +382,7 @@ class _Job:
         return RetrainPhase(
             retrainings_of(planned),
             executor.share(self._ingredients.dataset.test),
+            artefact=self._ingredients.task.artefact,
             workers=executor.workers,
             max_failures=self._config.resources.max_failures,
             history=history,
@@ -382,32 +407,31 @@ class _Job:
         splits = dataset.search_data()
         return Job(
             splits,
-            self._ingredients.task.model,
+            self._ingredients.task.trainable,
             patience=self._config.search.patience,
             precision=self._config.resources.precision,
             threads=executor.cpus_a_trial,
             trial_timeout=self._config.trial_timeout_seconds,
             measures_latency=LATENCY.metric in self._config.search.objectives,
             splits_sha256=None if dataset.has_own_fingerprint else splits.fingerprint(),
+            objectives=objectives_of(self._config.search.objectives, self._ingredients.task.objective),
+            sources=self._ingredients.task.sources,
         )
 
     def _description(self) -> dict[str, Any]:
         dataset, task = self._ingredients.dataset, self._ingredients.task
-        mean, std = dataset.train.moments
-        return {
-            "model": task.model.name,
+        common = {
+            "model": task.trainable.name,
             "space": task.space.name,
             "space_sha256": task.sources.sha256,
             "dataset": dataset.name,
-            "class_names": list(dataset.train.class_names),
-            "mean": mean,
-            "std": std,
         }
+        return common if task.model is None else {**common, **_description_of_inputs(as_split(dataset.train))}
 
     def _keep_sources(self) -> None:
         """Keep a copy of the code, so that the run can be gone on with and used when the original has gone."""
         sources = self._ingredients.task.sources
-        if not sources.path.is_relative_to(self._paths.space):
+        if not (sources.path.is_relative_to(self._paths.space) or self._paths.space.is_dir()):
             sources.write(self._paths.space)
             if self._mirror is not None:
                 self._mirror.publish(*(self._paths.space / name for name in sources.files))
@@ -451,6 +475,15 @@ def _no_winner(history: History) -> str:
 def _data_line(dataset: Dataset) -> str:
     sizes = ", ".join(name if size is None else f"{size:,} {name}" for name, size in dataset.sizes.items())
     return f"{dataset.name}: {sizes}"
+
+
+def _description_of_inputs(train: Split) -> dict[str, Any]:
+    """Return what a model of the built-in loop must be fed."""
+    shape = {"input_shape": list(train.input_shape), "classes": train.classes, "tokens": train.tokens}
+    if not train.has_pixels:
+        return shape
+    mean, std = train.moments
+    return {**shape, "class_names": list(train.class_names), "mean": mean, "std": std}
 
 
 def _shown(path: Path) -> str:

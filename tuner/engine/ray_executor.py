@@ -47,7 +47,7 @@ def ray_executor(
         workers = workers_available(resources)
         check_storage(paths.location(paths.root), config.storage)
         send_by_value(task.sources)
-        check_code_travels(task.model.build, "MODEL")
+        check_code_travels(task.trainable.factory, task.trainable.name)
         check_data_fit(dataset.splits)
         # The driver's own machine is known without asking.
         nodes = hardware_of_nodes(resources.precision) if resources.address is not None else []

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tuner.data.splits import Split
 from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.coordinator import Record, last_line
 from tuner.engine.executor import Key
@@ -36,8 +35,9 @@ class RetrainPhase:
     def __init__(
         self,
         retrainings: Sequence[Retraining],
-        test: Callable[[], Split],
+        test: Callable[[], Any],
         *,
+        artefact: str | None,
         workers: int,
         max_failures: int,
         history: History,
@@ -47,9 +47,11 @@ class RetrainPhase:
     ) -> None:
         """Do what `history` does not show as done, `workers` at a time; `test` fetches the test set.
 
-        `times` keeps them within the budget.
+        What each has trained is kept in a file named `artefact`; None if there is nothing to keep. `times` keeps them
+        within the budget.
         """
         self._test = test
+        self._artefact = artefact
         self._workers = workers
         self._max_failures = max_failures
         self._history = history
@@ -79,7 +81,7 @@ class RetrainPhase:
         retraining = queue.pop(0)
         self._times.begin(retraining, len(self._known(retraining).epochs))
         self._running[retraining.key] = retraining
-        weights = self._paths.retrain_weights(*retraining.key)
+        folder = self._paths.retrain_checkpoints(*retraining.key)
         return retraining.key, Assignment(
             retraining.hparams,
             retraining.seed,
@@ -87,7 +89,7 @@ class RetrainPhase:
             self._paths.location(self._paths.retrain_checkpoints(*retraining.key)),
             keep_best=True,
             known_epochs=len(self._known(retraining).epochs),
-            conclusion=Conclusion(self._test, self._paths.location(weights.parent), weights.name),
+            conclusion=Conclusion(self._test, self._paths.location(folder), self._artefact or ""),
         )
 
     def take(self, key: Key, outcome: Outcome) -> bool:
@@ -135,14 +137,14 @@ class RetrainPhase:
     def _conclude(self, retraining: Retraining, concluded: Concluded) -> None:
         best = self._known(retraining).best
         assert best is not None, retraining.key
-        weights = self._paths.retrain_weights(*retraining.key).relative_to(self._paths.root)
+        folder = self._paths.retrain_checkpoints(*retraining.key).relative_to(self._paths.root)
         self._record(
             RetrainEnded(
                 *retraining.key,
                 retraining.hparams,
                 best.epoch,
                 concluded.evaluations,
-                str(weights),
+                str(folder / self._artefact) if self._artefact else "",
                 concluded.weights_sha256,
             )
         )
@@ -184,11 +186,17 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
         again = "; --resume tries it again" if failed else ""
         reason = failed[0].rstrip(".") if failed else "none was run"
         raise TunerError(f"no retraining of the winner succeeded: {reason}{again}.")
-    source = paths.root / chosen.weights
-    if paths.remote is not None and not source.exists():
-        storage.fetch(storage.place(paths.remote), chosen.weights, source)
-    if not paths.best_model.exists() or hash_file(paths.best_model) != chosen.weights_sha256:
-        if not source.is_file() or hash_file(source) != chosen.weights_sha256:
-            raise TunerError(f"{source} is missing or damaged: its sha256 must be {chosen.weights_sha256}.")
-        write_whole(paths.best_model, lambda temporary: temporary.write_bytes(source.read_bytes()))
+    if chosen.weights:
+        _move_to_best(paths, chosen.weights, chosen.weights_sha256)
     write_json(paths.best_hparams, {**description, "hparams": dict(chosen.hparams), "seed": chosen.seed})
+
+
+def _move_to_best(paths: RunPaths, kept: str, sha256: str) -> None:
+    source = paths.root / kept
+    best = paths.best / source.name
+    if paths.remote is not None and not source.exists():
+        storage.fetch(storage.place(paths.remote), kept, source)
+    if not best.exists() or hash_file(best) != sha256:
+        if not source.is_file() or hash_file(source) != sha256:
+            raise TunerError(f"{source} is missing or damaged: its sha256 must be {sha256}.")
+        write_whole(best, lambda temporary: temporary.write_bytes(source.read_bytes()))

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 
+from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
 from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
@@ -84,5 +85,5 @@ def _in_one_line(error: Exception) -> str:
 
 def _sampled(job: Job, share: float) -> Job:
     data = job.splits
-    sample = dataclasses.replace(data, train=data.train.first(share), dev=data.dev.first(share))
+    sample = dataclasses.replace(data, train=as_split(data.train).first(share), dev=as_split(data.dev).first(share))
     return dataclasses.replace(job, splits=sample, splits_sha256=None)

@@ -1,25 +1,31 @@
-"""What is tuned, as a file brings it: the space, the model and the data.
+"""What is tuned, as a file or a notebook brings it: the space, the training, the data and the objective.
 
-A task file defines `suggest(trial)` and `MODEL`, a model's name or a callable that builds one; and if it likes
-`load_data`, `DATA` and `START`.
+A task file defines `suggest(trial)`; either `TRAINABLE`, a training of its own, or `MODEL`, for the built-in classifier
+loop: a model's name, or a callable that builds one from `(hparams)` or `(hparams, data)`; and if it likes `load_data`,
+`DATA`, `OBJECTIVE` and `START`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner.config import DEFAULT_OBJECTIVE, DataConfig
 from tuner.data import AUTO, data_dir_of, load_dataset
-from tuner.data.dataset import Dataset
+from tuner.data.dataset import Dataset, SearchData
+from tuner.engine.dry_run import check_hparams
+from tuner.engine.worker import MODEL_SUFFIX
 from tuner.errors import DataError, SpaceError, TunerError
 from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
 from tuner.search.objective import Objective
 from tuner.search.space import SearchSpace, find_space, space_of
+from tuner.training.classifier import classifier_of
+from tuner.training.hparams import TrainingHparams
+from tuner.training.trainable import TrainableSpec, trainable_of
 
 _OWN_SOURCES = ("data", "training")
 """The packages of ours by whose code the built-in loop trains."""
@@ -30,8 +36,9 @@ class Task:
     """One thing to tune."""
 
     space: SearchSpace
-    model: ModelSpec
-    """What the built-in loop trains."""
+    trainable: TrainableSpec
+    model: ModelSpec | None
+    """What the built-in loop trains; None for a training of the task's own."""
     data: str | Callable[[Path | None], Any] | None
     """A registered data set's name, or what loads one; None for the one that the configuration names."""
     objective: Objective
@@ -62,14 +69,48 @@ class Task:
             )
         return found
 
+    def check(self) -> list[dict[str, Any]]:
+        """Try the space before the data are loaded, and return the configurations that were tried.
+
+        Raises:
+            SpaceError: if a configuration cannot be made, or holds a hyperparameter that nobody knows.
+        """
+        ours = None if self.model is None or self.model.defaults is None else self.model.defaults
+        return self.space.check(None if ours is None else {*ours, *TrainingHparams.names()})
+
+    def check_with(self, data: SearchData, tried: Sequence[Mapping[str, Any]]) -> None:
+        """Try on the data what can be tried without training; raises SpaceError as `dry_run.check_hparams` does."""
+        if self.model is not None:
+            check_hparams(self.space, self.model, data, tried)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What model and training take where a configuration is silent; empty for what is the task's own."""
+        if self.model is None or self.model.defaults is None:
+            return {}
+        return {**self.model.defaults, **asdict(TrainingHparams())}
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a part of the train split is enough to tell how long an epoch takes: our loop takes any part."""
+        return self.model is not None
+
+    @property
+    def artefact(self) -> str | None:
+        """The name of the file with what was trained; None if it has no state to keep."""
+        if self.model is not None:
+            return f"model{MODEL_SUFFIX}"
+        return "state.pt" if self.trainable.saves_state else None
+
     @property
     def training_sha256(self) -> str:
         """The hash of the code that trains; only what equal code trained can stand for a training here."""
         digest = hashlib.sha256()
-        if self.model.defaults is None:
+        if self.model is None or self.model.defaults is None:
             digest.update(self.sources.sha256.encode())
-        for content in _built_in_sources(self.model):
-            digest.update(content)
+        if self.model is not None:
+            for content in _built_in_sources(self.model):
+                digest.update(content)
         return digest.hexdigest()
 
 
@@ -87,10 +128,19 @@ def load_task(name_or_path: str) -> Task:
 def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
     """Return the task of that name made of what a file or a notebook brings; raises SpaceError as `load_task` does."""
     space = space_of(name, brought)
-    model = brought.get("MODEL")
+    data, objective = _data_of(name, brought), _objective_of(name, brought)
+    model, own = brought.get("MODEL"), brought.get("TRAINABLE")
+    if (model is None) == (own is None):
+        raise SpaceError(
+            f"space {name!r} must define either MODEL, a model's name or a callable that builds one, or TRAINABLE, a "
+            "training of its own."
+        )
+    if own is not None:
+        return Task(space, trainable_of(own), None, data, objective, sources)
     if not (isinstance(model, str) or callable(model)):
-        raise SpaceError(f"space {name!r} must define MODEL, a model's name or a callable that builds one.")
-    return Task(space, get_model(model), _data_of(name, brought), _objective_of(name, brought), sources)
+        raise SpaceError(f"MODEL of space {name!r} must be a model's name or a callable that builds one.")
+    spec = get_model(model)
+    return Task(space, classifier_of(spec), spec, data, objective, sources)
 
 
 def _data_of(name: str, brought: Mapping[str, Any]) -> str | Callable[[Path | None], Any] | None:

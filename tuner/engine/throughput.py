@@ -28,21 +28,24 @@ class Probe:
     """Trains a configuration on a sample, several times side by side, to tell the seconds of a full epoch."""
 
     def __init__(
-        self, hparams: Mapping[str, Any], *, examples: int, workers: int, scratch: str, max_failures: int
+        self, hparams: Mapping[str, Any], *, examples: int | None, workers: int, scratch: str, max_failures: int
     ) -> None:
-        """Measure `hparams` with `workers` trainings on a part of `examples` train examples.
+        """Measure `hparams` with `workers` trainings on a part of `examples` train examples; if None, on all there is.
 
         Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one
         whose process is killed leaves some under a name that begins with `MEASURED`. `max_failures` deaths of a
         process are forgiven.
         """
-        self._hparams = {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE}
-        self._share = min(1.0, _SAMPLE_EXAMPLES / examples)
+        # Only of our own loop's examples a part is ours to take, and only its learning rate ours to change.
+        self._hparams = hparams if examples is None else {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE}
+        self._share = 1.0 if examples is None else min(1.0, _SAMPLE_EXAMPLES / examples)
         self._waiting = [f"{scratch}/{MEASURED}{uuid.uuid4().hex}" for _ in range(min(workers, _MOST_MEASURED))]
         self._running: set[Key] = set()
         self._max_failures = max_failures
         self._failures = 0
         self._found: list[float] = []
+        self.is_single = False
+        """Whether the training has a single epoch, as one that fits in one go."""
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -85,8 +88,9 @@ class Probe:
         return False
 
     def _report(self, key: Key, reported: Reported) -> bool:
-        if reported.report.epoch < _EPOCHS:
+        if not reported.finished and (reported.report.epoch < _EPOCHS):
             return True
+        self.is_single = reported.report.epoch < _EPOCHS
         self._found.append(reported.report.seconds / self._share)
         self._running.remove(key)
         CheckpointStore(str(key)).delete()

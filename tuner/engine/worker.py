@@ -10,21 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.data.dataset import SearchData
-from tuner.data.splits import Split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.watchdog import watched
 from tuner.errors import DataError, StorageError
 from tuner.io import storage
-from tuner.models import ModelSpec
+from tuner.io.sources import Sources
 from tuner.models.summary import trainable_parameters
-from tuner.search.objective import LATENCY, NUM_PARAMS
-from tuner.search.report import EpochReport
-from tuner.training.checkpoints import save_model
-from tuner.training.fit import Training
+from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
+from tuner.search.report import EpochReport, evaluation_name
+from tuner.training.checkpoints import save_model, save_state
 from tuner.training.latency import latency
 from tuner.training.precision import resolve
+from tuner.training.session import Session
+from tuner.training.trainable import TrainableSpec
+
+MODEL_SUFFIX = ".safetensors"
+"""Of the file of a model's weights; another file holds the state of a training of the task's own."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Job:
 
     splits: SearchData
     """Train and dev; the test set never comes here."""
-    model: ModelSpec
+    trainable: TrainableSpec
     patience: int
     precision: str
     threads: int
@@ -44,13 +49,17 @@ class Job:
     """Whether a trial's latency is an objective."""
     splits_sha256: str | None = None
     """What `splits` must hash to wherever they arrive; None if they never leave the process that made them."""
+    objectives: tuple[Objective, ...] = (DEFAULT_OBJECTIVE,)
+    """By the first one epochs are compared."""
+    sources: Sources | None = None
+    """The task's code, for what it imports only when it runs; None if that is importable everywhere."""
 
 
 @dataclass(frozen=True)
 class Conclusion:
     """What follows the last epoch of a training whose model is kept."""
 
-    test: Callable[[], Split]
+    test: Callable[[], Any]
     """Fetches the test set, which comes to a worker for this alone."""
     location: str | Path
     """The folder or `s3://` address of the weights."""
@@ -89,16 +98,18 @@ class Worker:
         """
         if job.splits_sha256 is not None and job.splits.fingerprint() != job.splits_sha256:
             raise DataError(f"the data on node {socket.gethostname()} are damaged: their fingerprint is another.")
+        if job.sources is not None:
+            job.sources.make_importable()
         torch.set_num_threads(job.threads)
         self.job = job
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = resolve(job.precision, self.device)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         """Host and process, for the tables."""
-        self._training: Training | None = None
+        self._training: Session | None = None
 
     @property
-    def training(self) -> Training:
+    def training(self) -> Session:
         """The training under way."""
         assert self._training is not None, "nothing has begun"
         return self._training
@@ -112,7 +123,7 @@ class Worker:
         self._assignment = assignment
         self._store = CheckpointStore(assignment.checkpoints)
         self._build(assignment)
-        if not self._store.load_newest(self.training) and not self._store.is_empty:
+        if self.training.saves_state and not self._store.load_newest(self.training) and not self._store.is_empty:
             self._build(assignment)  # a damaged checkpoint may have been loaded in part
         self._saved = self.training.epoch
         first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
@@ -120,10 +131,12 @@ class Worker:
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
 
     def measure(self) -> dict[str, float]:
-        """Return what the model costs, by the names of `MEASURES`.
+        """Return what the model costs, by the names of `MEASURES`; nothing of a training without a torch model.
 
         The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
         """
+        if not isinstance(self.training.model, nn.Module):
+            return {}
         measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:
             with watched(self.job.trial_timeout, self._assignment.checkpoints):
@@ -135,7 +148,7 @@ class Worker:
         """Return the next epoch's report, trained now or known from the checkpoint.
 
         Raises:
-            NonFiniteLossError: if the training diverged.
+            TrialFailedError: if the training cannot go on, for it diverged or its metrics are none.
             StorageError: if the checkpoint cannot be written; the next call tries again, and does not train again.
         """
         report = next(self._known, None)
@@ -143,45 +156,52 @@ class Worker:
             if self._saved == self.training.epoch:
                 with watched(self.job.trial_timeout, self._assignment.checkpoints):
                     self.training.run_epoch()
-            # Unwatched: that the storage is slow is no fault of the trial's.
-            self._store.save(self.training)
+            if self.training.saves_state:
+                # Unwatched: that the storage is slow is no fault of the trial's.
+                self._store.save(self.training)
             report = self.training.reports[-1]
             self._saved = report.epoch
         self._reported = report.epoch
         return report
 
     def conclude(self, conclusion: Conclusion) -> tuple[dict[str, dict[str, float]], str]:
-        """Write the best-dev weights and measure them on every split; return that, by split, and the file's sha256.
+        """Write what the best epoch left and measure it on every split; return that, by split, and the file's sha256.
+
+        A training that cannot go back to its best epoch is measured as it is, and of one that cannot be measured the
+        dev metrics of its last epoch are what is known. What has no state leaves no file, and an empty hash.
 
         Raises:
-            StorageError: if the weights cannot be written; it can be called again.
+            StorageError: if the file cannot be written; it can be called again.
         """
-        self.training.restore_best()
+        kept = self.training.restore_best()
         # Written first: the test set is read once, when nothing can go wrong any more.
-        sha256 = self._write_weights(conclusion)
+        sha256 = self._write(conclusion) if self.training.saves_state else ""
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": conclusion.test()}
-        return {name: self._evaluate(split) for name, split in splits.items()}, sha256
+        with watched(self.job.trial_timeout, self._assignment.checkpoints):
+            found = {name: self.training.evaluate(split) for name, split in splits.items() if split is not None}
+        known = {name: metrics for name, metrics in found.items() if metrics}
+        return known or {"dev": _of_dev(kept)}, sha256
 
     @property
     def finished(self) -> bool:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
         return self.training.finished and self._reported == self.training.epoch
 
-    def _write_weights(self, conclusion: Conclusion) -> str:
+    def _write(self, conclusion: Conclusion) -> str:
         place = storage.place(conclusion.location)
         try:
             with place.scratch() as folder:
                 # A host cut off from the cluster may go on with a training that another has taken up.
                 made = folder / f"unfinished-{socket.gethostname()}-{conclusion.name}"
-                sha256 = save_model(self.training.model, made, {"format": "pt"})
+                if conclusion.name.endswith(MODEL_SUFFIX):
+                    sha256 = save_model(self.training.model, made, {"format": "pt"})
+                else:
+                    sha256 = save_state(self.training.trained_state(), made)
                 place.put(made, conclusion.name)
         except OSError as error:
             where = f"no weights can be written in {conclusion.location}"
             raise StorageError(f"{where}: {storage.explain(error)}.") from error
         return sha256
-
-    def _evaluate(self, split: Split) -> dict[str, float]:
-        return self.training.classifier.evaluate(split)
 
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""
@@ -189,12 +209,13 @@ class Worker:
         with watched(self.job.trial_timeout, assignment.checkpoints):
             self._training = self._new_training(assignment)
 
-    def _new_training(self, assignment: Assignment) -> Training:
+    def _new_training(self, assignment: Assignment) -> Session:
         job = self.job
-        return Training(
-            job.model.build,
+        return Session(
+            job.trainable,
             assignment.hparams,
             job.splits,
+            objectives=job.objectives,
             seed=assignment.seed,
             max_epochs=assignment.max_epochs,
             patience=job.patience,
@@ -202,3 +223,10 @@ class Worker:
             precision=self.precision,
             keep_best=assignment.keep_best,
         )
+
+
+def _of_dev(report: EpochReport) -> dict[str, float]:
+    """Return the dev metrics of an epoch, without the name of the split: `dev_rmse` is the `rmse` of dev."""
+    return {
+        evaluation_name(Objective(name)): value for name, value in report.metrics.items() if name.startswith("dev_")
+    }

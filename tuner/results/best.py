@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,11 +20,17 @@ class BestDescription:
     space: str
     """A registered name, or the path of the file that brought the model."""
     dataset: str
-    class_names: list[str]
-    mean: float
-    std: float
-    """Of the training pixels, scaled to 0..1."""
     hparams: dict[str, Any]
+    class_names: list[str] = field(default_factory=list)
+    mean: float | None = None
+    std: float | None = None
+    """Of the training pixels, scaled to 0..1; None if it was not trained on pixels."""
+    input_shape: list[int] = field(default_factory=lambda: [1, 28, 28])
+    """Of one input of a model of the built-in loop."""
+    classes: int | None = None
+    """Those that it tells apart; None for as many as have a name."""
+    tokens: int | None = None
+    """How many different ones there are, if its inputs are tokens."""
     space_sha256: str | None = None
     """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
 
@@ -45,6 +51,7 @@ def read_description(paths: RunPaths) -> BestDescription:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "it"
         raise StorageError(f"{path} is damaged: {key} is impossible: {first['msg']}.") from error
-    if not (math.isfinite(found.mean) and math.isfinite(found.std) and found.std > 0):
+    mean, std = (0.0 if found.mean is None else found.mean), (1.0 if found.std is None else found.std)
+    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise StorageError(f"{path} is damaged: mean is {found.mean} and std {found.std}, but std must be more than 0.")
     return found

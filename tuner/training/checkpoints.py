@@ -32,9 +32,14 @@ class Resumable(Protocol):
 
 def save(training: Resumable, path: Path) -> str:
     """Write the training's state to `path`, flushed to disk, and return its sha256; raises OSError."""
+    return save_state(training.state_dict(), path)
+
+
+def save_state(state: Any, path: Path) -> str:
+    """Write a state of tensors and plain values to `path`, flushed to disk, and return its sha256; raises OSError."""
     try:
         with path.open("wb") as handle:
-            torch.save(training.state_dict(), handle)
+            torch.save(state, handle)
             handle.flush()
             os.fsync(handle.fileno())
     except RuntimeError as error:  # torch's writer turns a full disk into this
@@ -76,6 +81,16 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str
         return hash_file(path)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"{path} cannot be written: {error}.") from error
+
+
+def load_state(path: Path) -> Any:
+    """Return the state in a file of `save_state`; loading it runs no code. Raises CheckpointError if it is none."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # as in `load`
+        raise CheckpointError(f"{path} is no saved state ({type(error).__name__}).") from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

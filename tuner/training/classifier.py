@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn import functional
 from tuner.data.mixing import Mixed
 from tuner.data.splits import Split, as_split
 from tuner.errors import ConfigError, TunerError
-from tuner.models import DataShape, ModelBuilder
+from tuner.models import DataShape, ModelBuilder, ModelSpec
 from tuner.training.averaging import AveragedModel
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.ensemble import Mirrored
@@ -23,6 +24,7 @@ from tuner.training.hparams import TrainingHparams
 from tuner.training.initialise import build_seeded, choose_memory_format
 from tuner.training.lr_decay import LearningRate
 from tuner.training.optimizers import build_optimizer
+from tuner.training.trainable import TrainableSpec
 
 _STEPS_BETWEEN_CHECKS = 100
 """Asking for the loss waits for the device; asking this rarely costs nothing and still ends a divergence soon."""
@@ -198,6 +200,11 @@ class Classifier:
     def _check_finite(self, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):
             raise NonFiniteLossError(f"the train loss is {loss.item()} in epoch {self._epoch + 1}.")
+
+
+def classifier_of(model: ModelSpec) -> TrainableSpec:
+    """Return how to make trainings of a model by the built-in loop."""
+    return TrainableSpec(model.name, partial(Classifier, model.build), saves_state=True)
 
 
 def _cross_entropy(logits: Tensor, mixed: Mixed, **options: Any) -> Tensor:

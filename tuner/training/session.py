@@ -66,6 +66,11 @@ class Session:
             )
 
     @property
+    def model(self) -> Any:
+        """The training's `model`, if it has one, of which sizes and times can be measured; else None."""
+        return getattr(self.trainable, "model", None)
+
+    @property
     def epoch(self) -> int:
         """Finished epochs."""
         return len(self.reports)
@@ -103,7 +108,7 @@ class Session:
         report = replace(report, metrics=finite(report.metrics))
         self.reports.append(report)
         if self._keep_best and self.best is report:
-            self._best_state = copy.deepcopy(self._trained_state())
+            self._best_state = copy.deepcopy(self.trained_state())
         return report
 
     def restore_best(self) -> EpochReport:
@@ -128,7 +133,7 @@ class Session:
     def state_dict(self) -> dict[str, Any]:
         """Return the state after the last finished epoch, as tensors and plain values only; needs `saves_state`."""
         return {
-            "training": self._trained_state(),
+            "training": self.trained_state(),
             "best": self._best_state,
             "reports": [{**asdict(report), "metrics": dict(report.metrics)} for report in self.reports],
             "is_over": self._is_over,
@@ -144,7 +149,8 @@ class Session:
     def _seeded(self, part: int) -> Any:
         return seeded(derive_seed(self._seed, Stream.GLOBALS, part), self._device)
 
-    def _trained_state(self) -> Any:
+    def trained_state(self) -> Any:
+        """Return what the training saves of itself, packed; needs `saves_state`."""
         return pack(self.trainable.state_dict())  # type: ignore[attr-defined]
 
     def _end(self) -> EpochReport:

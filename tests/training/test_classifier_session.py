@@ -1,9 +1,9 @@
-"""Tests of `tuner.training.fit`: the epochs counted, the best one kept, patience."""
+"""Tests of `tuner.training.session` with the built-in loop: the best weights kept, patience, prefixes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +19,20 @@ from tuner.search.report import EpochReport
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.evaluate import evaluate
-from tuner.training.fit import Training, fit
+from tuner.training.session import Session
 
-MakeTraining = Callable[..., Training]
+MakeTraining = Callable[..., Session]
 CPU = torch.device("cpu")
 
 
 def linear() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+def fit(training: Session) -> Iterator[EpochReport]:
+    while not training.finished:
+        yield training.run_epoch()
 
 
 def report_of(epoch: int, dev_accuracy: float) -> EpochReport:
@@ -113,4 +118,4 @@ def test_early_stopping_restores_the_best_dev_weights(
 def test_weights_of_the_best_epoch_are_kept_only_if_wanted(make_training: MakeTraining) -> None:
     training = make_training(keep_best=False)
     training.run_epoch()
-    assert training.state_dict()["best_state"] is None
+    assert training.state_dict()["best"] is None

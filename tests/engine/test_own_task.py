@@ -1,0 +1,158 @@
+"""A training of one's own goes through the whole job, as a class with a state and as a generator without one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import own_task
+from tuner import Dataset, load_run, tune
+from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
+from tuner.journal.events import DriverStarted, EpochReported, RetrainEpochReported
+from tuner.journal.store import read_journal
+from tuner.loaded_run import LoadedRun
+from tuner.paths import RunPaths
+from tuner.replay import replay
+
+FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_seeds": 1, "in_process": True}
+SOURCE = Path(own_task.__file__).read_text(encoding="utf-8")
+GENERATOR = SOURCE.replace("TRAINABLE = Task", "TRAINABLE = train")
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def written(folder: Path, source: str) -> str:
+    path = folder / "own.py"
+    path.write_text(source)
+    return str(path)
+
+
+def tuned(folder: Path, source: str, **changed: Any) -> LoadedRun:
+    return tune(**{**FEW, "space": written(folder, source), "storage": str(folder / "runs"), "name": "run", **changed})
+
+
+def test_a_class_with_a_state_is_tuned_retrained_and_kept(tmp_path: Path) -> None:
+    run = tuned(tmp_path, SOURCE)
+    assert (run.epochs["norm"] > 0).all()
+    final = run.final.set_index(["candidate", "split"])["rmse"]
+    assert {split for _, split in final.index} == {"train", "dev", "test"}
+    weights = run.state()["weights"]
+    data = own_task.load_data(None)
+    task = own_task.Task({"step": 0.1}, data, seed=0, device=None)
+    task.load_state_dict({"weights": weights})
+    for split in ("train", "dev", "test"):
+        assert task.evaluate(getattr(data, split))["rmse"] == pytest.approx(final["tuned", split])
+    assert replay(run.path)["RetrainEnded"] == 2
+    with pytest.raises(TunerError, match=r"Task of .* is a training of its own .*\.state\(\)"):
+        run.model()
+
+
+def test_a_generator_without_start_is_never_paused_and_has_no_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tuned(tmp_path, GENERATOR.replace('START = [{"step": 0.1}]', ""))
+    assert "NOTICE: the training saves no state" in " ".join(capsys.readouterr().out.split())
+    assert run.config["search"]["scheduler"] == "asha"
+    assert set(run.final["candidate"]) == {"tuned"}
+    assert set(run.final["split"]) == {"train", "dev", "test"}
+    assert run.trials["origin"].tolist()[0] == "random"
+    with pytest.raises(StorageError, match="holds no state"):
+        run.state()
+
+
+def test_a_generator_that_cannot_evaluate_is_known_by_its_last_epoch_on_dev(tmp_path: Path) -> None:
+    source = GENERATOR.replace("    return task.evaluate", "    return None")
+    run = tuned(tmp_path, source, baseline=False)
+    assert run.final["split"].tolist() == ["dev"]
+    assert run.final["rmse"].tolist() == [run.retrain_epochs.sort_values("epoch")["dev_rmse"].iloc[-1]]
+
+
+def test_a_training_of_a_single_epoch_has_no_rungs(tmp_path: Path) -> None:
+    source = GENERATOR.replace("range(max_epochs)", "range(1)")
+    run = tuned(tmp_path, source, baseline=False, max_epochs=27)
+    assert set(run.trials["epochs"]) == {1}
+    assert set(run.trials["state"]) == {"COMPLETE"}
+
+
+def test_objects_are_tuned_as_a_file_is(tmp_path: Path) -> None:
+    names = ("suggest", "load_data")
+    objects = {name: getattr(own_task, name) for name in names}
+    objects |= {"trainable": own_task.Task, "objective": own_task.OBJECTIVE, "start": own_task.START}
+    run = tune(**FEW, **objects, storage=str(tmp_path), name="run")
+    assert run.hparams == tuned(tmp_path, SOURCE).hparams
+    assert "class Task" in (run.path / "space" / "notebook.py").read_text()
+    with pytest.raises(ConfigError, match=r"begun with objects .* tune\(resume="):
+        tune(resume=run.path)
+    assert tune(resume=run.path, **objects).hparams == run.hparams
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (SOURCE.replace("TRAINABLE = Task", ""), SpaceError, "must define either MODEL, .* or TRAINABLE"),
+        (SOURCE + 'MODEL = "cnn"\n', SpaceError, "must define either MODEL, .* or TRAINABLE"),
+        (SOURCE + 'DATA = "digits"\n', SpaceError, "defines DATA and load_data"),
+        (SOURCE + "OBJECTIVE = 3\n", SpaceError, "OBJECTIVE of space .* is 3, but must be an Objective"),
+        (SOURCE.replace('name="line")', 'name="line").train'), DataError, "returned a tuple, but must return a tuner"),
+        (SOURCE.replace("rng = np", "rng = numpy"), DataError, r"load_data\(\) of space .* raised NameError"),
+        (SOURCE.replace('"dev_rmse":', '"rmse":'), SpaceError, "cannot be trained: .*reports no 'dev_rmse'"),
+    ],
+)
+def test_a_task_that_is_not_whole_is_refused_before_the_plan(
+    tmp_path: Path, source: str, error: type[TunerError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        tuned(tmp_path, source)
+    assert not (tmp_path / "runs" / "run").exists()
+
+
+def test_a_task_never_sees_the_test_split() -> None:
+    assert {one.name for one in dataclasses.fields(type(Dataset(1, 2, 3).search_data()))} == {"train", "dev"}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("source", [SOURCE, GENERATOR], ids=["class with a state", "generator without"])
+def test_a_killed_study_goes_on_under_ray_and_counts_nothing_twice(tmp_path: Path, source: str) -> None:
+    slow = source.replace("x, y = self.data.train", "x, y = self.data.train; import time; time.sleep(0.3)")
+    space, storage = written(tmp_path, slow), tmp_path / "runs"
+    command = [sys.executable, "-m", "tuner.run", "--preset", "smoke", "--workers", "2", "--trials", "6"]
+    command += ["--max-epochs", "3", "--retrain-seeds", "1", "--space", space, "--storage", str(storage)]
+    paths = RunPaths(storage / "run")
+    with (tmp_path / "log").open("w") as log:
+        driver = subprocess.Popen([*command, "--name", "run"], stdout=log, stderr=log, start_new_session=True)
+        while driver.poll() is None and reported(paths) < 4:
+            time.sleep(0.2)
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+    assert reported(paths) >= 4, (tmp_path / "log").read_text()
+    Path(space).rename(tmp_path / "moved.py")  # the run's copy stands in
+    done = subprocess.run(
+        [sys.executable, "-m", "tuner.run", "--resume", str(paths.root)], cwd="/", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    events = [entry.event for entry in read_journal(paths.journal)]
+    assert sum(isinstance(event, DriverStarted) for event in events) == 2
+    epochs = [(event.trial, event.epoch) for event in events if isinstance(event, EpochReported)]
+    assert len(set(epochs)) == len(epochs)
+    retrained = [(event.candidate, event.epoch) for event in events if isinstance(event, RetrainEpochReported)]
+    assert len(set(retrained)) == len(retrained)
+    final = load_run(paths.root).final
+    assert set(zip(final["candidate"], final["split"], strict=True)) == {
+        (candidate, split) for candidate in ("tuned", "baseline") for split in ("train", "dev", "test")
+    }
+
+
+def reported(paths: RunPaths) -> int:
+    text = "".join(path.read_text() for path in paths.journal.glob("*.jsonl"))
+    return text.count('"EpochReported"')
