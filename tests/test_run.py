@@ -192,7 +192,7 @@ SMOKE = ("--preset", "smoke")
         (("--space", "cmm"), "--space is 'cmm', but must be one of: a path to a .py file, cnn"),
         (("--space", "absent.py"), "--space is 'absent.py', but there is no such file."),
         ((*SMOKE, "--dataset", "mnist"), "dataset is 'mnist', but must be one of: auto, digits, fashion-mnist."),
-        ((*SMOKE, "--searcher", "tpee"), "--searcher is 'tpee', but must be one of: gp, random, tpe."),
+        ((*SMOKE, "--searcher", "tpee"), "--searcher is 'tpee', but must be one of: auto, gp, random, tpe."),
         ((*SMOKE, "--scheduler", "pbt"), "--scheduler is 'pbt', but must be one of: asha,"),
         (
             (*SMOKE, "--objectives", "num_params,dev_accuracy"),

@@ -45,8 +45,9 @@ class SearchConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    searcher: str = "tpe"
-    """Who proposes: `tpe` or `gp` (Optuna's tree-structured Parzen estimator or Gaussian process), or `random`."""
+    searcher: str = "auto"
+    """Who proposes: `gp` (a Gaussian process over all rungs), `tpe` (Optuna's tree-structured Parzen estimator),
+    `random`, or `auto`: `gp` with one objective, `tpe` with several."""
     scheduler: str = "asha-promote"
     """Who stops weak trials: `asha-promote` (pauses at rungs and promotes), `asha` (stops at rungs),
     `hyperband` (several such brackets), or `none` to train each to its end."""
@@ -62,8 +63,8 @@ class SearchConfig:
     """The first rung: epochs every trial gets before it is compared; by default a seventeenth of `max_epochs`."""
     reduction_factor: int = 3
     """About one trial in this many goes on from each rung."""
-    startup_trials: int = 25
-    """Trials started before the searcher models the results."""
+    startup_trials: int | None = None
+    """Trials started before the searcher models the results; by default the searcher knows how many."""
     patience: int = 10
     """A training ends after this many epochs without a better dev accuracy."""
     warm_start: str | None = None

@@ -98,7 +98,6 @@ METHODS: Mapping[str, Method] = {
     "tpe": _method(OptunaSearcher, "tpe", 2),
     "tpe-remembering": _method(Remembering, "tpe", 2),
     "tpe-one-objective": _method(OptunaSearcher, "tpe", 1),
-    "gp": _method(OptunaSearcher, "gp", 2),
     "random": _method(OptunaSearcher, "random", 2),
 }
 

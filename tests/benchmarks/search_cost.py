@@ -46,11 +46,10 @@ class Arguments:
 
     trials: str = "100,1000,5000"
     """Proposed before the measuring begins, for the default search."""
-    gp_trials: str = "50,100,200"
-    """Likewise, for the Gaussian process; beyond that it is unbearable."""
+    tpe_trials: str = "100,1000,5000"
+    """Likewise, for TPE."""
     decisions: int = 100
     """New trials that are proposed while measuring; their results are measured too."""
-    gp_decisions: int = 10
     workers: int = 4
     json: Path | None = None
 
@@ -104,14 +103,14 @@ def measure(searcher: str, trials: int, decisions: int, workers: int) -> dict[st
 
 
 def main(arguments: Arguments) -> dict[str, Any]:
-    """Measure the default search and the Gaussian process."""
+    """Measure the default search and TPE."""
     default = SearchConfig().searcher
     rows = {
         default: [
             measure(default, trials, arguments.decisions, arguments.workers) for trials in _counts(arguments.trials)
         ],
-        "gp": [
-            measure("gp", trials, arguments.gp_decisions, arguments.workers) for trials in _counts(arguments.gp_trials)
+        "tpe": [
+            measure("tpe", trials, arguments.decisions, arguments.workers) for trials in _counts(arguments.tpe_trials)
         ],
     }
     return {

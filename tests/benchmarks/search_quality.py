@@ -80,15 +80,15 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "random": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="none"),
     "random-asha": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha"),
     "random-promote": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha-promote"),
-    "tpe-asha": lambda problem, seed: ours(problem, seed, scheduler="asha"),
-    "tpe-hyperband": lambda problem, seed: ours(problem, seed, scheduler="hyperband"),
+    "tpe-asha": lambda problem, seed: ours(problem, seed, searcher="tpe", scheduler="asha"),
+    "tpe-hyperband": lambda problem, seed: ours(problem, seed, searcher="tpe", scheduler="hyperband"),
     "startup-10": lambda problem, seed: ours(problem, seed, startup_trials=10),
     "startup-40": lambda problem, seed: ours(problem, seed, startup_trials=40),
     "first-rung-1": lambda problem, seed: ours(problem, seed, min_epochs=1),
     "factor-4": lambda problem, seed: ours(problem, seed, reduction_factor=4),
     "warm-same": warm_same,
     "warm-changed": warm_changed,
-    "gp": lambda problem, seed: ours(problem, seed, searcher="gp"),
+    "tpe": lambda problem, seed: ours(problem, seed, searcher="tpe"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
     "tpe-full": lambda problem, seed: OptunaStudy(
         problem.suggest, problem.epochs, optuna.samplers.TPESampler(seed=seed), optuna.pruners.NopPruner()

@@ -31,7 +31,7 @@ def test_what_waits_at_a_rung_is_no_reason_to_keep_away_from_it() -> None:
     assert found["area"]["tpe, asha-promote"]["mean"] > found["area"]["tpe-remembering, asha-promote"]["mean"]
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "gp"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_finds_the_same_each_time(method: str) -> None:
     first, again = (found_area(method, "asha-promote", 0, epochs=40, workers=2) for _ in range(2))
     assert first == again > 0

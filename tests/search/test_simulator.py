@@ -73,7 +73,7 @@ def test_equal_searches_give_equal_observations(space: SearchSpace) -> None:
 
 
 def test_a_promoted_trial_goes_on_where_it_paused(space: SearchSpace) -> None:
-    observations = observe(build(space, "asha-promote"))
+    observations = observe(build(space, "asha-promote", max_trials=24))
     paused = [one for one in observations if one.decision.action is Action.PAUSE]
     later = {one.trial: one.epoch for one in observations}
     assert any(later[one.trial] > one.epoch for one in paused)

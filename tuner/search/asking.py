@@ -33,11 +33,15 @@ class AskedTrial:
 
     def suggest_float(self, name: str, *bounds: Any, **options: Any) -> float:
         """See `optuna.Trial.suggest_float`."""
-        return self._trial.suggest_float(_name(name), *plain(bounds), **plain(options))
+        return self._trial.suggest_float(
+            _name(name), *map(plain, bounds), **{key: plain(option) for key, option in options.items()}
+        )
 
     def suggest_int(self, name: str, *bounds: Any, **options: Any) -> int:
         """See `optuna.Trial.suggest_int`."""
-        return self._trial.suggest_int(_name(name), *plain(bounds), **plain(options))
+        return self._trial.suggest_int(
+            _name(name), *map(plain, bounds), **{key: plain(option) for key, option in options.items()}
+        )
 
     def suggest_categorical(self, name: str, choices: Iterable[Any]) -> Any:
         """Return one of the choices, which may be tuples, lists, dictionaries and NumPy's numbers too.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler
+from optuna.distributions import json_to_distribution
+from optuna.samplers import BaseSampler, RandomSampler
 
 from tuner.search.objective import Direction, Objective
-from tuner.search.plain import plain
+from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, proposal_of, start_proposal
 from tuner.search.report import EpochReport, score_of
 from tuner.search.rung_study import RungStudy
 from tuner.search.searcher import NO_METRICS
@@ -21,28 +20,16 @@ from tuner.search.warm_start import FittedTrial
 
 MIN_RESULTS = 6
 """Results a rung needs before proposals are made from it."""
-_ATTEMPTS = 100
-"""Draws that may repeat earlier configurations, or be infeasible, before there is nothing new to be found."""
+STARTUP_TRIALS = 25
+"""Trials started before the model proposes, if nothing else is said."""
 _MODEL_ATTEMPTS = 8
 """Of these, how many a model may make: it does not know what is infeasible, and may go on proposing it."""
-_MOST_INFEASIBLE = 3
-"""Proposals in a row without one feasible draw, after which the space counts as exhausted."""
 
 SamplerFactory = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
 
 
-def gp_sampler(seed: int) -> BaseSampler:
-    """Return a Gaussian process with expected improvement; it takes seconds where `tpe` takes milliseconds."""
-    return GPSampler(
-        seed=seed,
-        n_startup_trials=0,
-        independent_sampler=tpe_sampler(seed),  # for conditional parameters, which the process does not know
-        warn_independent_sampling=False,
-    )
-
-
-SAMPLERS: Mapping[str, SamplerFactory | None] = {"tpe": tpe_sampler, "gp": gp_sampler, "random": None}
+SAMPLERS: Mapping[str, SamplerFactory | None] = {"tpe": tpe_sampler, "random": None}
 """By the public name of the searcher; None never models."""
 
 
@@ -60,7 +47,7 @@ class OptunaSearcher:
         levels: tuple[int, ...],
         *,
         seed: int,
-        startup_trials: int,
+        startup_trials: int | None = None,
         earlier: Sequence[FittedTrial] = (),
         objectives: Sequence[Objective],
     ) -> None:
@@ -73,7 +60,7 @@ class OptunaSearcher:
         self._space = space
         self._sampler = sampler
         self._seed = seed
-        self._startup_trials = startup_trials
+        self._startup_trials = STARTUP_TRIALS if startup_trials is None else startup_trials
         self._objective = objectives[0]
         self._others = tuple(one.metric for one in objectives[1:])
         directions: list[Direction] = [
@@ -102,7 +89,8 @@ class OptunaSearcher:
 
     def propose(self, number: int) -> Proposal | None:
         """See `Searcher.propose`; raises SpaceError if the space fails."""
-        proposal = self._start_proposal(number) if number < len(self._space.start) else self._new_proposal(number)
+        is_start = number < len(self._space.start)
+        proposal = start_proposal(self._space, number) if is_start else self._new_proposal(number)
         if proposal is not None:
             self.restore(proposal)
         return proposal
@@ -195,10 +183,6 @@ class OptunaSearcher:
                 study.start(number, params, fitted.searched)
                 study.complete(number, score_of(best, self._objective), *beside)
 
-    def _start_proposal(self, number: int) -> Proposal:
-        trial, hparams = self._space.answer(self._space.start[number], number)
-        return _proposal(number, trial.params, trial.distributions, hparams, Origin.START)
-
     def _new_proposal(self, number: int) -> Proposal | None:
         """Return a configuration that is feasible and new.
 
@@ -206,20 +190,21 @@ class OptunaSearcher:
         """
         refused: Proposal | None = None
         is_repeating = False
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)
             # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
             may_model = not is_repeating and attempt < _MODEL_ATTEMPTS
             study, sampler, origin = self._source(number, seed, may_model)
             try:
-                params, distributions, hparams = study.sample(sampler, self._space.hparams_of)
+                configuration = Configuration(*study.sample(sampler, self._space.hparams_of))
             except InfeasibleError as error:
-                refused = _proposal(number, error.params, error.distributions, {}, origin, error.reason)
+                refused_one = Configuration(error.params, error.distributions, {}, error.reason)
+                refused = proposal_of(number, refused_one, origin)
                 continue
-            if canonical(hparams) not in self._seen:
-                return _proposal(number, params, distributions, hparams, origin)
+            if canonical(configuration.hparams) not in self._seen:
+                return proposal_of(number, configuration, origin)
             is_repeating = True
-        return None if is_repeating or self._infeasible >= _MOST_INFEASIBLE else refused
+        return None if is_repeating or self._infeasible >= MOST_INFEASIBLE else refused
 
     def _source(self, number: int, seed: int, may_model: bool) -> tuple[RungStudy, BaseSampler, Origin]:
         informed = [study for study in self._studies.values() if study.completed >= MIN_RESULTS]
@@ -227,15 +212,3 @@ class OptunaSearcher:
         if self._sampler is None or is_starting_up or not informed or not may_model:
             return next(iter(self._studies.values())), RandomSampler(seed=seed), Origin.RANDOM
         return informed[-1], self._sampler(seed), Origin.MODEL
-
-
-def _proposal(
-    number: int,
-    params: Mapping[str, Any],
-    distributions: Mapping[str, BaseDistribution],
-    hparams: Mapping[str, Any],
-    origin: Origin,
-    infeasible: str | None = None,
-) -> Proposal:
-    as_json = {name: distribution_to_json(distribution) for name, distribution in distributions.items()}
-    return Proposal(number, plain(params), as_json, hparams, origin, infeasible)

@@ -26,6 +26,8 @@ def plain(value: Any) -> Any:
         ValueError: naming the part that has no such form: a dictionary's key that is no string (JSON would make it
             one), a number that is not finite, an object of another type.
     """
+    if type(value) is bool or (type(value) in (int, float) and abs(value) < 1e15):
+        return value  # at once: a searcher asks a space for thousands of numbers
     text = json.dumps(_plain(value, ""), ensure_ascii=False, allow_nan=False)
     return json.loads(text)
 

@@ -1,4 +1,4 @@
-"""The searchers and schedulers there are, by public name."""
+"""The schedulers there are, by public name, and the search made of one and a searcher."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
 from tuner.search.objective import Objective
-from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import first_rung, rung_levels
 from tuner.search.scheduler import Scheduler
 from tuner.search.search import Search
+from tuner.search.searchers import build_searcher
 from tuner.search.space import SearchSpace
 from tuner.search.warm_start import fit_to_space, with_best_start, without_starts
 
@@ -35,7 +35,7 @@ def build_search(
     min_epochs: int | None,
     max_epochs: int,
     reduction_factor: int,
-    startup_trials: int,
+    startup_trials: int | None,
     max_trials: int | None,
     foreseen_trials: int | None = None,
     warm_start: WarmStart | None = None,
@@ -51,17 +51,15 @@ def build_search(
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`.
     """
-    if searcher not in SAMPLERS:
-        raise unknown_name("--searcher", searcher, SAMPLERS)
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
     if levels is None:
         levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
     space = with_best_start(space, fitted, objectives[0])
-    proposer = OptunaSearcher(
+    proposer = build_searcher(
+        searcher,
         space,
-        SAMPLERS[searcher],
         levels,
         seed=seed,
         startup_trials=startup_trials,

@@ -16,6 +16,10 @@ class Stream(IntEnum):
     """The sampler of a new configuration; by trial and attempt."""
     GLOBALS = 3
     """The global generators of Python, NumPy and torch, under a training's seed; by epoch, and others."""
+    RANDOM_CANDIDATES = 4
+    """Random configurations among which a model chooses; by trial."""
+    CANDIDATES = 5
+    """Moves of configurations towards what a model expects more of; by trial."""
 
 
 def derive_seed(seed: int, *path: int) -> int:

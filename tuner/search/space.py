@@ -71,18 +71,27 @@ class SearchSpace:
             SpaceError: if `suggest` raises or returns something other than a dictionary with string keys, of values
                 that JSON knows.
         """
-        try:
-            hparams = self.suggest(cast(optuna.trial.BaseTrial, AskedTrial(trial, answers)))
-        except optuna.TrialPruned as pruned:
-            raise InfeasibleError(self.name, trial, " ".join(str(pruned).split())) from None
-        except (Exception, SystemExit) as error:
-            raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
+        hparams = self.ask(trial, answers)
         if not isinstance(hparams, Mapping) or not all(isinstance(key, str) for key in hparams):
             raise SpaceError(
                 f"suggest() of space {self.name!r} returned {hparams!r}, "
                 f"but must return a dictionary of hyperparameters by name."
             )
         return {plain(name): self._plain(name, value) for name, value in hparams.items()}
+
+    def ask(self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None) -> Any:
+        """Let the space ask a trial for parameters and return what it makes of them, unchecked; `answers` as above.
+
+        Raises:
+            InfeasibleError: if `suggest` refuses the configuration.
+            SpaceError: if `suggest` raises.
+        """
+        try:
+            return self.suggest(cast(optuna.trial.BaseTrial, AskedTrial(trial, answers)))
+        except optuna.TrialPruned as pruned:
+            raise InfeasibleError(self.name, trial, " ".join(str(pruned).split())) from None
+        except (Exception, SystemExit) as error:
+            raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
         """Return the hyperparameters of a start configuration.

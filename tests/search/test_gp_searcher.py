@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tuner.errors import ConfigError
+from tuner.search.gp_searcher import MIN_RESULTS, GaussianProcessSearcher, Settings
+from tuner.search.objective import Objective
+from tuner.search.searchers import build_searcher
+from tuner.search.space import SearchSpace
+from tuner.search.trial import Origin, Proposal, TrialState
+
+LEVELS = (1, 3, 9)
+
+BRANCHES = """
+MODEL = "cnn"
+START = [{"kind": "plain", "rate": 0.001}]
+
+
+def suggest(trial):
+    hparams = {"kind": trial.suggest_categorical("kind", ["plain", "deep"])}
+    hparams["rate"] = trial.suggest_float("rate", 1e-4, 1e-1, log=True)
+    if hparams["kind"] == "deep":
+        hparams["layers"] = trial.suggest_int("layers", 1, 6)
+        hparams["skip"] = trial.suggest_int("skip", 0, hparams["layers"])
+    return hparams
+"""
+
+
+def build(space: SearchSpace, seed: int = 0, startup_trials: int = 4, **changes: float) -> GaussianProcessSearcher:
+    settings = Settings(startup_trials=startup_trials, **{"random_share": 0.0, **changes})  # type: ignore[arg-type]
+    return GaussianProcessSearcher(space, LEVELS, objective=Objective("score"), seed=seed, settings=settings)
+
+
+def closeness(proposal: Proposal) -> float:
+    return 1.0 - abs(float(proposal.hparams["x"]) - 0.7)
+
+
+def depth(proposal: Proposal) -> float:
+    """Six layers with four skipped are best, and the best rate is in the middle."""
+    hparams = proposal.hparams
+    branch = -1.0 if hparams["kind"] == "plain" else -abs(hparams["layers"] - 6) / 6 - abs(hparams["skip"] - 4) / 6
+    return float(branch - abs(np.log10(hparams["rate"]) + 2.5))
+
+
+def drive(
+    searcher: GaussianProcessSearcher, trials: int, value_of: Callable[[Proposal], float] = closeness
+) -> list[Proposal]:
+    """Run trials one after another; one in three gets beyond the first level."""
+    proposals = []
+    for number in range(trials):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        proposals.append(proposal)
+        tell(searcher, proposal, value_of)
+    return proposals
+
+
+def tell(searcher: GaussianProcessSearcher, proposal: Proposal, value_of: Callable[[Proposal], float]) -> None:
+    searcher.reached(proposal.number, 1, value_of(proposal) - 0.2)
+    if proposal.number % 3 == 0:
+        searcher.reached(proposal.number, 3, value_of(proposal))
+    searcher.ended(proposal.number, TrialState.PRUNED, value_of(proposal))
+
+
+def origins(proposals: Sequence[Proposal]) -> set[Origin]:
+    return {proposal.origin for proposal in proposals}
+
+
+def test_the_start_configurations_come_first_then_chance_then_the_model(space: SearchSpace) -> None:
+    proposals = drive(build(space, startup_trials=8), 14)
+    assert [proposal.hparams for proposal in proposals[:2]] == [
+        {"x": 0.5, "kind": "a"},
+        {"x": 0.25, "kind": "b", "y": 3},
+    ]
+    assert origins(proposals[:2]) == {Origin.START}
+    assert origins(proposals[2:8]) == {Origin.RANDOM}
+    assert origins(proposals[8:]) == {Origin.MODEL}
+
+
+def test_without_enough_results_chance_proposes_however_many_are_running(space: SearchSpace) -> None:
+    searcher = build(space, startup_trials=0)
+    proposals = [searcher.propose(number) for number in range(2, 12)]
+    assert {proposal.origin for proposal in proposals if proposal} == {Origin.RANDOM}
+    for number in range(2, 2 + MIN_RESULTS):
+        searcher.reached(number, 1, 0.1 * number)
+    last = searcher.propose(12)
+    assert last is not None
+    assert last.origin is Origin.MODEL
+
+
+def test_it_finds_the_better_region_from_results_of_the_first_levels(space: SearchSpace) -> None:
+    proposals = drive(build(space), 20)
+    distances = [abs(proposal.hparams["x"] - 0.7) for proposal in proposals[-8:]]
+    assert sum(distances) / len(distances) < 0.1  # uniform would give 0.29
+
+
+def test_on_a_conditional_space_it_finds_the_branch_and_proposes_nothing_invalid(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    proposals = drive(build(make_space(BRANCHES), startup_trials=8), 40, depth)
+    assert max(depth(proposal) for proposal in proposals) > -0.25  # the best of 40 at random is at -0.51 in the median
+    for proposal in proposals:
+        if proposal.hparams["kind"] == "deep":
+            assert 0 <= proposal.hparams["skip"] <= proposal.hparams["layers"] <= 6
+        else:
+            assert "layers" not in proposal.params
+
+
+def test_the_same_calls_give_the_same_proposals_and_another_seed_others(space: SearchSpace) -> None:
+    assert drive(build(space), 16) == drive(build(space), 16)
+    assert drive(build(space), 16) != drive(build(space, seed=1), 16)
+
+
+@pytest.mark.parametrize("cut", [7, 13, 22])
+def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(space: SearchSpace, cut: int) -> None:
+    uninterrupted = drive(build(space), 24)
+    resumed = build(space)
+    for proposal in uninterrupted[:cut]:
+        resumed.restore(proposal)
+        tell(resumed, proposal, closeness)
+    for expected in uninterrupted[cut:]:
+        assert resumed.propose(expected.number) == expected
+        tell(resumed, expected, closeness)
+
+
+def test_hyperparameters_are_found_anew_only_when_results_have_grown_by_a_tenth(space: SearchSpace) -> None:
+    searcher = build(space)
+    drive(searcher, 40)
+    found = searcher.hyperparameters
+    proposal = searcher.propose(40)
+    assert proposal is not None
+    tell(searcher, proposal, closeness)
+    searcher.propose(41)
+    assert searcher.hyperparameters is found
+
+
+def test_trials_that_run_keep_the_model_from_proposing_beside_them(space: SearchSpace) -> None:
+    searcher = build(space)
+    drive(searcher, 6)
+    running = [searcher.propose(number) for number in range(6, 14)]
+    xs = [proposal.hparams["x"] for proposal in running if proposal]
+    assert np.ptp(xs) > 0.2
+    searcher = build(space)
+    drive(searcher, 6)
+    alone = []
+    for number in range(6, 14):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        searcher.paused(number)  # without a result: nothing is known of it, and nothing keeps away from it
+        alone.append(proposal.hparams["x"])
+    assert np.ptp(alone) < np.ptp(xs)
+
+
+def test_a_region_in_which_trials_fail_is_left(space: SearchSpace) -> None:
+    searcher = build(space, startup_trials=10)
+    late = []
+    for number in range(30):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        x = proposal.hparams["x"]
+        if x > 0.6:  # where values are best up to the edge
+            searcher.ended(number, TrialState.FAILED, None)
+        else:
+            searcher.reached(number, 1, x)
+            searcher.ended(number, TrialState.PRUNED, x)
+        late.append(x)
+    assert sum(x > 0.6 for x in late[-12:]) <= 6
+
+
+def test_a_trial_that_ended_for_want_of_progress_counts_at_the_last_level(space: SearchSpace) -> None:
+    searcher = build(space)
+    for number in range(4):
+        searcher.propose(number)
+        searcher.reached(number, 1, 0.1 * number)
+        searcher.ended(number, TrialState.COMPLETE, 0.1 * number)
+    _, at, _ = searcher.table.results(8)
+    assert at.tolist() == [0, 2] * 4
+
+
+def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    small = make_space(
+        'MODEL = "cnn"\nSTART = [{"n": 1}]\ndef suggest(trial):\n    return {"n": trial.suggest_int("n", 1, 9)}\n'
+    )
+    searcher = build(small, startup_trials=2)
+    values: list[int] = []
+    while (proposal := searcher.propose(len(values))) is not None:
+        values.append(proposal.hparams["n"])
+        searcher.reached(proposal.number, 1, 0.1 * values[-1])
+        searcher.ended(proposal.number, TrialState.PRUNED, 0.1 * values[-1])
+    assert sorted(values) == list(range(1, 10))
+
+
+def test_a_few_proposals_are_random_for_ever(space: SearchSpace) -> None:
+    proposals = drive(build(space, random_share=0.3), 40)
+    share = np.mean([proposal.origin is Origin.RANDOM for proposal in proposals[10:]])
+    assert 0.1 < share < 0.55
+
+
+def test_with_more_results_than_it_conditions_on_it_still_finds_the_better_region(space: SearchSpace) -> None:
+    searcher = build(space, results=20)
+    proposals = drive(searcher, 40)
+    assert abs(proposals[-1].hparams["x"] - 0.7) < 0.1
+
+
+def test_with_several_objectives_it_says_that_it_knows_one(space: SearchSpace) -> None:
+    objectives = (Objective("score"), Objective("num_params", "minimize"))
+    law = "--searcher is 'gp', which knows one objective, but --objectives is 'score,num_params'"
+    with pytest.raises(ConfigError, match=law):
+        build_searcher("gp", space, LEVELS, seed=0, objectives=objectives)
+
+
+def test_an_infeasible_configuration_is_not_proposed_while_there_are_feasible_ones(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    source = (
+        'import optuna\nMODEL = "cnn"\nSTART = [{"x": 0.1}]\ndef suggest(trial):\n'
+        '    x = trial.suggest_float("x", 0.0, 1.0)\n'
+        '    if x > 0.5:\n        raise optuna.TrialPruned("too large")\n    return {"x": x}\n'
+    )
+    proposals = drive(build(make_space(source)), 14, lambda proposal: float(proposal.hparams["x"]))
+    assert all(proposal.infeasible is None for proposal in proposals)
+    assert max(proposal.hparams["x"] for proposal in proposals) > 0.45
+
+
+def test_where_nothing_is_feasible_it_says_why_and_ends(make_space: Callable[[str], SearchSpace]) -> None:
+    source = (
+        'import optuna\nMODEL = "cnn"\nSTART = []\ndef suggest(trial):\n    trial.suggest_float("x", 0.0, 1.0)\n'
+        '    raise optuna.TrialPruned("never")\n'
+    )
+    searcher = build(replace(make_space(source.replace("[]", '[{"x": 0.1}]')), start=()))
+    refused = [searcher.propose(number) for number in range(4)]
+    assert [proposal and proposal.infeasible for proposal in refused] == ["infeasible: never"] * 3 + [None]

@@ -1,0 +1,102 @@
+"""Configurations that a model may choose from: random ones, some near the best, and the best of all made better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tuner.search.arrays import Floats
+from tuner.search.drawing import Answer, at_random, draw, near, places, units_of
+from tuner.search.encoding import Encoding
+from tuner.search.proposing import Configuration
+from tuner.search.seeds import Stream, derive_seed
+from tuner.search.space import SearchSpace
+from tuner.search.trial import canonical
+
+_DRAWN, _PROPOSALS = 64, 8
+"""Random configurations drawn for a proposal, and how many proposals' are looked at: drawing is most of the cost."""
+_NEAR = 64
+_WIDTHS = (0.3, 0.1, 0.03)
+"""Of the moves of a parameter, in shares of its range."""
+_STARTS, _TOP_STARTS = 15, 5
+"""Of the local search: the most promising, and some of the best seen."""
+_MOVES = 20
+_ROUNDS = (0.2, 0.1, 0.05, 0.025)
+"""Widths of the moves of the local search, round by round."""
+_FINALISTS = 4
+
+Score = Callable[[Floats], Floats]
+"""What places in the unit intervals [n, parameters] promise, [n]."""
+
+
+class Candidates:
+    """Finds the most promising configuration of a space; the same for the same seed, number, model and best."""
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        """Draw from `space` by streams of `seed`."""
+        self._space = space
+        self._seed = seed
+        self._drawn: dict[int, list[dict[str, float]]] = {}
+        """By number, the places of random configurations."""
+
+    def best(
+        self, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Collection[str]
+    ) -> Configuration | None:
+        """Return the most promising configuration for trial `number`, None if all found were tried before.
+
+        `tops` [n, parameters] are the best trials so far, best first; `tried` are hyperparameters in canonical form.
+        """
+        generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
+        drawn = self._random(number) + self._near([encoding.named(top) for top in tops], generator)
+        units = np.concatenate((encoding.units(drawn), tops))
+        units, scores = self._climb(encoding, score, units, len(tops), generator)
+        finalists: dict[str, Configuration] = {}
+        for place in np.argsort(-scores, kind="stable"):
+            # Asked of the space itself: where ranges or conditions depend on what was moved, it has the last word.
+            one = draw(self._space, near(encoding.named(units[place]), generator, 0.0, 0.0))
+            if one.infeasible is None and canonical(one.hparams) not in tried:
+                finalists.setdefault(canonical(one.hparams), one)
+            if len(finalists) == _FINALISTS:
+                break
+        if not finalists:
+            return None
+        choice = list(finalists.values())
+        return choice[int(score(encoding.units([units_of(one) for one in choice])).argmax())]
+
+    def _random(self, number: int) -> list[dict[str, float]]:
+        numbers = range(max(0, number - _PROPOSALS + 1), number + 1)
+        drawn = {}
+        for past in numbers:
+            generator = np.random.default_rng(derive_seed(self._seed, Stream.RANDOM_CANDIDATES, past))
+            drawn[past] = self._drawn.get(past) or self._feasible(at_random(generator) for _ in range(_DRAWN))
+        self._drawn = drawn
+        return [one for past in numbers for one in drawn[past]]
+
+    def _near(self, tops: Sequence[Mapping[str, float]], generator: np.random.Generator) -> list[dict[str, float]]:
+        return self._feasible(
+            near(tops[index % len(tops)], generator, 2.0, _WIDTHS[index % len(_WIDTHS)]) for index in range(_NEAR)
+        )
+
+    def _feasible(self, answers: Iterable[Answer]) -> list[dict[str, float]]:
+        drawn = (places(self._space, answer) for answer in answers)
+        return [one for one in drawn if one is not None]
+
+    @staticmethod
+    def _climb(
+        encoding: Encoding, score: Score, units: Floats, tops: int, generator: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """Return local optima and their scores, beginning with the most promising and the `tops` last of `units`."""
+        scores = score(units)
+        best_seen = np.arange(len(units) - tops, len(units))[:_TOP_STARTS]
+        starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
+        units, scores = units[starts], scores[starts]
+        for width in _ROUNDS:
+            moved = encoding.moved(np.repeat(units, _MOVES, axis=0), generator, width)
+            found = score(moved).reshape(len(units), _MOVES)
+            best = found.argmax(axis=1)
+            rows = np.arange(len(units))
+            better = found[rows, best] > scores
+            units = np.where(better[:, None], moved.reshape(len(units), _MOVES, -1)[rows, best], units)
+            scores = np.where(better, found[rows, best], scores)
+        return units, scores

@@ -1,0 +1,236 @@
+"""One Gaussian process over the results of all rungs proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from optuna.distributions import json_to_distribution
+from threadpoolctl import ThreadpoolController
+
+from tuner.search.arrays import Floats, Ints
+from tuner.search.candidates import Candidates
+from tuner.search.drawing import at_random, draw
+from tuner.search.encoding import Encoding
+from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
+from tuner.search.improvement import log_expected_improvement
+from tuner.search.objective import Objective
+from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, proposal_of, start_proposal
+from tuner.search.report import score_of
+from tuner.search.results_table import ResultsTable
+from tuner.search.searcher import NO_METRICS
+from tuner.search.seeds import Stream, derive_seed
+from tuner.search.space import SearchSpace
+from tuner.search.trial import Origin, Proposal, TrialState, canonical
+from tuner.search.warm_start import FittedTrial
+from tuner.search.warp import warped
+
+MIN_RESULTS = 6
+"""Results that the process needs before it proposes."""
+_TOPS = 10
+"""Of the best trials, how many are looked around."""
+_THREADS = ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the process is used; chosen by simulation, see docs/search-evidence.md."""
+
+    startup_trials: int = 25
+    """Trials started before the process proposes."""
+    random_share: float = 0.05
+    """Of the proposals after that, for ever."""
+    prior: Prior = field(default_factory=Prior)
+    results: int = 400
+    """At most so many results are conditioned on, and half as many for finding the hyperparameters."""
+    refit: float = 1.1
+    """Hyperparameters are found anew when there are so many times the results."""
+
+
+class GaussianProcessSearcher:
+    """Start configurations first, then random ones, then those that may improve most on the best at the last level.
+
+    All results of all levels inform one process, those of paused and stopped trials too; of a running trial
+    is believed what is expected of it. A trial that failed counts as bad at the level it was on the
+    way to. The hyperparameters are found from a number of first results that depends on how many there are alone, so
+    that a search that was replayed has the same.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        levels: tuple[int, ...],
+        *,
+        objective: Objective,
+        seed: int,
+        startup_trials: int | None = None,
+        earlier: Sequence[FittedTrial] = (),
+        settings: Settings | None = None,
+    ) -> None:
+        """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
+
+        `startup_trials` is in place of that of the `settings`.
+        """
+        self._space = space
+        self._objective = objective
+        self._levels = levels
+        self._depths = np.log(np.array(levels) / levels[-1]) / np.log(3.0)
+        self._seed = seed
+        self._settings = settings or Settings()
+        self._startup_trials = self._settings.startup_trials if startup_trials is None else startup_trials
+        self.table = ResultsTable(len(levels))
+        """What was seen."""
+        self._candidates = Candidates(space, seed)
+        self._next_level: dict[int, int] = {}
+        """By trial, how many levels it has reached."""
+        self._running: dict[int, None] = {}
+        """In the order in which they began to run."""
+        self._seen: set[str] = set()
+        self._infeasible = 0
+        """Of the last proposals, how many in a row were infeasible."""
+        self.hyperparameters: Hyperparameters | None = None
+        """The last that were found."""
+        self._found_for: tuple[int, tuple[str, ...]] | None = None
+        self._earlier = len(earlier)
+        for place, fitted in enumerate(earlier, 1):
+            self._learn(-place, fitted)
+
+    def propose(self, number: int) -> Proposal | None:
+        """See `Searcher.propose`; raises SpaceError if the space fails."""
+        proposal = start_proposal(self._space, number) if number < len(self._space.start) else self._new(number)
+        if proposal is not None:
+            self.restore(proposal)
+        return proposal
+
+    def restore(self, proposal: Proposal) -> None:
+        """See `Searcher.restore`."""
+        distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
+        self.table.add(proposal.number, proposal.params, distributions)
+        if proposal.infeasible is None:
+            self._seen.add(canonical(proposal.hparams))
+        self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
+        self._next_level[proposal.number] = 0
+        self._running[proposal.number] = None
+
+    def measured(self, number: int, measures: Mapping[str, float]) -> None:
+        """See `Searcher.measured`; there is one objective."""
+
+    def reached(self, number: int, level: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        """See `Searcher.reached`."""
+        at = self._levels.index(level)
+        self._next_level[number] = at + 1
+        self.table.result(number, at, score)
+
+    def paused(self, number: int) -> None:
+        """See `Searcher.paused`."""
+        del self._running[number]
+
+    def resumed(self, number: int) -> None:
+        """See `Searcher.resumed`."""
+        self._running[number] = None
+
+    def ended(
+        self, number: int, state: TrialState, score: float | None, metrics: Mapping[str, float] = NO_METRICS
+    ) -> None:
+        """See `Searcher.ended`; one that completed early would gain nothing until the last level."""
+        self._running.pop(number, None)
+        reached = self._next_level.pop(number)
+        if reached == len(self._levels):
+            return
+        if state is TrialState.COMPLETE:
+            assert score is not None, number
+            self.table.result(number, len(self._levels) - 1, score)
+        elif state is TrialState.FAILED:
+            self.table.result(number, reached, np.nan)
+
+    def _learn(self, number: int, fitted: FittedTrial) -> None:
+        self.table.add(number, {name: fitted.params[name] for name in fitted.searched}, fitted.searched)
+        for at, level in enumerate(self._levels):
+            best = fitted.trial.best_at(level, self._objective)
+            if best is not None:
+                self.table.result(number, at, score_of(best, self._objective))
+
+    def _new(self, number: int) -> Proposal | None:
+        generator = np.random.default_rng(derive_seed(self._seed, Stream.PROPOSAL, number, 0))
+        is_random = generator.random() < self._settings.random_share
+        if not is_random and self._is_informed(number):
+            chosen = self._most_promising(number)
+            if chosen is not None:
+                return proposal_of(number, chosen, Origin.MODEL)
+        return self._random(number, generator)
+
+    def _random(self, number: int, generator: np.random.Generator) -> Proposal | None:
+        """Return a random configuration that is feasible and new, None if there are only repetitions.
+
+        If there is nothing feasible, the last draw with its reason.
+        """
+        draws = [draw(self._space, at_random(generator))]
+        for _ in range(ATTEMPTS - 1):
+            if draws[-1].infeasible is None and canonical(draws[-1].hparams) not in self._seen:
+                return proposal_of(number, draws[-1], Origin.RANDOM)
+            draws.append(draw(self._space, at_random(generator)))
+        is_repeating = any(one.infeasible is None for one in draws)
+        return (
+            None
+            if is_repeating or self._infeasible >= MOST_INFEASIBLE
+            else proposal_of(number, draws[-1], Origin.RANDOM)
+        )
+
+    def _is_informed(self, number: int) -> bool:
+        return number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
+
+    def _most_promising(self, number: int) -> Configuration | None:
+        with _THREADS.limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
+            encoding = Encoding(self.table.distributions, self.table.units())
+            trials, _, results = self._results(encoding, len(self.table), self._settings.results)
+            posterior = Posterior(results, encoding.groups, self._hyperparameters(encoding))
+            seen = self.table.units()[np.unique(trials)]
+            means = posterior.mean(encoding.points(seen))
+            best = float(means.max())
+            if self._running:
+                running = encoding.points(self.table.units(list(self._running)))
+                best = max(best, float(posterior.mean(running).max()))
+                posterior.believe(running)
+
+            def score(units: Floats) -> Floats:
+                return log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
+
+            tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
+            return self._candidates.best(number, encoding, score, tops, self._seen)
+
+    def _hyperparameters(self, encoding: Encoding) -> Hyperparameters:
+        """Return the hyperparameters found from the last number of results at which they were due."""
+        due = MIN_RESULTS
+        while (following := int(due * self._settings.refit) + 1) <= len(self.table):
+            due = following
+        if self.hyperparameters is None or self._found_for != (due, encoding.names):
+            _, _, results = self._results(encoding, due, self._settings.results // 2)
+            self.hyperparameters = fit(results, encoding.groups, self._settings.prior)
+            self._found_for = due, encoding.names
+        return self.hyperparameters
+
+    def _results(self, encoding: Encoding, count: int, limit: int) -> tuple[Ints, Ints, Results]:
+        """Return at most `limit` of the first `count` results: their trials, levels, and as the process takes them."""
+        trials, at, values = self.table.results(count)
+        unit = warped(trials, at, values, len(self._levels))
+        chosen = _most_telling(trials, at, unit, limit)
+        points = encoding.points(self.table.units()[trials[chosen]])
+        return trials[chosen], at[chosen], Results(points, self._depths[at[chosen]], unit[chosen])
+
+
+def _most_telling(trials: Ints, at: Ints, values: Floats, limit: int) -> Ints:
+    """Return the places of at most `limit` results, in order.
+
+    If there are more, of each trial the last alone, then of those half the best, higher levels first, and of the
+    others every so many.
+    """
+    if len(trials) <= limit:
+        return np.arange(len(trials))
+    last = len(trials) - 1 - np.unique(trials[::-1], return_index=True)[1]
+    if len(last) > limit:
+        ranked = last[np.lexsort((-values[last], -at[last]))]
+        best, others = ranked[: limit // 2], ranked[limit // 2 :]
+        spread = others[np.linspace(0, len(others) - 1, limit - len(best)).astype(np.int64)]
+        last = np.concatenate((best, spread))
+    return np.sort(last)

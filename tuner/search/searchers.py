@@ -1,0 +1,64 @@
+"""The searchers there are, by public name, and the one that is taken if none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.errors import ConfigError, unknown_name
+from tuner.search.gp_searcher import GaussianProcessSearcher
+from tuner.search.objective import Objective
+from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.searcher import Searcher
+from tuner.search.space import SearchSpace
+from tuner.search.warm_start import FittedTrial
+
+AUTO, GP = "auto", "gp"
+SEARCHERS = (AUTO, GP, *sorted(SAMPLERS))
+
+
+def searcher_for(objectives: Sequence[Objective]) -> str:
+    """Return the name of the searcher that `auto` stands for; docs/search-evidence.md has what it rests on.
+
+    The Gaussian process over all rungs is ahead of TPE on numeric and on conditional spaces. It knows one objective.
+    """
+    return GP if len(objectives) == 1 else "tpe"
+
+
+def build_searcher(
+    name: str,
+    space: SearchSpace,
+    levels: tuple[int, ...],
+    *,
+    seed: int,
+    startup_trials: int | None = None,
+    earlier: Sequence[FittedTrial] = (),
+    objectives: Sequence[Objective],
+) -> Searcher:
+    """Return a searcher by name; for the other arguments see `OptunaSearcher`.
+
+    `startup_trials` None leaves it to the searcher when its model begins to propose.
+
+    Raises:
+        ConfigError: for an unknown name, or one of a searcher that knows one objective if there are several.
+    """
+    if name not in SEARCHERS:
+        raise unknown_name("--searcher", name, SEARCHERS)
+    name = searcher_for(objectives) if name == AUTO else name
+    if name != GP:
+        return OptunaSearcher(
+            space,
+            SAMPLERS[name],
+            levels,
+            seed=seed,
+            startup_trials=startup_trials,
+            earlier=earlier,
+            objectives=objectives,
+        )
+    if len(objectives) > 1:
+        raise ConfigError(
+            f"--searcher is {GP!r}, which knows one objective, but --objectives is "
+            f"{','.join(one.metric for one in objectives)!r}; available for several are: {AUTO}, {', '.join(SAMPLERS)}."
+        )
+    return GaussianProcessSearcher(
+        space, levels, objective=objectives[0], seed=seed, startup_trials=startup_trials, earlier=earlier
+    )
