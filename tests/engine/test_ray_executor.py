@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray import tune
 
 from tuner.config import ResourceConfig
+from tuner.engine import ray_executor as module
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Outcome, Reported
 from tuner.engine.ray_executor import RayExecutor
+from tuner.engine.ray_session import workers_available
 from tuner.engine.trainable import OUTCOME
 from tuner.engine.worker import Assignment
 from tuner.search.report import EpochReport
@@ -89,3 +93,46 @@ def test_as_many_processes_as_workers_start_and_do_all_works_one_after_the_other
     # None was ended for one that was free, nor because it had nothing to do between two works.
     assert len(list((tmp_path / "processes").iterdir())) == WORKERS
     assert capfd.readouterr().out == ""
+
+
+# GPUs, which exist in Ray's books alone.
+
+
+@pytest.fixture
+def _eight_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 64.0, "GPU": 8.0}}])
+
+
+def sharing(monkeypatch: pytest.MonkeyPatch, found: tuple[int, int] | None, **resources: Any) -> RayExecutor:
+    """Return an executor after the memory of a training was found to be so."""
+    asked = replace(ResourceConfig(), **resources)
+    executor = RayExecutor(asked, workers=workers_available(asked), name="gpus", say=print)
+    monkeypatch.setattr(module, "measure_gpu_memory", lambda job, assignment: found)
+    executor.share_gpus(Any, Assignment({}, 0, 1, "nowhere"))  # type: ignore[arg-type] # nobody looks at the job
+    return executor
+
+
+@pytest.mark.usefixtures("_eight_gpus")
+@pytest.mark.parametrize(
+    ("found", "resources", "workers", "cpus"),
+    [
+        (None, {}, 8, 8),
+        ((70 << 30, 80 << 30), {}, 8, 8),
+        ((8 << 30, 80 << 30), {}, 32, 2),
+        ((8 << 30, 80 << 30), {"cpus_per_trial": 4}, 16, 4),
+        ((8 << 30, 80 << 30), {"gpus_per_trial": 1.0}, 8, 8),
+        ((8 << 30, 80 << 30), {"gpus_per_trial": 0.0}, 64, 1),
+        ((8 << 30, 80 << 30), {"workers": 6}, 6, 8),
+    ],
+)
+def test_more_trainings_go_on_if_a_gpu_has_room_for_several_and_the_user_has_not_said_how_many(
+    monkeypatch: pytest.MonkeyPatch, found: tuple[int, int] | None, resources: dict[str, Any], workers: int, cpus: int
+) -> None:
+    executor = sharing(monkeypatch, found, **resources)
+    assert (executor.workers, executor.cpus_a_trial) == (workers, cpus)
+    assert executor.workers_a_node == workers
+
+
+def test_without_gpus_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 4.0}}])
+    assert sharing(monkeypatch, (1, 80 << 30)).workers == 4

@@ -37,7 +37,7 @@ from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_task, task_of
-from tuner.engine.throughput import MEASURED, Probe
+from tuner.engine.throughput import MEASURED, Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
 from tuner.io import storage
@@ -265,7 +265,10 @@ class _Job:
 
     def _work(self, executor: Executor) -> None:
         with self._progress:
-            executor.run(self._job(self._ingredients.dataset, executor), self._works(executor))
+            job = self._job(self._ingredients.dataset, executor)
+            if self._ingredients.task.is_sampled:  # else an epoch may take hours, and only this were learnt from it
+                executor.share_gpus(job, sample(*self._measured()))
+            executor.run(replace(job, threads=executor.cpus_a_trial), self._works(executor))
             self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
             if self._mirror is not None:
                 # Before the end is written down: who then goes on fetches the best from there.
@@ -312,11 +315,9 @@ class _Job:
 
     def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
         probe = Probe(
-            self._ingredients.task.space.reference(),
-            examples=len(as_split(self._ingredients.dataset.train)) if self._ingredients.task.is_sampled else None,
+            *self._measured(),
             # A cluster that grows need not have grown before the plan is made.
             workers=executor.workers_a_node,
-            scratch=self._paths.location(self._paths.checkpoints),
             max_failures=self._config.resources.max_failures,
         )
         yield probe
@@ -324,6 +325,12 @@ class _Job:
         if probe.is_single:  # whatever was asked for: there is no second epoch
             config = replace(config, search=replace(config.search, max_epochs=1, min_epochs=None))
         return make_plan(config, executor.workers, probe.seconds_per_epoch, self._journal.elapsed)
+
+    def _measured(self) -> tuple[Mapping[str, Any], int | None, str]:
+        """Return what is measured before the plan: which configuration, of how many examples, and where."""
+        task, checkpoints = self._ingredients.task, self._paths.location(self._paths.checkpoints)
+        examples = len(as_split(self._ingredients.dataset.train)) if task.is_sampled else None
+        return task.space.reference(), examples, checkpoints
 
     def _search(self, plan: Plan, workers: int) -> Iterator[Work]:
         warm_start = self._history().warm_start

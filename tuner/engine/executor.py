@@ -59,6 +59,9 @@ class Executor(Protocol):
     def cpus_a_trial(self) -> int:
         """CPUs, and threads, of one training."""
 
+    def share_gpus(self, job: Job, assignment: Assignment) -> None:
+        """Let several trainings share each GPU, and so more of them go on, if `assignment` shows that it has room."""
+
     def share(self, value: T) -> Callable[[], T]:
         """Return what fetches `value` wherever trainings run."""
 

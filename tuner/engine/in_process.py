@@ -10,7 +10,7 @@ import torch
 from tuner.engine.executor import Agenda, Work
 from tuner.engine.outcome import Crashed, Failed, StepOutcome
 from tuner.engine.stepper import Stepper
-from tuner.engine.worker import Job
+from tuner.engine.worker import Assignment, Job
 
 T = TypeVar("T")
 
@@ -29,6 +29,9 @@ class InProcessExecutor:
         """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too."""
         self._say = say
         self.cpus_a_trial = cpus_a_trial
+
+    def share_gpus(self, job: Job, assignment: Assignment) -> None:
+        """Do nothing: a process by itself has nobody to share with."""
 
     def share(self, value: T) -> Callable[[], T]:
         """Return what returns `value`."""

@@ -15,17 +15,18 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-from tuner.config import ResourceConfig, StudyConfig
+from tuner.config import AUTO, ResourceConfig, StudyConfig
 from tuner.data.dataset import Dataset
 from tuner.engine.executor import Agenda, Work
+from tuner.engine.gpu_memory import measure_gpu_memory
 from tuner.engine.preflight import check_storage, hardware_of_nodes
 from tuner.engine.ray_patches import every_death_survived
-from tuner.engine.ray_session import cpus_and_gpus, ray_session, settled, workers_available, workers_of_one_node
+from tuner.engine.ray_session import cpus_and_gpus, ray_session, shared, workers_available, workers_of_one_node
 from tuner.engine.ray_tune import Processes, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from tuner.engine.sending import check_code_travels, check_data_fit, send_by_value
 from tuner.engine.task import Task
 from tuner.engine.trainable import ORDER, TrialTrainable
-from tuner.engine.worker import Job
+from tuner.engine.worker import Assignment, Job
 from tuner.errors import StorageError
 from tuner.paths import RunPaths
 
@@ -43,7 +44,7 @@ def ray_executor(
         StorageError: naming the nodes that cannot use the run's storage.
     """
     with ray_session(config.resources, paths.log):
-        resources = settled(config.resources)
+        resources = config.resources
         workers = workers_available(resources)
         check_storage(paths.location(paths.root), config.storage)
         send_by_value(task.sources)
@@ -81,6 +82,21 @@ class RayExecutor:
         self._name = name
         self._say = say
         self._trainable = trainable
+
+    def share_gpus(self, job: Job, assignment: Assignment) -> None:
+        """Let several trainings share each GPU if it has room, by the memory that `assignment` takes.
+
+        Not if the user has said how many GPUs each has, or how many go on at the same time.
+        """
+        asked = self._resources
+        if asked.gpus_per_trial != AUTO or asked.workers is not None or self._gpus_a_trial != 1:
+            return
+        found = measure_gpu_memory(job, assignment)
+        if found is not None:
+            peak_bytes, gpu_bytes = found
+            self._resources = shared(asked, peak_bytes=peak_bytes, gpu_bytes=gpu_bytes)
+            self.workers = workers_available(self._resources)
+            self.cpus_a_trial, self._gpus_a_trial = cpus_and_gpus(self._resources)
 
     @property
     def workers_a_node(self) -> int:

@@ -18,7 +18,7 @@ from tuner.engine import autoscaler
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
 from tuner.engine.run_log import ray_logged
-from tuner.engine.sharing import fitting, of_a_trial, settle
+from tuner.engine.sharing import fitting, of_a_trial, settle, share_gpus
 from tuner.errors import ResourceError
 
 _ENVIRONMENT = {
@@ -72,6 +72,12 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
 def settled(resources: ResourceConfig) -> ResourceConfig:
     """Return the resources with numbers in place of `auto`, by the machines there are or may come."""
     return settle(resources, [*_living_nodes(), *_coming_nodes(resources)])
+
+
+def shared(resources: ResourceConfig, *, peak_bytes: int, gpu_bytes: int) -> ResourceConfig:
+    """Return the resources with numbers in place of `auto`, and trials side by side on each GPU if it has room."""
+    nodes = [*_living_nodes(), *_coming_nodes(resources)]
+    return share_gpus(resources, nodes, peak_bytes=peak_bytes, gpu_bytes=gpu_bytes)
 
 
 def cpus_and_gpus(resources: ResourceConfig) -> tuple[int, float]:

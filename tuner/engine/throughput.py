@@ -24,11 +24,26 @@ _EPOCHS = 2
 """The first is slower: it warms up."""
 
 
+def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> Assignment:
+    """Return a short training of `hparams` on a part of `examples` train examples; if None, on all there is.
+
+    Its checkpoints lie below `scratch`.
+    """
+    # Only of our own loop's examples a part is ours to take, and only its learning rate ours to change.
+    return Assignment(
+        hparams if examples is None else {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE},
+        seed=0,
+        max_epochs=_EPOCHS,
+        checkpoints=f"{scratch}/{MEASURED}{uuid.uuid4().hex}",
+        share=1.0 if examples is None else min(1.0, _SAMPLE_EXAMPLES / examples),
+    )
+
+
 class Probe:
     """Trains a configuration on a sample, several times side by side, to tell the seconds of a full epoch."""
 
     def __init__(
-        self, hparams: Mapping[str, Any], *, examples: int | None, workers: int, scratch: str, max_failures: int
+        self, hparams: Mapping[str, Any], examples: int | None, scratch: str, *, workers: int, max_failures: int
     ) -> None:
         """Measure `hparams` with `workers` trainings on a part of `examples` train examples; if None, on all there is.
 
@@ -36,11 +51,8 @@ class Probe:
         whose process is killed leaves some under a name that begins with `MEASURED`. `max_failures` deaths of a
         process are forgiven.
         """
-        # Only of our own loop's examples a part is ours to take, and only its learning rate ours to change.
-        self._hparams = hparams if examples is None else {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE}
-        self._share = 1.0 if examples is None else min(1.0, _SAMPLE_EXAMPLES / examples)
-        self._waiting = [f"{scratch}/{MEASURED}{uuid.uuid4().hex}" for _ in range(min(workers, _MOST_MEASURED))]
-        self._running: set[Key] = set()
+        self._waiting = [sample(hparams, examples, scratch) for _ in range(min(workers, _MOST_MEASURED))]
+        self._running: dict[Key, Assignment] = {}
         self._max_failures = max_failures
         self._failures = 0
         self._found: list[float] = []
@@ -61,11 +73,9 @@ class Probe:
         """Return a training to measure, named by its checkpoints; None if all are under way."""
         if not self._waiting:
             return None
-        checkpoints = self._waiting.pop()
-        self._running.add(checkpoints)
-        return checkpoints, Assignment(
-            self._hparams, seed=0, max_epochs=_EPOCHS, checkpoints=checkpoints, share=self._share
-        )
+        assignment = self._waiting.pop()
+        self._running[assignment.checkpoints] = assignment
+        return assignment.checkpoints, assignment
 
     def take(self, key: Key, outcome: Outcome) -> bool:
         """Take the seconds of the last epoch; return whether that is still to come.
@@ -91,15 +101,13 @@ class Probe:
         if not reported.finished and (reported.report.epoch < _EPOCHS):
             return True
         self.is_single = reported.report.epoch < _EPOCHS
-        self._found.append(reported.report.seconds / self._share)
-        self._running.remove(key)
+        self._found.append(reported.report.seconds / self._running.pop(key).share)
         CheckpointStore(str(key)).delete()
         return False
 
     def give_back(self, key: Key) -> None:
         """Take back a training that could not be begun."""
-        self._running.remove(key)
-        self._waiting.append(str(key))
+        self._waiting.append(self._running.pop(key))
 
 
 def _in_one_line(text: str) -> str:

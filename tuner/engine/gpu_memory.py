@@ -1,0 +1,35 @@
+"""How much memory of its GPU a training takes, measured under Ray in a process that has one for itself."""
+
+from __future__ import annotations
+
+import ray
+import torch
+from ray.exceptions import RayError
+
+from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.worker import Assignment, Job, Worker
+
+
+def measure_gpu_memory(job: Job, assignment: Assignment) -> tuple[int, int] | None:
+    """Return the most bytes that torch had reserved in an epoch of a training, and those of its GPU.
+
+    None if it cannot be trained, which the measuring of its speed will explain, or torch sees no GPU.
+    """
+    ask = ray.remote(_measure).options(num_cpus=0, num_gpus=1, max_retries=0)
+    try:
+        found: tuple[int, int] | None = ray.get(ask.remote(job, assignment))
+    except RayError:
+        return None
+    return found
+
+
+def _measure(job: Job, assignment: Assignment) -> tuple[int, int] | None:
+    if not torch.cuda.is_available():
+        return None
+    try:
+        worker = Worker(job)
+        worker.begin(assignment)
+        worker.next_report()
+        return torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1]
+    finally:
+        CheckpointStore(assignment.checkpoints).delete()
