@@ -67,10 +67,17 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return dataclasses.replace(arguments, study=study)
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says and return the exit code."""
+def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> int:
+    """Do what the command line says and return the exit code.
+
+    `in_own_process` says that the process has nothing else to do: then Ray starts while torch is imported.
+    """
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     # Ray and torch take seconds to import; a wrong argument should not wait for them.
+    if in_own_process and arguments.resume is None and not arguments.study.resources.in_process:
+        from tuner.engine.ray_session import start_early
+
+        start_early(arguments.study.resources)
     from tuner.engine import driver
 
     console = lasting_console()
@@ -94,5 +101,16 @@ def _show_results(paths: RunPaths, console: Console) -> None:
         console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
+def main() -> None:
+    """Do what the command line says, in a process that does nothing else."""
+    try:
+        cli.main(lambda: run(in_own_process=True))
+    finally:  # the user has been told of an error by now, and need not wait for what was started
+        if "tuner.engine.ray_session" in sys.modules:
+            from tuner.engine.ray_session import end_early
+
+            end_early()
+
+
 if __name__ == "__main__":
-    cli.main(run)
+    main()

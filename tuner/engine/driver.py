@@ -57,7 +57,6 @@ from tuner.journal.history import History, fold
 from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.results.earlier import read_earlier, unmeasured
-from tuner.results.export import export
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
@@ -204,7 +203,9 @@ class _Job:
         with JournalWriter(self._paths.journal) as journal, what_is_said_logged(self._paths.log), hangups_ignored():
             self._journal = journal
             self._known = fold(journal.entries) if journal.entries else None
-            self._progress = Progress(self._console, lambda: journal.elapsed)
+            # A debugger's prompt needs the terminal for itself.
+            is_live = not self._config.resources.in_process
+            self._progress = Progress(self._console, lambda: journal.elapsed, is_live=is_live)
             self._progress.restore(entry.event for entry in journal.entries)
             self._outage = Outage(self._progress.say)
             self._outage.retry(self._clear_away)
@@ -219,9 +220,16 @@ class _Job:
             shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
             if self._mirror is not None:
                 self._mirror.delete_checkpoints()
-            self._outage.retry(lambda: export(self._history(), self._paths))
+            self._export()
             if self._mirror is not None:
                 self._outage.retry(self._mirror.push)
+
+    def _export(self) -> None:
+        from tuner.results.export import (
+            export,
+        )  # what draws takes long to import, and the trials should not wait for it
+
+        self._outage.retry(lambda: export(self._history(), self._paths))
 
     def _clear_away(self) -> None:
         """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""

@@ -45,9 +45,13 @@ _SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """Follows a run's events; constant memory and work for each."""
 
-    def __init__(self, console: Console, elapsed: Callable[[], float]) -> None:
-        """Show on `console`; `elapsed` counts the seconds worked on the run."""
+    def __init__(self, console: Console, elapsed: Callable[[], float], *, is_live: bool = True) -> None:
+        """Show on `console`; `elapsed` counts the seconds worked on the run.
+
+        If it `is_live`, a terminal has a line that is kept up to date.
+        """
         self._console = console
+        self._is_live = is_live and console.is_terminal
         self._elapsed = elapsed
         self._states: Counter[TrialState] = Counter()
         self._unfinished: dict[int, TrialState] = {}
@@ -60,7 +64,7 @@ class Progress:
         self._last_line = -_SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._is_live:
             self._status = self._console.status("")
             self._status.start()
         return self

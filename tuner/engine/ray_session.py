@@ -6,7 +6,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ray._private import ray_constants
 
 from tuner.config import ResourceConfig
 from tuner.engine import autoscaler
+from tuner.engine.early_start import EarlyStart
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
 from tuner.engine.run_log import ray_logged
@@ -50,6 +51,27 @@ _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
 
+_started_early: list[EarlyStart] = []
+"""What the next session takes over."""
+
+
+def start_early(resources: ResourceConfig) -> None:
+    """Begin to start Ray on this machine; the next `ray_session` waits for it and takes it over.
+
+    For the command's own process, which has enough to do meanwhile, and nothing else once the session is over.
+    """
+    if resources.address is None and not resources.in_process and not ray.is_initialized():
+        _prepare_environment()
+        _started_early.append(EarlyStart(_connected(None), "ray"))
+
+
+def end_early() -> None:
+    """End what was started early and never needed: a process that exits while Ray starts would hang in it."""
+    while _started_early:
+        with suppress(ResourceError), _started_early.pop().entered():
+            pass
+
+
 @contextmanager
 def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at `address`, and leave it at the end.
@@ -60,13 +82,20 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     Raises:
         ResourceError: if there is no cluster at `address`.
     """
-    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
+    _prepare_environment()
     with ray_logged(log):
-        if ray.is_initialized():  # a notebook's own session is used, and left as it is
+        if _started_early:
+            with _started_early.pop().entered():
+                yield
+        elif ray.is_initialized():  # a notebook's own session is used, and left as it is
             yield
-            return
-        with _connected(resources.address):
-            yield
+        else:
+            with _connected(resources.address):
+                yield
+
+
+def _prepare_environment() -> None:
+    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
 
 
 def settled(resources: ResourceConfig) -> ResourceConfig:

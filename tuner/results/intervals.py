@@ -7,8 +7,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
-
 _Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 
@@ -38,6 +36,8 @@ class Spread:
         """
         if self.sd is None:
             return None
+        from scipy.special import stdtrit  # takes long to import, and only a report needs it
+
         half = float(stdtrit(self.n - 1, 0.975)) * self.sd / math.sqrt(self.n)
         return Interval(self.mean - half, self.mean + half)
 
