@@ -41,7 +41,7 @@ REFERENCE = {
 """The student project's configuration: what tuning has to beat."""
 
 LIGHT = {
-    "width": 0.75,
+    "width": 0.5,
     "dense1_width": 128,
     "dense2_width": 64,
     "block1_dropout": 0.05,
@@ -58,11 +58,16 @@ LIGHT = {
     "label_smoothing": 0.05,
     "flip": True,
     "shift": 2,
-    "erasing": 0.0,
+    "erasing": 0.2,
 }
-"""Narrower, with less dropout and more augmentation: where training is short, the reference underfits."""
+"""Half as wide, at a third of the reference's cost, with less dropout and more augmentation: where training is short,
+the reference underfits. In 44 epochs, with a decay of 28, it reached 0.9432 on dev.
+"""
 
-START = [REFERENCE, LIGHT]
+WIDER = {**LIGHT, "width": 0.75}
+"""At two thirds of the reference's cost; in 28 epochs, with a decay of 18, it reached 0.9439 on dev."""
+
+START = [REFERENCE, LIGHT, WIDER]
 
 
 def suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -105,6 +110,6 @@ def _regularisation(trial: optuna.Trial) -> dict[str, Any]:
     return {
         "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.15),
         "flip": trial.suggest_categorical("flip", [False, True]),
-        "shift": trial.suggest_int("shift", 0, 2),
+        "shift": trial.suggest_int("shift", 0, 4),
         "erasing": trial.suggest_float("erasing", 0.0, 0.5),
     }

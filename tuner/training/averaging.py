@@ -13,6 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tuner.models.summary import evaluating
 
+_UPDATES = 20
+"""Within the steps that the average reaches over: more would cost more and change nothing."""
+
 
 class AveragedModel:
     """A copy of a model whose weights are the average over the last steps of training.
@@ -24,16 +27,19 @@ class AveragedModel:
     def __init__(self, model: nn.Module, steps: float) -> None:
         """Average over about `steps` steps."""
         self.model = copy.deepcopy(model)
-        self._most = math.exp(-1.0 / steps)
+        self._every = max(1, round(steps / _UPDATES))
+        self._most = math.exp(-self._every / steps)
         self._averaged: list[Tensor] = list(self.model.parameters())
         self._steps = 0
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Take in the weights after a step; early on the average reaches back over a ninth of the steps so far."""
-        decay = min(self._most, (1 + self._steps) / (10 + self._steps))
-        torch._foreach_lerp_(self._averaged, list(model.parameters()), 1.0 - decay)
         self._steps += 1
+        if self._steps % self._every == 0:
+            updates = self._steps // self._every
+            decay = min(self._most, updates / (9 + updates))
+            torch._foreach_lerp_(self._averaged, list(model.parameters()), 1.0 - decay)
 
     def measure_statistics(self, model: nn.Module, inputs: Iterable[Tensor]) -> None:
         """Measure the statistics of batch norm on batches, as they are met in evaluation, without dropout.

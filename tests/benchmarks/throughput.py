@@ -1,0 +1,193 @@
+"""Training images a second and core: a trial inside Ray, the bare loop, and plain PyTorch as a tutorial writes it.
+
+python -m tests.benchmarks.throughput --json FILE
+
+The same CNN, batch of 128, crop, flip and Adam in all, one thread each, in turns, several rounds; of each round the
+whole wall clock of an epoch's training counts, for the first two its evaluation on as many images as a fifth of it, and
+for the trial inside Ray its checkpoint and the report to the driver too. `plain` is float32 in torch's default memory
+format, with torchvision's transforms and a DataLoader in the same process, as in Ray's tutorial but for its worker
+processes, for one core is compared with one core. What the core could do at most is a product of two matrices.
+
+The pixels are random: what they show makes no difference to the time.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+import tyro
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from tests.benchmarks.output import publish
+from tuner.config import ResourceConfig
+from tuner.data.dataset import SearchData
+from tuner.data.splits import Split
+from tuner.engine.provenance import source_commit
+from tuner.engine.ray_session import ray_session
+from tuner.engine.worker import Assignment, Job, Worker
+from tuner.models import get_model
+from tuner.training.classifier import Classifier
+from tuner.training.precision import resolve
+
+CPU = torch.device("cpu")
+HPARAMS = {"flip": True, "shift": 2, "batch_size": 128}
+FLOP_PER_IMAGE = 258e6
+"""Multiplications and additions of the reference CNN's convolutions and dense layers, forward and twice that back."""
+_MATRIX = 2048
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to measure."""
+
+    images: int = 3840
+    """Of a round, for each of the three."""
+    rounds: int = 3
+    json: Path | None = None
+
+
+def data_of(images: int) -> SearchData:
+    """Return random images; dev has a fifth of train's, as Fashion-MNIST's."""
+    rng = np.random.default_rng(0)
+    train, dev = (
+        Split(rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), np.arange(n) % 10) for n in (images, images // 5)
+    )
+    return SearchData(train, dev)
+
+
+def bare(data: SearchData) -> Callable[[], object]:
+    """Return what trains an epoch of the loop that the trials run, in this process."""
+    build = get_model("cnn").build
+    precision = resolve("auto", CPU)
+    training = Classifier(build, HPARAMS, data, seed=0, device=CPU, max_epochs=None, precision=precision)
+    return training.train_epoch
+
+
+def inside_ray(data: SearchData, rounds: int, folder: Path) -> Callable[[], object]:
+    """Return what lets a trial's process train an epoch, save its checkpoint and report."""
+    job = ray.put(Job(data, get_model("cnn"), patience=rounds + 2, precision="auto", threads=1))
+    worker: Any = ray.remote(Worker).options(num_cpus=1).remote(job)
+    assignment = Assignment(HPARAMS, seed=0, max_epochs=rounds + 2, checkpoints=folder)
+    ray.get(worker.begin.remote(assignment))
+    return lambda: ray.get(worker.next_report.remote())
+
+
+class _Pixels(Dataset[tuple[torch.Tensor, int]]):
+    """As torchvision's data sets: an image made of a row of the array, then transformed, one at a time."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._transform = transforms.Compose(
+            [
+                transforms.ToPILImage(),
+                transforms.RandomCrop(28, padding=2),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+                transforms.Normalize((0.5,), (0.3,)),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self._transform(self._split.images[index]), int(self._split.labels[index])
+
+
+def plain(data: SearchData) -> Callable[[], object]:
+    """Return what trains and evaluates an epoch as a tutorial does."""
+    torch.manual_seed(0)
+    model = get_model("cnn").build({})
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    train, dev = (DataLoader(_Pixels(split), 128, shuffle=shuffle) for split, shuffle in _splits(data))
+    criterion = nn.CrossEntropyLoss()
+
+    def epoch() -> None:
+        model.train()
+        for images, labels in train:
+            optimizer.zero_grad()
+            loss = criterion(model(images), labels)
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for images, labels in dev:
+                (model(images).argmax(1) == labels).sum().item()
+
+    return epoch
+
+
+def _splits(data: SearchData) -> Sequence[tuple[Split, bool]]:
+    return (data.train, True), (data.dev, False)
+
+
+def peak(dtype: torch.dtype, repeats: int = 5) -> float:
+    """Return the GFLOP/s of a product of two matrices, the best of some."""
+    one, other = (torch.randn(_MATRIX, _MATRIX).to(dtype) for _ in range(2))
+    seconds = [_seconds(lambda: one @ other) for _ in range(repeats + 1)]
+    return float(2 * _MATRIX**3 / min(seconds[1:]) / 1e9)
+
+
+def main(arguments: Arguments) -> dict[str, Any]:
+    """Measure all, in turns."""
+    torch.set_num_threads(1)
+    data = data_of(arguments.images)
+    with tempfile.TemporaryDirectory() as folder, ray_session(ResourceConfig(), Path(folder) / "ray.log"):
+        epochs = {
+            "inside_ray": inside_ray(data, arguments.rounds, Path(folder) / "checkpoints"),
+            "bare": bare(data),
+            "plain": plain(data),
+        }
+        for epoch in epochs.values():
+            epoch()  # the first one chooses its kernels
+        seconds: dict[str, list[float]] = {name: [] for name in epochs}
+        for _ in range(arguments.rounds):
+            for name, epoch in epochs.items():
+                seconds[name].append(_seconds(epoch))
+    peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
+    rates = {name: [arguments.images / each for each in found] for name, found in seconds.items()}
+    return _found(arguments, rates, peaks)
+
+
+def _found(arguments: Arguments, rates: dict[str, list[float]], peaks: dict[str, float]) -> dict[str, Any]:
+    median = {name: statistics.median(found) for name, found in rates.items()}
+    precision = "bfloat16" if resolve("auto", CPU) is torch.bfloat16 else "float32"
+    return {
+        "arguments": {"images": arguments.images, "rounds": arguments.rounds},
+        "commit": source_commit(),
+        "versions": {name: version(name) for name in ("torch", "torchvision", "ray")},
+        "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
+        "precision": precision,
+        "images_per_second": {
+            name: {"median": median[name], "least": min(found), "most": max(found)} for name, found in rates.items()
+        },
+        "peak_gflops": peaks,
+        "inside_ray_to_bare": median["inside_ray"] / median["bare"],
+        "bare_to_plain": median["bare"] / median["plain"],
+        "share_of_peak": median["bare"] * FLOP_PER_IMAGE / 1e9 / peaks[precision],
+    }
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    arguments = tyro.cli(Arguments, description=__doc__)
+    publish(main(arguments), arguments.json)
