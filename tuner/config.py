@@ -109,6 +109,9 @@ class RetrainConfig:
     count epochs, such as `decay_epochs`, grow with them."""
     retrain_seeds: int = 2
     """Times the winner is trained afresh, each with its own seed."""
+    keep: Literal["single", "ensemble", "auto"] = "single"
+    """What `best/` holds: the retraining that is best on dev, all of them as one answer (the mean of their
+    probabilities), or what of the two is better on dev. The ensemble is measured either way."""
     baseline: bool = False
     """Also retrain the space's first start configuration, untuned, by the same rules."""
 

@@ -24,6 +24,8 @@ from tuner.models import DataShape, ModelSpec, available_models, build_model, ge
 from tuner.paths import RunPaths
 from tuner.results.best import BestDescription, read_description
 from tuner.training.checkpoints import load_weights
+from tuner.training.ensemble import Ensemble, as_measured
+from tuner.training.hparams import TrainingHparams
 
 SIDE = 28
 """Height and width of the images the models know, in pixels."""
@@ -67,14 +69,17 @@ def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
     spec = _model_of(paths, description, space)
     weights = load_weights(paths.best_model)
     try:
-        model = build_model(spec.build, description.hparams, _shape_of(description))
+        shape = _shape_of(description)
+        members = [build_model(spec.build, description.hparams, shape) for _ in range(description.members)]
+        model = members[0] if len(members) == 1 else Ensemble(members)
         model.load_state_dict(weights)
+        answering = as_measured(model, TrainingHparams.of(description.hparams))
     except TunerError:
         raise
     except Exception as error:  # A space's model is foreign code: it may raise anything.
         reason = " ".join(str(error).split())
         raise StorageError(f"{paths.best_model} does not fit the model of {paths.best_hparams}: {reason}") from error
-    return model.eval()
+    return answering.eval()
 
 
 def read_image(path: Path, invert: bool) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ from tuner.engine.provenance import source_commit
 from tuner.engine.ray_session import ray_session
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.models import get_model
-from tuner.training.classifier import Classifier
+from tuner.training.classifier import Classifier, classifier_of
 from tuner.training.precision import resolve
 
 CPU = torch.device("cpu")
@@ -79,7 +79,7 @@ def bare(data: SearchData) -> Callable[[], object]:
 
 def inside_ray(data: SearchData, rounds: int, folder: Path) -> Callable[[], object]:
     """Return what lets a trial's process train an epoch, save its checkpoint and report."""
-    job = ray.put(Job(data, get_model("cnn"), patience=rounds + 2, precision="auto", threads=1))
+    job = ray.put(Job(data, classifier_of(get_model("cnn")), patience=rounds + 2, precision="auto", threads=1))
     worker: Any = ray.remote(Worker).options(num_cpus=1).remote(job)
     assignment = Assignment(HPARAMS, seed=0, max_epochs=rounds + 2, checkpoints=folder)
     ray.get(worker.begin.remote(assignment))

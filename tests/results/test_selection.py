@@ -4,12 +4,22 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from tests.metrics import metrics
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.journal.events import EpochReported, Event, RetrainEnded, StudyStarted, TrialEnded, TrialProposed
+from tuner.journal.events import (
+    EnsembleMeasured,
+    EpochReported,
+    Event,
+    RetrainEnded,
+    StudyStarted,
+    TrialEnded,
+    TrialProposed,
+)
 from tuner.journal.history import History
 from tuner.results import selection
-from tuner.results.selection import kept_retraining, rule, select
+from tuner.results.selection import kept_ensemble, kept_retraining, rule, select
 from tuner.search.trial import Origin, TrialState
 
 Build = Callable[[Sequence[Event]], History]
@@ -79,10 +89,36 @@ def test_the_kept_retraining_is_tuned_and_best_on_dev_whatever_the_test_set_says
     assert kept.seed == 2
 
 
+@pytest.mark.parametrize(
+    ("keep", "dev", "test", "kept"),
+    [
+        ("single", 0.95, 0.95, False),
+        ("ensemble", 0.1, 0.1, True),
+        ("auto", 0.91, 0.1, True),
+        ("auto", 0.89, 0.99, False),
+        ("auto", 0.9, 0.99, False),  # no better than the best single one, and dearer
+    ],
+)
+def test_dev_decides_between_the_ensemble_and_the_best_retraining_unless_the_user_has(
+    build: Build, keep: str, dev: float, test: float, kept: bool
+) -> None:
+    found = {"dev": {"accuracy": dev, "n": 10}, "test": {"accuracy": test, "n": 10}}
+    started = StudyStarted({"retrain": {"keep": keep}}, {})
+    history = build(
+        [started, ended("tuned", 1, 0.8, 0.5), ended("tuned", 2, 0.9, 0.5), EnsembleMeasured([1, 2], found, "w", "h")]
+    )
+    assert (kept_ensemble(history) is not None) == kept
+
+
 def test_nothing_is_kept_before_a_retraining_has_ended(searching: History) -> None:
     assert kept_retraining(searching) is None
 
 
 def test_the_rules_never_name_the_test_set() -> None:
-    code = inspect.getsource(select) + inspect.getsource(kept_retraining) + inspect.getsource(selection._rank)
+    code = (
+        inspect.getsource(select)
+        + inspect.getsource(kept_retraining)
+        + inspect.getsource(kept_ensemble)
+        + inspect.getsource(selection._rank)
+    )
     assert '"test"' not in code

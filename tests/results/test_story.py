@@ -3,21 +3,26 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.journal.events import Event, RetrainingPlanned, WarmStarted
+from tuner.journal.events import EnsembleMeasured, Event, RetrainingPlanned, WarmStarted
 from tuner.journal.store import Entry
 from tuner.results.story import tell
 
 
 def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) -> None:
     warm_start = WarmStarted("runs/first", [{}, {}], {}, reusable=True)
+    ensemble = EnsembleMeasured([1, 2], {"dev": {"accuracy": 0.93}, "test": {"accuracy": 0.92}}, "w", "00")
     told = {type(entry.event) for entry in finished_entries}
     seeds: list[dict[str, Any]] = [
         {"candidate": "tuned", "seed": seed, "max_epochs": 44, "hparams": {}} for seed in (1, 2)
     ]
     planned = RetrainingPlanned(seeds, {"tuned": 20.0}, None)
-    assert told | {type(warm_start), type(planned)} == set(Event.__args__)
+    assert told | {type(warm_start), type(planned), type(ensemble)} == set(Event.__args__)
     text = tell(Entry(3, 0.0, 2.0, planned), DEFAULT_OBJECTIVE).strip()
     assert text == "2.0s  the retraining is planned: tuned for 44 epochs with 2 seeds"
+    assert (
+        tell(Entry(3, 0.0, 1.0, ensemble), DEFAULT_OBJECTIVE).strip()
+        == "1.0s  the ensemble of 2 retrainings: dev 0.9300, test 0.9200"
+    )
     assert (
         tell(Entry(2, 0.0, 1.0, warm_start), DEFAULT_OBJECTIVE).strip()
         == "1.0s  it starts warm, with 2 trials of runs/first"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from tuner.journal.events import Event, StudyStarted
+from tuner.journal.events import EnsembleMeasured, Event, StudyStarted
 from tuner.journal.history import History
+from tuner.results.intervals import wilson
 from tuner.results.reference import reference_for
 from tuner.results.summary import summarize
 
@@ -24,6 +26,24 @@ def test_the_final_rows_are_reference_baseline_tuned_mean_and_the_kept_seed(fini
     assert rows[2].test_interval is None
     assert rows[3].test_interval is not None
     assert rows[3].test_interval.low == pytest.approx(0.9042, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("keep", "labels"),
+    [
+        ("single", ["tuned, mean", "ensemble", "tuned, in best/"]),
+        ("ensemble", ["tuned, mean", "tuned, best on dev", "ensemble, in best/"]),
+    ],
+)
+def test_the_ensemble_has_a_row_and_an_interval_of_its_own(finished: History, keep: str, labels: list[str]) -> None:
+    found = {"dev": {"accuracy": 0.93, "n": 10000}, "test": {"accuracy": 0.92, "n": 10000}}
+    ensemble = EnsembleMeasured([1, 2], found, "w", "h")
+    history = replace(finished, ensemble=ensemble, config={**finished.config, "retrain": {"keep": keep}})
+    rows = {row.label: row for row in summarize(history, "study").final}
+    assert list(rows)[2:] == labels
+    row = next(row for label, row in rows.items() if label.startswith("ensemble"))
+    assert (row.seeds, row.test_interval) == ("2 seeds", wilson(0.92, 10000))
+    assert row.spread("accuracy", "train") is None
 
 
 def test_trials_epochs_and_times_are_counted(finished: History) -> None:

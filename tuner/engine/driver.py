@@ -23,6 +23,7 @@ from tuner.engine.brains import coordinator_of, search_of
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.clock import GRACE
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
+from tuner.engine.ensemble import measure_ensemble
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
@@ -46,6 +47,7 @@ from tuner.io.mirror import Mirror
 from tuner.io.retry import Outage
 from tuner.journal.events import (
     DriverStarted,
+    EnsembleMeasured,
     Event,
     PlanMade,
     RetrainingPlanned,
@@ -277,6 +279,7 @@ class _Job:
             if self._ingredients.task.is_sampled:  # else an epoch may take hours, and only this were learnt from it
                 executor.share_gpus(job, sample(*self._measured()))
             executor.run(replace(job, threads=executor.cpus_a_trial), self._works(executor))
+            self._measure_ensemble()
             self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
             if self._mirror is not None:
                 # Before the end is written down: who then goes on fetches the best from there.
@@ -417,6 +420,21 @@ class _Job:
     def _seconds_left(self) -> float | None:
         budget = self._config.budget_seconds
         return None if budget is None else (1 + GRACE) * budget - self._journal.elapsed
+
+    def _measure_ensemble(self) -> None:
+        """Measure the retrained seeds as one answer; only the built-in loop's models can be averaged."""
+        history, dataset, model = self._history(), self._ingredients.dataset, self._ingredients.task.model
+        if model is None or history.ensemble is not None or history.plan is None:
+            return
+        build = model.build
+        precision, max_epochs = self._config.resources.precision, Plan.from_dict(history.plan).max_epochs
+
+        def measure() -> EnsembleMeasured | None:
+            return measure_ensemble(history, self._paths, dataset, build, precision=precision, max_epochs=max_epochs)
+
+        found = self._outage.retry(measure)
+        if found is not None:
+            self._record(found)
 
     def _job(self, dataset: Dataset, executor: Executor) -> Job:
         splits = dataset.search_data()

@@ -15,6 +15,7 @@ from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.plan import Plan
 from tuner.engine.run_log import say_to_log
 from tuner.journal.events import (
+    EnsembleMeasured,
     EpochReported,
     Event,
     RetrainEnded,
@@ -135,6 +136,7 @@ class Progress:
             | WinnerSelected
             | RetrainingPlanned
             | RetrainEnded
+            | EnsembleMeasured
             | RetrainFailed
             | TrialRetried,
         )
@@ -236,6 +238,10 @@ def _describe(event: Event, objective: Objective) -> str | None:
             found = ((split, evaluated(values, objective)) for split, values in event.evaluations.items())
             values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
             return f"retrained {event.candidate} seed {event.seed}: {values}"
+        case EnsembleMeasured():
+            found = ((split, evaluated(values, objective)) for split, values in event.evaluations.items())
+            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
+            return f"ensemble of {len(event.seeds)} seeds: {values}"
         case RetrainFailed():
             return f"retraining {event.candidate} seed {event.seed} failed: {event.reason}"
     return None

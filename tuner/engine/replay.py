@@ -26,6 +26,7 @@ from tuner.engine.plan import Plan
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     DriverStarted,
+    EnsembleMeasured,
     EpochReported,
     Event,
     ModelMeasured,
@@ -52,7 +53,7 @@ from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState
 
-_GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, StudyEnded)
+_GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, EnsembleMeasured, StudyEnded)
 """Events outside the search that follow from nothing in the journal."""
 _PROPOSALS_DERIVED_SINCE = 3
 """Version of the journal."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.coordinator import Record, last_line
+from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
 from tuner.errors import TunerError
-from tuner.io import storage
 from tuner.io.files import hash_file, write_json, write_whole
-from tuner.journal.events import RetrainEnded, RetrainEpochReported, RetrainFailed
+from tuner.journal.events import EnsembleMeasured, RetrainEnded, RetrainEpochReported, RetrainFailed
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
-from tuner.results.selection import kept_retraining
+from tuner.results.selection import kept_ensemble, kept_retraining
 from tuner.search.report import fault_of, finite
 
 
@@ -186,17 +187,16 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
         again = "; --resume tries it again" if failed else ""
         reason = failed[0].rstrip(".") if failed else "none was run"
         raise TunerError(f"no retraining of the winner succeeded: {reason}{again}.")
-    if chosen.weights:
-        _move_to_best(paths, chosen.weights, chosen.weights_sha256)
-    write_json(paths.best_hparams, {**description, "hparams": dict(chosen.hparams), "seed": chosen.seed})
+    ensemble = kept_ensemble(history)
+    weights = ensemble or chosen
+    if weights.weights:
+        _move_to_best(paths, weights)
+    of = {"members": len(ensemble.seeds), "seeds": list(ensemble.seeds)} if ensemble else {"seed": chosen.seed}
+    write_json(paths.best_hparams, {**description, "hparams": dict(chosen.hparams), **of})
 
 
-def _move_to_best(paths: RunPaths, kept: str, sha256: str) -> None:
-    source = paths.root / kept
-    best = paths.best / source.name
-    if paths.remote is not None and not source.exists():
-        storage.fetch(storage.place(paths.remote), kept, source)
-    if not best.exists() or hash_file(best) != sha256:
-        if not source.is_file() or hash_file(source) != sha256:
-            raise TunerError(f"{source} is missing or damaged: its sha256 must be {sha256}.")
+def _move_to_best(paths: RunPaths, kept: RetrainEnded | EnsembleMeasured) -> None:
+    best = paths.best / Path(kept.weights).name
+    if not best.exists() or hash_file(best) != kept.weights_sha256:
+        source = weights_file(kept, paths)
         write_whole(best, lambda temporary: temporary.write_bytes(source.read_bytes()))

@@ -246,6 +246,18 @@ class RetrainFailed:
 
 
 @dataclass(frozen=True)
+class EnsembleMeasured:
+    """The winner's retrainings were measured as one answer, the mean of their probabilities, once on dev and test."""
+
+    seeds: Sequence[int]
+    evaluations: Mapping[str, Metrics]
+    """By split, as in `RetrainEnded`."""
+    weights: str
+    """The file with the weights of all, relative to the run's folder."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
 class StudyEnded:
     """The run is done; nothing follows."""
 
@@ -268,6 +280,7 @@ Event = (
     | RetrainEpochReported
     | RetrainEnded
     | RetrainFailed
+    | EnsembleMeasured
     | StudyEnded
 )
 

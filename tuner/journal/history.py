@@ -11,6 +11,7 @@ from tuner.errors import JournalError
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     DriverStarted,
+    EnsembleMeasured,
     EpochReported,
     ModelMeasured,
     PlanMade,
@@ -139,6 +140,7 @@ class History:
     winner: WinnerSelected | None = None
     retraining_planned: RetrainingPlanned | None = None
     """The last such plan; None in older runs."""
+    ensemble: EnsembleMeasured | None = None
     ended: bool = False
     elapsed: float = 0.0
     """Seconds worked on the run by all its drivers."""
@@ -224,6 +226,8 @@ def _apply_milestone(history: History, entry: Entry) -> None:
             history.drivers.append(event)
         case WarmStarted() as event:
             history.warm_start = event
+        case EnsembleMeasured() as event:
+            history.ensemble = event
         case PlanMade() as event:
             history.plan = event.plan
         case WinnerSelected() as event:

@@ -31,6 +31,8 @@ class BestDescription:
     """Those that it tells apart; None for as many as have a name."""
     tokens: int | None = None
     """How many different ones there are, if its inputs are tokens."""
+    members: int = 1
+    """Models whose probabilities are averaged; more than one is an ensemble."""
     space_sha256: str | None = None
     """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
 

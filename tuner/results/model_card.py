@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tuner.journal.events import EnsembleMeasured, RetrainEnded
 from tuner.journal.history import History
 from tuner.results.selection import keep_rule
 from tuner.results.summary import Summary, summarize
@@ -40,6 +41,7 @@ def model_card(history: History, name: str) -> str | None:
     summary = summarize(history, name)
     if summary.kept is None or summary.winner is None:
         return None
+    sha256 = _in_best(summary).weights_sha256
     sections = {
         f"# The tuned model of run {_code(name)}": _what(summary),
         f"## {measured_word(summary)}": _measured(summary),
@@ -47,7 +49,7 @@ def model_card(history: History, name: str) -> str | None:
         "## Hyperparameters": _hparams(summary.kept.hparams),
         "## Use": _USE_IMAGES if summary.dataset in _IMAGES else _USE,
         "## Limits": _IMAGE_LIMITS if summary.dataset in _IMAGES else _LIMITS,
-        "## Origin": f"Commit {_code(commits(history))}; sha256 of the weights: {_code(summary.kept.weights_sha256)}.",
+        "## Origin": f"Commit {_code(commits(history))}; sha256 of the weights: {_code(sha256)}.",
     }
     return "\n\n".join(f"{title}\n\n{body}" for title, body in sections.items()) + "\n"
 
@@ -59,11 +61,17 @@ def _what(summary: Summary) -> str:
     )
 
 
+def _in_best(summary: Summary) -> RetrainEnded | EnsembleMeasured:
+    kept = summary.kept_ensemble or summary.kept
+    assert kept is not None
+    return kept
+
+
 def _measured(summary: Summary) -> str:
-    assert summary.kept is not None
+    evaluations = _in_best(summary).evaluations
     header = ("metric", *summary.splits)
     rows = [
-        (_code(name), *(number_text(summary.kept.evaluations[split].get(name, math.nan)) for split in summary.splits))
+        (_code(name), *(number_text(evaluations.get(split, {}).get(name, math.nan)) for split in summary.splits))
         for name in (summary.leading, *summary.others)
     ]
     note = "The test set was read once for each retrained model, after all choices."
@@ -85,6 +93,9 @@ def _choice(history: History, summary: Summary) -> str:
         f"The winner was trained afresh on the train split alone. {keep_rule(summary.objective)} "
         f"Here that is seed {summary.kept.seed}, with the weights of epoch {summary.kept.best_epoch}."
     )
+    if summary.kept_ensemble is not None:
+        seeds = ", ".join(map(str, summary.kept_ensemble.seeds))
+        retraining += f" The model is the ensemble of seeds {seeds}: it answers with the mean of their probabilities."
     return f"{search}\n\n{retraining}"
 
 

@@ -105,10 +105,10 @@ EPOCHS = (
     Column("reused", pa.bool_(), "Whether it was taken over from an equal trial of an earlier run."),
 )
 FINAL = (
-    _CANDIDATE,
-    _SEED,
+    Column("candidate", pa.string(), "tuned, baseline, or ensemble: the mean of the tuned ones' probabilities."),
+    Column("seed", pa.int64(), "The seed of its random numbers; null for the ensemble.", nullable=True),
     Column("split", pa.string(), "train, dev or test."),
-    Column("best_epoch", pa.int64(), "The epoch whose weights were restored.", "epochs"),
+    Column("best_epoch", pa.int64(), "The epoch whose weights were restored.", "epochs", nullable=True),
 )
 RETRAIN_EPOCHS = (_CANDIDATE, _SEED, _EPOCH, _SECONDS)
 

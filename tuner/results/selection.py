@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tuner.journal.events import EpochReported, RetrainEnded, WinnerSelected
+from tuner.journal.events import EnsembleMeasured, EpochReported, RetrainEnded, WinnerSelected
 from tuner.journal.history import History, RetrainHistory
 from tuner.search.objective import Objective
 from tuner.search.report import evaluated, score_of
@@ -15,6 +15,8 @@ IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count
 
 TUNED = "tuned"
 BASELINE = "baseline"
+ENSEMBLE = "ensemble"
+SINGLE = "single"
 
 _LOSS = "dev_loss"
 """Among equals by the objective, as accuracies on a small dev set often are, the lower loss is the better one."""
@@ -56,6 +58,26 @@ def kept_retraining(history: History) -> RetrainEnded | None:
     ended = [retrain for retrain in history.retrains.values() if retrain.ended and retrain.candidate == TUNED]
     best = min(ended, key=lambda one: (-_dev_score(one), one.seed), default=None)
     return None if best is None else best.ended
+
+
+def tuned_retrainings(history: History) -> list[RetrainEnded]:
+    """Return the winner's retrainings that have ended, by seed."""
+    known = (history.retrains[key] for key in sorted(history.retrains))
+    return [one.ended for one in known if one.ended is not None and one.candidate == TUNED]
+
+
+def kept_ensemble(history: History) -> EnsembleMeasured | None:
+    """Return the ensemble if it belongs into `best/`: by `--keep`, which may leave it to dev."""
+    keep = (history.config.get("retrain") or {}).get("keep", SINGLE)
+    single = kept_retraining(history)
+    if history.ensemble is None or single is None or keep == SINGLE:
+        return None
+    if keep == ENSEMBLE:
+        return history.ensemble
+    objective = history.objective
+    values = [evaluated(one.evaluations.get("dev", {}), objective) for one in (history.ensemble, single)]
+    together, alone = (-math.inf if value is None else objective.score(value) for value in values)
+    return history.ensemble if together > alone else None
 
 
 def _dev_score(retrain: RetrainHistory) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuner.journal.events import (
     DriverStarted,
+    EnsembleMeasured,
     EpochReported,
     Event,
     ModelMeasured,
@@ -55,6 +56,8 @@ def _tell(event: Event, objective: Objective) -> str:
             )
         case RetrainingPlanned():
             return f"the retraining is planned: {planned_text(event)}"
+        case EnsembleMeasured():
+            return f"the ensemble of {len(event.seeds)} retrainings: {_tell_evaluations(event, objective)}"
         case StudyEnded():
             return "the study ended"
         case RetrainEpochReported() | RetrainEnded() | RetrainFailed():
@@ -90,11 +93,14 @@ def _tell_retraining(event: RetrainEpochReported | RetrainEnded | RetrainFailed,
         case RetrainEpochReported():
             return _tell_epoch(event)
         case RetrainEnded():
-            found = ((split, evaluated(event.evaluations.get(split, {}), objective)) for split in SPLITS)
-            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
-            return f"ended with the weights of epoch {event.best_epoch}: {values}"
+            return f"ended with the weights of epoch {event.best_epoch}: {_tell_evaluations(event, objective)}"
         case RetrainFailed():
             return f"failed: {event.reason}"
+
+
+def _tell_evaluations(event: RetrainEnded | EnsembleMeasured, objective: Objective) -> str:
+    found = ((split, evaluated(event.evaluations.get(split, {}), objective)) for split in SPLITS)
+    return ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
 
 
 def _tell_epoch(event: EpochReported | RetrainEpochReported) -> str:

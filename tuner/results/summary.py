@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuner.journal.events import RetrainEnded, WinnerSelected
+from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
 from tuner.journal.history import History
 from tuner.results.intervals import Interval, Spread, spread, wilson
 from tuner.results.reference import Reference, reference_for
-from tuner.results.selection import BASELINE, TUNED, kept_retraining, select
+from tuner.results.selection import BASELINE, TUNED, kept_ensemble, kept_retraining, select
 from tuner.search.objective import Objective
 from tuner.search.report import best_of, evaluation_name
 from tuner.search.trial import TrialState
@@ -86,7 +86,9 @@ class Summary:
     winner: WinnerSelected | None
     """The winner; before it is selected, the best so far."""
     kept: RetrainEnded | None
-    """The retraining whose weights lie in `best/`."""
+    """The retraining that is best on dev; its weights lie in `best/` unless there is `kept_ensemble`."""
+    kept_ensemble: EnsembleMeasured | None
+    """The ensemble, if its weights lie in `best/`."""
 
     @property
     def is_measured(self) -> bool:
@@ -115,6 +117,7 @@ def summarize(history: History, name: str) -> Summary:
         rungs=tuple(_rung_row(history, level) for level in rung_epochs(history)),
         winner=history.winner or select(history),
         kept=kept_retraining(history),
+        kept_ensemble=kept_ensemble(history),
     )
 
 
@@ -172,12 +175,24 @@ def _reference(history: History) -> Reference | None:
 
 def _final_rows(history: History, leading: str, reference: Reference | None) -> tuple[FinalRow, ...]:
     rows = [_mean_row(history, candidate, leading) for candidate in (BASELINE, TUNED)]
+    rows += _single_answers(history, leading)
     if reference is not None:
         rows.insert(0, _reference_row(reference))
-    kept = kept_retraining(history)
-    if kept is not None:
-        rows.append(_row("tuned, in best/", str(kept.seed), [kept], history.objective, leading))
     return tuple(row for row in rows if row is not None)
+
+
+def _single_answers(history: History, leading: str) -> list[FinalRow]:
+    """Return the rows of the best retraining and of the ensemble, the one in `best/` last."""
+    kept, ensemble, in_best = kept_retraining(history), history.ensemble, kept_ensemble(history)
+    rows = []
+    if kept is not None:
+        label = "tuned, best on dev" if in_best else "tuned, in best/"
+        rows.append(_row(label, str(kept.seed), [kept], history.objective, leading))
+    if ensemble is not None:
+        label = "ensemble, in best/" if in_best else "ensemble"
+        row = _row(label, f"{len(ensemble.seeds)} seeds", [ensemble], history.objective, leading)
+        rows.insert(len(rows) if in_best else 0, row)
+    return rows
 
 
 def _reference_row(reference: Reference) -> FinalRow:
@@ -195,7 +210,9 @@ def _mean_row(history: History, candidate: str, leading: str) -> FinalRow | None
     return _row(label, seeds, ended, history.objective, leading)
 
 
-def _row(label: str, seeds: str, ended: list[RetrainEnded], objective: Objective, leading: str) -> FinalRow:
+def _row(
+    label: str, seeds: str, ended: Sequence[RetrainEnded | EnsembleMeasured], objective: Objective, leading: str
+) -> FinalRow:
     found: dict[str, dict[str, list[float]]] = {}
     for one in ended:
         for split, metrics in one.evaluations.items():

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuner.io.files import write_whole
-from tuner.journal.events import EpochReported, RetrainEpochReported
+from tuner.journal.events import EnsembleMeasured, EpochReported, RetrainEnded, RetrainEpochReported
 from tuner.journal.history import History, TrialHistory
 from tuner.paths import RunPaths
 from tuner.results.front import placed_trials
@@ -29,6 +29,7 @@ from tuner.results.schema import (
     schema,
     split_columns,
 )
+from tuner.results.selection import ENSEMBLE
 from tuner.search.objective import LATENCY, NUM_PARAMS
 
 SPLITS = ("train", "dev", "test")
@@ -92,15 +93,16 @@ def epochs_table(history: History) -> pa.Table:
 
 
 def final_table(history: History) -> pa.Table:
-    """Return one row per (candidate, seed, split) of the retrainings that have ended."""
-    ended = [retrain.ended for _, retrain in sorted(history.retrains.items()) if retrain.ended is not None]
+    """Return one row per (candidate, seed, split) of the retrainings that have ended, and of their ensemble."""
+    ended: list[RetrainEnded | EnsembleMeasured] = [
+        retrain.ended for _, retrain in sorted(history.retrains.items()) if retrain.ended is not None
+    ]
+    ended += [history.ensemble] if history.ensemble is not None else []
     columns = split_columns(_names(found for one in ended for found in one.evaluations.values()), history.objective)
     rows = [
         {
-            "candidate": one.candidate,
-            "seed": one.seed,
+            **_who(one),
             "split": split,
-            "best_epoch": one.best_epoch,
             **_metric_cells(one.evaluations[split], columns),
         }
         for one in ended
@@ -108,6 +110,12 @@ def final_table(history: History) -> pa.Table:
         if split in one.evaluations
     ]
     return pa.Table.from_pylist(rows, schema("final", _beside(FINAL, "best_epoch", columns)))
+
+
+def _who(one: RetrainEnded | EnsembleMeasured) -> dict[str, Any]:
+    if isinstance(one, EnsembleMeasured):
+        return {"candidate": ENSEMBLE, "seed": None, "best_epoch": None}
+    return {"candidate": one.candidate, "seed": one.seed, "best_epoch": one.best_epoch}
 
 
 def retrain_epochs_table(history: History) -> pa.Table:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from tuner.errors import ConfigError, TunerError
 from tuner.models import DataShape, ModelBuilder, ModelSpec
 from tuner.training.averaging import AveragedModel
 from tuner.training.batches import Batches, Normalisation
-from tuner.training.ensemble import Mirrored
+from tuner.training.ensemble import Ensemble, as_measured
 from tuner.training.evaluate import autocast, evaluate
 from tuner.training.hparams import TrainingHparams
 from tuner.training.initialise import build_seeded, choose_memory_format
@@ -110,7 +111,8 @@ class Classifier:
         train_loss, train_accuracy = self._train_epoch()
         if self._averaged is not None:
             self._measure_statistics(self._averaged)
-        dev = evaluate(self._judged(), self._dev, device=self._device, precision=self._precision)
+        judged = as_measured(self.model, self._hparams)
+        dev = evaluate(judged, self._dev, device=self._device, precision=self._precision)
         if not math.isfinite(dev.loss):
             raise NonFiniteLossError(f"the dev loss is {dev.loss} in epoch {self._epoch + 1}.")
         self._epoch += 1
@@ -122,11 +124,22 @@ class Classifier:
             "lr": self._optimizer.param_groups[0]["lr"],
         }
 
-    def evaluate(self, split: Any) -> dict[str, float]:
-        """Return `accuracy`, `loss` and `n` of a split that `as_split` takes; raises DataError for another."""
+    def evaluate(self, split: Any, model: nn.Module | None = None) -> dict[str, float]:
+        """Return `accuracy`, `loss` and `n` of a split that `as_split` takes; raises DataError for another.
+
+        `model` is measured in place of the training's own, in the same way: mirrored if that is.
+        """
         batches = self._batches(as_split(split))
-        found = evaluate(self._judged(), batches, device=self._device, precision=self._precision)
+        judged = as_measured(model or self.model, self._hparams)
+        found = evaluate(judged, batches, device=self._device, precision=self._precision)
         return {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
+
+    def ensemble(self, weights: Sequence[Mapping[str, Tensor]]) -> Ensemble:
+        """Return the ensemble of models like the training's own with these weights, each a model's state."""
+        members = [copy.deepcopy(self.model) for _ in weights]
+        for member, state in zip(members, weights, strict=True):
+            member.load_state_dict(state)
+        return Ensemble(members)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state after the last epoch, tensors and plain values only; the tensors are the live ones."""
@@ -147,9 +160,6 @@ class Classifier:
 
     def _batches(self, split: Split) -> Batches:
         return Batches(split, self._normalisation, self._device, self._memory_format)
-
-    def _judged(self) -> nn.Module:
-        return Mirrored(self.model) if self._hparams.tta else self.model
 
     def _measure_statistics(self, averaged: AveragedModel) -> None:
         with autocast(self._device, self._precision):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tuner.training.hparams import TrainingHparams
+
 
 class Ensemble(nn.Module):
     """Answers with the mean of its members' probabilities.
@@ -34,6 +36,11 @@ class Mirrored(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map [n, channels, height, width] to [n, classes]."""
         return _log_mean([self.model(images), self.model(images.flip(-1))])
+
+
+def as_measured(model: nn.Module, hparams: TrainingHparams) -> nn.Module:
+    """Return what gives the answers that were measured: the model itself, or with its mirrored ones."""
+    return Mirrored(model) if hparams.tta else model
 
 
 def _log_mean(logits: list[Tensor]) -> Tensor:

@@ -1,0 +1,81 @@
+"""The winner's retrainings as one answer: measured once on dev and test, when all of them have ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tuner.data.dataset import Dataset
+from tuner.errors import StorageError, TunerError
+from tuner.io import storage
+from tuner.io.files import hash_file
+from tuner.journal.events import EnsembleMeasured, RetrainEnded
+from tuner.journal.history import History
+from tuner.models import ModelBuilder
+from tuner.paths import RunPaths
+from tuner.results.selection import ENSEMBLE, tuned_retrainings
+from tuner.training.checkpoints import load_weights, save_model
+from tuner.training.classifier import Classifier
+from tuner.training.precision import resolve
+
+
+def measure_ensemble(
+    history: History, paths: RunPaths, dataset: Dataset, build: ModelBuilder, *, precision: str, max_epochs: int
+) -> EnsembleMeasured | None:
+    """Return the ensemble of the winner's retrainings, measured; None if fewer than two have ended.
+
+    Its weights are written beside the retrainings'. It is computed in this process, in so many threads as torch takes.
+
+    Raises:
+        TunerError: if the weights of a retraining are missing or damaged.
+        StorageError: if those of the ensemble cannot be written.
+    """
+    ended = tuned_retrainings(history)
+    if len(ended) < 2:
+        return None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    training = Classifier(
+        build,
+        ended[0].hparams,
+        dataset.search_data(),
+        seed=0,
+        device=device,
+        max_epochs=max_epochs,
+        precision=resolve(precision, device),
+    )
+    model = training.ensemble([load_weights(weights_file(one, paths)) for one in ended]).to(device)
+    weights = paths.retrain_checkpoints(ENSEMBLE, ended[0].seed) / Path(ended[0].weights).name
+    sha256 = _write(model, paths, weights)
+    splits = {"dev": dataset.dev, "test": dataset.test}
+    evaluations = {name: training.evaluate(split, model) for name, split in splits.items() if split is not None}
+    return EnsembleMeasured([one.seed for one in ended], evaluations, str(weights.relative_to(paths.root)), sha256)
+
+
+def _write(model: nn.Module, paths: RunPaths, weights: Path) -> str:
+    """Write the weights where those of the retrainings are, and return their sha256."""
+    where = paths.location(weights.parent)
+    place = storage.place(where)
+    try:
+        with place.scratch() as folder:
+            made = folder / f"unfinished-{weights.name}"
+            sha256 = save_model(model, made, {"format": "pt"})
+            place.put(made, weights.name)
+    except OSError as error:
+        raise StorageError(f"no weights can be written in {where}: {storage.explain(error)}.") from error
+    return sha256
+
+
+def weights_file(measured: RetrainEnded | EnsembleMeasured, paths: RunPaths) -> Path:
+    """Return the file with the weights, fetched from the run's bucket if it is not here.
+
+    Raises:
+        TunerError: if it is missing or damaged.
+    """
+    path = paths.root / measured.weights
+    if paths.remote is not None and not path.exists():
+        storage.fetch(storage.place(paths.remote), measured.weights, path)
+    if not path.is_file() or hash_file(path) != measured.weights_sha256:
+        raise TunerError(f"{path} is missing or damaged: its sha256 must be {measured.weights_sha256}.")
+    return path
