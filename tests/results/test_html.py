@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import matplotlib
 import pytest
 
 from tuner.journal.events import Event, StudyStarted
@@ -94,6 +95,12 @@ def test_the_page_has_one_title_headings_and_the_final_table(source: str) -> Non
 
 def test_equal_histories_give_equal_pages(source: str, finished: History) -> None:
     assert html_report(finished, "study") == source
+
+
+def test_the_users_own_style_for_drawings_is_not_used(source: str, finished: History) -> None:
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "red", "lines.linewidth": 9}):
+        assert html_report(finished, "study") == source
+        assert matplotlib.rcParams["text.usetex"]
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -68,7 +69,7 @@ def learning_curves(history: History) -> str | None:
         dict.fromkeys(name for one in retrains for report in one.epochs.values() for name in report.metrics)
     )
     rows = math.ceil(len(panels) / _PANELS_IN_A_ROW)
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(9, 3.6 * rows), layout="constrained")
         grid = figure.subplots(rows, _PANELS_IN_A_ROW, squeeze=False).ravel().tolist()
         for axes, (label, lines) in zip(grid, panels.items(), strict=False):
@@ -91,7 +92,7 @@ def incumbent(found: Sequence[Improvement], history: History) -> str | None:
     ends = duration / size, float(history.epochs_trained)
     times = [one.seconds / size for one in found]
     epochs = [float(one.epochs) for one in found]
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(9, 3.2), layout="constrained")
         panels: Sequence[Axes] = figure.subplots(1, 2, sharey=True)
         best = [one.value for one in found]
@@ -110,7 +111,7 @@ def trial_curves(history: History, rungs: Iterable[int]) -> str | None:
         return None
     levels = [level for level in rungs if level <= max(max(trial.epochs) for trial in trials)]
     winner = select(history)
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(9, 4.2), layout="constrained")
         axes = figure.subplots()
         for state, colour in _STATE_COLOURS.items():
@@ -145,7 +146,7 @@ def front(placed: Sequence[Placed], objectives: Sequence[Objective], winner: int
         "front": [one.values for one in placed if one.is_on_front],
         "the winner": [one.values for one in placed if one.trial == winner],
     }
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(9, 4.2), layout="constrained")
         panels: Sequence[Axes] = figure.subplots(1, len(objectives) - 1, sharey=True, squeeze=False)[0]
         for place, (axes, objective) in enumerate(zip(panels, objectives[1:], strict=True), 1):
@@ -157,6 +158,15 @@ def front(placed: Sequence[Placed], objectives: Sequence[Objective], winner: int
         panels[0].set(ylabel=f"best {objectives[0].words}")
         panels[-1].legend(loc=_worst_corner(objectives[0]))
         return _svg(figure, "front")
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Draw in our style on matplotlib's own defaults, whatever the user's `matplotlibrc` says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
 
 
 def _panels(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
