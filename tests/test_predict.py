@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_a_light_and_a_dark_image_are_told_apart_and_invert_swaps_them(
     # Pixels of 5 of 255, so normalised (5 / 255 - 0.25) / 0.5; logits are minus and plus that.
     logit = (5 / 255 - 0.25) / 0.5
     assert found["probability"] == pytest.approx(1 / (1 + np.exp(2 * logit)), abs=1e-6)
+
+
+def test_images_and_runs_whose_names_are_not_utf8_are_read(
+    paths: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = paths.root.rename(tmp_path / os.fsdecode(b"r\xe9sultat"))
+    image = save(tmp_path / "image.png", np.zeros((28, 28))).rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    run([str(root), str(image), "--json"])
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed)[0]["image"] == str(image)
 
 
 def test_an_image_of_the_right_size_is_left_as_it_is(tmp_path: Path) -> None:

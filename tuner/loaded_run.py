@@ -100,9 +100,10 @@ class LoadedRun:
         if not path.is_file():
             raise StorageError(f"{path} is missing: write it with python -m tuner.report {self.path}.")
         try:
-            return pd.read_parquet(
-                path, engine="pyarrow", dtype_backend="numpy_nullable", page_checksum_verification=True
-            )
+            with path.open("rb") as handle:  # given a path, Arrow takes only one that is UTF-8
+                return pd.read_parquet(
+                    handle, engine="pyarrow", dtype_backend="numpy_nullable", page_checksum_verification=True
+                )
         # Damage makes Arrow raise almost anything.
         except Exception as error:
             raise StorageError(f"{path} is damaged: write it again with python -m tuner.report {self.path}.") from error

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import nn
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from tuner.cli import Run, main, parse
 from tuner.engine.recorded import recorded_sources
@@ -38,7 +39,7 @@ class PredictConfig:
 
     run: Run
     """The run's folder, or its s3://bucket/prefix."""
-    images: Positional[tuple[Path, ...]]
+    images: Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE...")]
     """Image files of any size and format that Pillow reads."""
     invert: bool = False
     """The images are dark on light; the models know light on dark."""
@@ -117,7 +118,7 @@ def run(args: Sequence[str] | None = None) -> None:
     """Print the class and its probability for each image."""
     config = parse(PredictConfig, args, prog="python -m tuner.predict", description=__doc__)
     if not config.images:
-        raise ConfigError("IMAGES is empty, but must name at least one image file.")
+        raise ConfigError("IMAGE is missing: give at least one image file.")
     with reading_run(config.run) as paths:
         description = read_description(paths)
         images = np.stack([read_image(path, config.invert) for path in config.images])
@@ -186,7 +187,6 @@ def _to_json(named: Sequence[tuple[str, Prediction]]) -> str:
             for path, found in named
         ],
         indent=2,
-        ensure_ascii=False,
     )
 
 

@@ -218,7 +218,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _encode(entry: Entry) -> bytes:
     record = {"seq": entry.seq, "time": entry.time, "elapsed": entry.elapsed, **to_record(entry.event)}
-    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    # Half a character, as in a file's name that is no UTF-8, is written as its escape, and read as what it was.
+    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 

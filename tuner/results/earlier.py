@@ -149,7 +149,8 @@ def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with path.open("rb") as handle:  # given a path, Arrow takes only one that is UTF-8
+            table = pq.read_table(handle, page_checksum_verification=True)
     # Damage makes Arrow raise almost anything.
     except Exception as error:
         raise ConfigError(f"--warm-start is {str(given)!r}, but {path} cannot be read as a table.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -135,7 +136,7 @@ def write_tables(history: History, paths: RunPaths) -> None:
         paths.retrain_epochs: retrain_epochs_table(history),
     }
     for path, table in tables.items():
-        write_whole(path, partial(pq.write_table, table, write_page_checksum=True))
+        write_whole(path, partial(_write_table, table))
 
 
 def _trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
@@ -160,6 +161,12 @@ def _trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
         "params": json.dumps(trial.proposed.params),
         "hparams": json.dumps(trial.proposed.hparams),
     }
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    # Given a path, Arrow takes only one that is UTF-8.
+    with path.open("wb") as handle:
+        pq.write_table(table, handle, write_page_checksum=True)
 
 
 def _whole(value: float | None) -> int | None:

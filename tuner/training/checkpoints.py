@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from tuner.errors import StorageError, TunerError
@@ -77,7 +78,8 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str
     # Cloned, because safetensors refuses tensors that share memory, as tied weights do.
     weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     try:
-        write_whole(path, lambda temporary: save_file(weights, temporary, dict(metadata)))
+        # Given a path, safetensors takes only one that is UTF-8.
+        write_whole(path, lambda temporary: temporary.write_bytes(to_bytes(weights, dict(metadata))))
         return hash_file(path)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"{path} cannot be written: {error}.") from error
@@ -96,6 +98,6 @@ def load_state(path: Path) -> Any:
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Return the weights in a safetensors file; raises CheckpointError if it is none."""
     try:
-        return load_file(path)
+        return from_bytes(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be loaded: {error}") from error
