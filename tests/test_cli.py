@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -135,13 +136,40 @@ def test_a_bug_keeps_its_traceback() -> None:
         main(lambda: 1 // 0)
 
 
-def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
-    script = "from tuner.cli import main\nmain(lambda: print('x\\n' * 1_000_000))"
-    arguments = [sys.executable, "-c", script]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from tuner.cli import main; main(lambda: print('x\\n' * 1_000_000))",
+        "from tuner.cli import main; main(lambda: print('x'))",
+        "from tuner.cli import main; from tuner.replay import run; main(lambda: run(['--help']))",
+    ],
+    ids=["much", "what fits into a buffer", "help"],
+)
+def test_a_reader_that_leaves_early_causes_no_traceback(code: str) -> None:
+    waiting = f"import sys; sys.stdin.read(); {code}"
+    with subprocess.Popen(
+        [sys.executable, "-c", waiting], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        assert command.stdin is not None
         assert command.stdout is not None
         assert command.stderr is not None
-        command.stdout.readline()
         command.stdout.close()
+        command.stdin.close()
         assert command.stderr.read() == b""
         assert command.wait(timeout=30) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("ascii", "0.5 +-0.1 caf\\xe9 \\udcff ?\n"), ("utf-8", "0.5 ±0.1 café \\udcff \ufffd\n")]
+)
+def test_what_the_terminal_cannot_show_is_written_in_other_characters(encoding: str, expected: str) -> None:
+    text = "0.5 ±0.1 café \udcff \ufffd"
+    shown = f"print({text!a}) or print({text!a}, file=sys.stderr)"
+    code = f"import sys; from tuner.cli import main; main(lambda: {shown})"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout.decode(encoding), found.stderr.decode(encoding)) == (0, expected, expected)

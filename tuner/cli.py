@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import difflib
 import io
@@ -38,6 +39,9 @@ _KINDS = {
 }
 """tyro's names for what a value may be, in words."""
 
+_IN_ASCII = {"\N{PLUS-MINUS SIGN}": "+-", "\N{REPLACEMENT CHARACTER}": "?"}
+"""What our reports write instead where there is only ASCII."""
+
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _FLAG_IN_HELP = re.compile(r"(?:^|[│\s] )(--[a-z][\w.-]*)", re.MULTILINE)
 """A flag at the left of a box, with or without its line; one in a sentence follows a word and one space."""
@@ -61,7 +65,11 @@ def _comma_list(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, 
 
 
 def main(run: Callable[[], int | None]) -> NoReturn:
-    """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError."""
+    """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError.
+
+    The code is 1 if whoever reads its output leaves before its end.
+    """
+    _make_printable()
     try:
         ensure_home()
         code = run() or 0
@@ -74,6 +82,22 @@ def main(run: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
+
+
+def _make_printable() -> None:
+    """Let what the terminal's encoding lacks, and a file's name that is no UTF-8, be written in other characters."""
+    codecs.register_error("tuner.printable", _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="tuner.printable")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for the characters that could not be encoded, and where to go on; see `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_IN_ASCII.get(char) or ascii(char)[1:-1] for char in lacking), error.end
 
 
 def parse(
@@ -131,10 +155,11 @@ def _explain(event: tyro_errors.ParseErrorEvent, given: list[str], flags: Callab
         name = event.argument.display_name()
         return f"{name} is {event.value!r}, but must be one of: {', '.join(event.choices)}."
     if isinstance(event, tyro_errors.BadValue) and event.reason == "too_few_values":
+        if event.argument.is_positional():
+            return _explain_missing([event.argument], event.prog, given, flags())
         return f"{event.argument.display_name()} lacks a value; it must be {_kind(event.argument)}."
     if isinstance(event, tyro_errors.MissingArgs):
-        names = ", ".join(missing.arg.display_name() for missing in event.missing_arguments)
-        return f"{event.prog} needs a value for: {names}."
+        return _explain_missing([one.arg for one in event.missing_arguments], event.prog, given, flags())
     if isinstance(event, tyro_errors.InstantiationFailure):
         return _explain_failure(event, given)
     return None
@@ -145,6 +170,15 @@ def _explain_unknown(token: str, prog: str, flags: list[str]) -> str:
     close = difflib.get_close_matches(flag, flags, n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"available: {', '.join(flags)}."
     return f"{flag!r} is not an argument of {prog}; {hint}"
+
+
+def _explain_missing(arguments: Sequence[Any], prog: str, given: list[str], flags: list[str]) -> str:
+    """Return which values are missing, or rather which flag is unknown: it may have been taken for one of them."""
+    known = {*flags, *(flag.replace("--", "--no-", 1) for flag in flags), "--help"}
+    for token in given:
+        if token.startswith("--") and token.partition("=")[0].replace("_", "-") not in known:
+            return _explain_unknown(token, prog, flags)
+    return f"{prog} needs a value for: {', '.join(map(_name, arguments))}."
 
 
 def _explain_failure(event: tyro_errors.InstantiationFailure, given: list[str]) -> str:
@@ -164,6 +198,13 @@ def _value_of(flags: Sequence[str], given: list[str]) -> str | None:
         if name.replace("_", "-") in flags:
             found = value if equals else " ".join(given[position + 1 : position + 2])
     return found
+
+
+def _name(argument: Any) -> str:
+    """Return what the help calls an argument: "--trials", "RUN"."""
+    metavar = str(argument.lowered.metavar)
+    has_metavar = argument.is_positional() and not any(kind in metavar for kind in _KINDS)
+    return metavar if has_metavar else str(argument.display_name())
 
 
 def _kind(argument: Any) -> str:

@@ -29,7 +29,7 @@ def available_kinds() -> list[str]:
 class Arguments:
     """Write a commented file to start from, with data, search space and training; it runs as it is."""
 
-    name: Annotated[str, tyro.conf.Positional]
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """The file to write, with or without `.py`."""
     kind: str = "torch"
     """`torch` (a class, which can pause and go on), `function` (a loop that yields), `sklearn`, `lightning`,

@@ -1,0 +1,85 @@
+"""Tests of what all commands share: a stranger's first tries end in a line that he understands."""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tuner.cli import main
+
+COMMANDS = ("run", "report", "replay", "describe", "predict", "new")
+
+
+def exit_code(command: str, *args: str) -> int:
+    """Return what the command exits with."""
+    module = importlib.import_module(f"tuner.{command}")
+    with pytest.raises(SystemExit) as caught:
+        main(partial(module.run, list(args)))
+    code = caught.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_the_command_does_and_how_it_is_called(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(command, "--help") == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    usage, _, purpose = printed.out.partition("\n\n")
+    assert usage.startswith(f"usage: python -m tuner.{command} [-h]")
+    assert "STR" not in usage.partition("[-h]")[2].split("[--")[0]  # what is to be given has a name
+    assert purpose[0].isupper()
+
+
+@pytest.mark.parametrize("args", [["--trails", "3"], ["--trails=3"]])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_argument_is_named_with_those_there_are(
+    command: str, args: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(command, *args) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"error: '--trails' is not an argument of python -m tuner.{command}; ")
+
+
+@pytest.mark.parametrize(
+    ("command", "lacking"), [("report", "RUN"), ("replay", "RUN"), ("predict", "RUN"), ("new", "NAME")]
+)
+def test_what_must_be_given_is_named(command: str, lacking: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(command) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"error: python -m tuner.{command} needs a value for: {lacking}.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "args"),
+    [
+        ("run", ["--resume", "MISSING"]),
+        ("run", ["--config", "MISSING"]),
+        ("run", ["--config", "MISSING.yaml"]),
+        ("run", ["--space", "MISSING.py"]),
+        ("run", ["--warm-start", "MISSING"]),
+        ("report", ["MISSING"]),
+        ("report", ["MISSING", "--journal"]),
+        ("replay", ["MISSING"]),
+        ("describe", ["--dataset", "fashion-mnist", "--data-dir", "MISSING"]),
+        ("predict", ["MISSING", "image.png"]),
+        ("new", ["MISSING/below/a_file"]),
+    ],
+)
+def test_a_missing_file_is_named(
+    command: str, args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing"
+    if command == "new":  # which makes folders; a file in the place of one stops it
+        missing.write_text("")
+    assert exit_code(command, *(arg.replace("MISSING", str(missing)) for arg in args)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("error: ")
+    assert str(missing) in line
