@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from tuner.data.dataset import SearchData
+from tuner.data.splits import as_split
 from tuner.errors import ConfigError, SpaceError
 from tuner.models import ModelSpec
+from tuner.models.summary import evaluating
 from tuner.search.space import SearchSpace, unknown_hyperparameter
 from tuner.training.classifier import Classifier
 from tuner.training.hparams import TrainingHparams
@@ -64,7 +66,10 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
         watched = WatchedHparams(hparams)
         try:
             with seeded(0, _CPU):
-                Classifier(model.build, watched, data, seed=0, device=_CPU, max_epochs=1, precision=torch.float32)
+                built = Classifier(
+                    model.build, watched, data, seed=0, device=_CPU, max_epochs=1, precision=torch.float32
+                )
+                _check_classes(built, data)
         except Exception as error:  # a user's builder may raise anything
             if place == 0:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -73,3 +78,15 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
             asked |= set(hparams)  # a trial that fails, and says why; what it would have read is not known
         asked |= watched.asked
     return asked
+
+
+def _check_classes(built: Classifier, data: SearchData) -> None:
+    """Raise ConfigError if the model tells more classes apart than have a name; without names there may be more."""
+    train = as_split(data.train)
+    if not train.class_names:
+        return
+    inputs = torch.zeros(2, *train.input_shape)
+    with evaluating(built.model), torch.no_grad():
+        found = built.model(inputs.long() if train.tokens else inputs).shape[1]
+    if found != train.classes:
+        raise ConfigError(f"the model tells {found} classes apart, but the data have {train.classes}.")
