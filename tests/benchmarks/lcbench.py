@@ -6,7 +6,7 @@ Zimmer et al., Auto-PyTorch Tabular, 2021 (LCBench); Pfisterer et al., YAHPO Gym
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,38 @@ import numpy as np
 import onnxruntime
 from optuna.trial import BaseTrial
 
+from tuner.search.arrays import Floats
 from tuner.search.simulator import Curve
 
 EPOCHS = 52
 """Of one full training."""
 TUNING_TASKS = (3945, 7593, 126026, 146212, 167152, 167168, 167185, 167200, 168330, 168868, 189354, 189865)
-"""Methods may be chosen by these tasks; the others are for judging."""
+"""Methods may be chosen by these tasks."""
+JUDGING_TASKS = (
+    34539,
+    126025,
+    126029,
+    167104,
+    167149,
+    167161,
+    167181,
+    167184,
+    167190,
+    167201,
+    168329,
+    168331,
+    168335,
+    168908,
+    168910,
+    189862,
+    189866,
+    189873,
+    189905,
+    189906,
+    189908,
+    189909,
+)
+"""On these they are judged."""
 
 _COLUMNS = (
     "batch_size",
@@ -71,24 +97,18 @@ class Surrogate:
 
     def curve(self, hparams: Mapping[str, Any]) -> Curve:
         """Return validation accuracy (a fraction) and seconds, epoch by epoch."""
-        outputs = self._outputs([hparams], range(1, EPOCHS + 1))
-        total = np.maximum.accumulate(outputs[:, _SECONDS])
-        seconds = np.maximum(np.diff(total, prepend=0.0), 1e-3)
-        return Curve((outputs[:, _ACCURACY] / 100).tolist(), seconds.tolist())
+        (values,), (seconds,) = self.curves([hparams])
+        return Curve(values.tolist(), seconds.tolist())
 
-    def best_values(self, configurations: list[dict[str, Any]]) -> np.ndarray:
-        """Return the best value on the full curve of each configuration."""
-        outputs = self._outputs(configurations, range(1, EPOCHS + 1))
-        values: np.ndarray = outputs[:, _ACCURACY].reshape(len(configurations), EPOCHS).max(axis=1) / 100
-        return values
-
-    def _outputs(self, configurations: list[Mapping[str, Any]] | list[dict[str, Any]], epochs: range) -> np.ndarray:
+    def curves(self, configurations: Sequence[Mapping[str, Any]]) -> tuple[Floats, Floats]:
+        """Return validation accuracies (fractions) and seconds [n, EPOCHS] of configurations."""
         columns = [[configuration[name] for name in _COLUMNS] for configuration in configurations]
-        inputs = np.array([[epoch, *row] for row in columns for epoch in epochs], dtype=np.float32)
+        inputs = np.array([[epoch, *row] for row in columns for epoch in range(1, EPOCHS + 1)], dtype=np.float32)
         task = np.full((len(inputs), 1), self._task, dtype=np.int32)
         (outputs,) = self._session.run(None, {"x_cat": task, "x_cont": inputs})
-        result: np.ndarray = outputs
-        return result
+        total = np.maximum.accumulate(outputs[:, _SECONDS].reshape(-1, EPOCHS), axis=1)
+        seconds = np.maximum(np.diff(total, prepend=0.0, axis=1), 1e-3)
+        return outputs[:, _ACCURACY].reshape(-1, EPOCHS) / 100, seconds
 
 
 @lru_cache(maxsize=1)

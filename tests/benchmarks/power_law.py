@@ -7,12 +7,13 @@ takes, so early results mislead and cheap epochs count, as in real trainings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.trial import BaseTrial
 
+from tuner.search.arrays import Floats
 from tuner.search.simulator import Curve
 
 EPOCHS = 27
@@ -71,3 +72,9 @@ def curve(hparams: Mapping[str, Any]) -> Curve:
     reached = final - 0.1 * (hparams["speed"] - 0.3)
     values = [reached - 0.5 * epoch ** -hparams["speed"] for epoch in range(1, EPOCHS + 1)]
     return Curve(values, [hparams["width"]] * EPOCHS)
+
+
+def curves(configurations: Sequence[Mapping[str, Any]]) -> tuple[Floats, Floats]:
+    """Return values and seconds [n, EPOCHS] of configurations."""
+    found = [curve(hparams) for hparams in configurations]
+    return np.array([one.values for one in found]), np.array([one.seconds for one in found])

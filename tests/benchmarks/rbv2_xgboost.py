@@ -23,7 +23,12 @@ from tuner.search.simulator import Curve
 EPOCHS = 27
 """Steps of one full training."""
 TUNING_TASKS = (23, 151, 1040, 1468, 1479, 1489, 4538, 23517, 40670, 40996, 41164, 41216)
-"""Methods may be chosen by these tasks; the others are for judging."""
+"""Methods may be chosen by these tasks."""
+JUDGING_TASKS = (
+    *(3, 6, 11, 24, 31, 32, 46, 307, 554, 1111, 1457, 1461, 1464, 1475, 1478, 1486, 1493, 1510, 4134, 4534, 6332),
+    *(40496, 40499, 40923, 40927, 40979, 41138, 41156, 41159, 41161),
+)
+"""On these they are judged."""
 
 _NUMBERS = (
     "nrounds",

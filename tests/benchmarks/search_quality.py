@@ -1,22 +1,26 @@
 """How good a search is: the regret of its incumbent after so much work, against what people use today.
 
-python -m tests.benchmarks.search_quality --surrogate DIR --tasks 3945,7593 --seeds 2 --workers 4 --trainings 40 \\
-    --methods default,ray-default,random,random-asha,tpe-full,optuna-hyperband --json FILE
+python -m tests.benchmarks.search_quality --family lcbench --surrogate DIR --tasks judging --seeds 5 --workers 4 \\
+    --trainings 40 --methods default,tpe,ray-default,random-asha --results FILE.jsonl --json FILE
 
 Normalised regret of the incumbent, the configuration with the best value observed so far, scored by the best value on
 its full curve: (best - it) / (best - median), best and median over 6,000 random configurations. It is taken after 10,
 20 and 40 full trainings' worth of epochs, and again of simulated seconds: a full training then costs what it costs on
-average over the random configurations, and the workers share it. Without --surrogate the family `power-law` needs no
-data file. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search, whose work is not
-counted: see `tests/benchmarks/warm_started.py`.
+average over the random configurations, and the workers share it. Families: `power-law` needs no data file, `lcbench`
+and `rbv2` are surrogates, `--surrogate` their folder. With `--results` each search is a line of that file, and one that
+is there is not made again. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search,
+whose work is not counted: see `tests/benchmarks/warm_started.py`. Peers that need an environment of their own:
+`tests/benchmarks/child_peers.py`.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -26,28 +30,32 @@ from typing import Any
 import numpy as np
 import optuna
 import tyro
+from scipy.stats import rankdata
 
-from tests.benchmarks import lcbench
 from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
-from tests.benchmarks.problem import Problem, load_problem
+from tests.benchmarks.problem import Problem, load_problem, tasks_of
 from tests.benchmarks.warm_started import warm_changed, warm_same
 from tuner.engine.provenance import source_commit
 from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Simulated, simulate
 
 _BOOTSTRAPS = 2000
+_LOCAL = ("json", "surrogate", "results")
+"""Arguments that are paths of whoever measures."""
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What to compare on what."""
 
+    family: str = "power-law"
+    """What is searched: `power-law`, `lcbench` or `rbv2`."""
     surrogate: Path | None = None
-    """Folder of the LCBench surrogate; without it the power-law family is searched."""
-    tasks: str = ",".join(map(str, lcbench.TUNING_TASKS))
-    """OpenML tasks of the surrogate."""
+    """Folder of the family's data files."""
+    tasks: str = "tuning"
+    """OpenML tasks: those that methods may be chosen on, `judging` for the others, or numbers with commas."""
     seeds: int = 2
     first_seed: int = 0
     workers: int = 4
@@ -56,6 +64,8 @@ class Arguments:
     methods: str = "default,ray-default,random,random-asha,tpe-full,optuna-hyperband"
     jobs: int = 1
     """Processes that simulate side by side."""
+    results: Path | None = None
+    """JSON lines, one for each search: what is there is not searched again."""
     json: Path | None = None
 
 
@@ -102,9 +112,11 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
 }
 
 
-def search(method: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int) -> Result:
+def search(
+    method: str, family: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int
+) -> Result:
     """Simulate one search and return its regrets."""
-    problem = load_problem(surrogate, task)
+    problem = load_problem(family, surrogate, task)
     marks = sorted({max(1, trainings // 4), max(1, trainings // 2), trainings})
     result = Result(method, task, seed)
     started = time.perf_counter()
@@ -156,26 +168,80 @@ def _by_mark(regrets: Sequence[Mapping[int, float]]) -> dict[str, Any]:
 
 def main(arguments: Arguments) -> dict[str, Any]:
     """Run every method on every task and seed; return the summary by method."""
-    tasks = arguments.tasks.split(",") if arguments.surrogate else ["0"]
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     methods = arguments.methods.split(",")
-    run = partial(search, surrogate=arguments.surrogate, workers=arguments.workers, trainings=arguments.trainings)
-    jobs = [(method, task, seed) for task in tasks for method in methods for seed in seeds]
-    if arguments.jobs == 1:
-        results = [run(method, task=task, seed=seed) for method, task, seed in jobs]
-    else:
-        with ProcessPoolExecutor(arguments.jobs) as pool:
-            futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in jobs]
-            results = [future.result() for future in futures]
+    tasks = tasks_of(arguments.family, arguments.tasks)
+    jobs = [(method, task, seed) for seed in seeds for task in tasks for method in methods]
+    results = _run(arguments, jobs)
     return {
         "arguments": {
-            name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")
+            name: str(value)
+            for name, value in asdict(arguments).items()
+            if name not in ("json", "surrogate", "results")
         },
-        "family": "lcbench" if arguments.surrogate else "power-law",
         "commit": source_commit(),
-        "versions": {name: version(name) for name in ("optuna", "ray", "numpy")},
+        "versions": {name: version(name) for name in ("optuna", "ray", "numpy", "scipy")},
         "methods": {method: summarise([result for result in results if result.method == method]) for method in methods},
+        "mean_rank": mean_ranks(results),
     }
+
+
+def mean_ranks(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Return by mark, of epochs, the mean over tasks x seeds of each method's rank by regret; 1 is the best."""
+    ranks: dict[str, dict[str, list[float]]] = {}
+    searches = sorted({(result.task, result.seed) for result in results})
+    for mark in results[0].by_epochs:
+        for task, seed in searches:
+            alike = [result for result in results if (result.task, result.seed) == (task, seed)]
+            found = rankdata([result.by_epochs[mark] for result in alike])
+            for result, rank in zip(alike, found, strict=True):
+                ranks.setdefault(str(mark), {}).setdefault(result.method, []).append(float(rank))
+    return {
+        mark: {method: round(statistics.fmean(one), 2) for method, one in by_method.items()}
+        for mark, by_method in ranks.items()
+    }
+
+
+def _run(arguments: Arguments, jobs: Sequence[tuple[str, str, int]]) -> list[Result]:
+    """Return the result of each job, those that are in the file of results from there."""
+    known = _known(arguments)
+    run = partial(
+        search,
+        family=arguments.family,
+        surrogate=arguments.surrogate,
+        workers=arguments.workers,
+        trainings=arguments.trainings,
+    )
+    to_do = [job for job in jobs if job not in known]
+    with ExitStack() as stack:
+        if arguments.jobs == 1:
+            found = (run(method, task=task, seed=seed) for method, task, seed in to_do)
+        else:
+            pool = stack.enter_context(ProcessPoolExecutor(arguments.jobs))
+            futures = [pool.submit(run, method, task=task, seed=seed) for method, task, seed in to_do]
+            found = (future.result() for future in futures)
+        for result in found:
+            known[result.method, result.task, result.seed] = result
+            if arguments.results is not None:
+                with arguments.results.open("a") as file:
+                    file.write(json.dumps({**asdict(result), **_conditions(arguments)}) + "\n")
+    return [known[job] for job in jobs]
+
+
+def _conditions(arguments: Arguments) -> dict[str, Any]:
+    return {"family": arguments.family, "workers": arguments.workers, "trainings": arguments.trainings}
+
+
+def _known(arguments: Arguments) -> dict[tuple[str, str, int], Result]:
+    known = {}
+    if arguments.results is not None and arguments.results.exists():
+        for line in arguments.results.read_text().splitlines():
+            entry = json.loads(line)
+            if all(entry.pop(name) == value for name, value in _conditions(arguments).items()):
+                for kind in ("by_epochs", "by_seconds"):
+                    entry[kind] = {int(mark): regret for mark, regret in entry[kind].items()}
+                known[entry["method"], entry["task"], entry["seed"]] = Result(**entry)
+    return known
 
 
 if __name__ == "__main__":

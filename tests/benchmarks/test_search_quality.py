@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
 import pytest
 
+from tests.benchmarks import lcbench, rbv2_xgboost
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
-from tests.benchmarks.problem import load_problem
-from tests.benchmarks.search_quality import METHODS, Arguments, main, search
+from tests.benchmarks.problem import load_problem, tasks_of
+from tests.benchmarks.search_quality import METHODS, Arguments, Result, main, mean_ranks, search
 from tests.benchmarks.warm_started import earlier_trials
+from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
 
 
 def test_the_hartmann_function_has_its_known_maximum_where_it_is_known_to_be() -> None:
-    import numpy as np
-
     known = np.array([0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573])
     assert hartmann6(known) == pytest.approx(1.0, abs=1e-5)
 
@@ -32,11 +38,11 @@ def test_curves_of_the_family_cross() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_measured_at_every_mark_and_alike_each_time(method: str) -> None:
-    first = search(method, None, "0", 1, 2, 4)
+    first = search(method, "power-law", None, "0", 1, 2, 4)
     assert sorted(first.by_epochs) == sorted(first.by_seconds) == [1, 2, 4]
     assert first.by_epochs[4] <= first.by_epochs[1]
     if method != "ray-default":  # Ray names its trials at random, and nothing else of it is
-        assert search(method, None, "0", 1, 2, 4).by_epochs == first.by_epochs
+        assert search(method, "power-law", None, "0", 1, 2, 4).by_epochs == first.by_epochs
 
 
 def test_the_default_search_beats_random_search_and_a_search_without_early_stopping() -> None:
@@ -53,7 +59,8 @@ def test_a_warm_start_brings_something_early_and_most_where_the_space_has_not_ch
 
 
 def test_the_earlier_search_is_what_its_journal_would_tell_of_ten_trainings() -> None:
-    problem = load_problem(None, "0")
+    problem = load_problem("power-law", None, "0")
+    assert problem.suggest_before is not None
     reference = {**dict.fromkeys((f"x{index}" for index in range(6)), 0.5), "speed": 1.0, "width": 2.0}
     trials = earlier_trials(problem.suggest_before, problem, 1, reference)
     assert sum(len(trial.epochs) for trial in trials) == 10 * EPOCHS
@@ -67,5 +74,36 @@ def test_the_earlier_search_is_what_its_journal_would_tell_of_ten_trainings() ->
 
 
 def test_the_best_of_many_random_configurations_has_no_regret() -> None:
-    problem = load_problem(None, "0")
+    problem = load_problem("power-law", None, "0")
     assert problem.median < problem.best <= 1.0
+
+
+def test_a_search_that_is_in_the_file_of_results_is_not_made_again(tmp_path: Path) -> None:
+    arguments = Arguments(seeds=1, trainings=4, methods="random", results=tmp_path / "results.jsonl")
+    first = main(arguments)
+    assert main(arguments) == first
+    assert main(replace(arguments, seeds=2))["methods"]["random"]["searches"] == 2
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_ranks_compare_methods_on_the_same_task_and_seed() -> None:
+    regrets = {("a", "1"): 0.1, ("b", "1"): 0.2, ("a", "2"): 0.3, ("b", "2"): 0.3}
+    results = [Result(method, task, 0, by_epochs={4: regret}) for (method, task), regret in regrets.items()]
+    assert mean_ranks(results) == {"4": {"a": 1.25, "b": 1.75}}
+
+
+@pytest.mark.parametrize(("family", "folder"), [("lcbench", "lcbench"), ("rbv2", "rbv2_xgboost")])
+def test_a_surrogate_has_a_curve_that_is_searched_by_its_own_space(family: str, folder: str) -> None:
+    surrogate = Path(os.environ.get("TUNER_DATA_DIR", "")) / folder
+    if not surrogate.is_dir():
+        pytest.skip("the surrogate's files are not in TUNER_DATA_DIR")
+    task = tasks_of(family, "tuning")[0]
+    of_task = (lcbench if family == "lcbench" else rbv2_xgboost).Surrogate(surrogate, int(task))
+    suggest = lcbench.suggest if family == "lcbench" else rbv2_xgboost.suggest
+    study = quiet_study(optuna.samplers.RandomSampler(seed=0))
+    drawn = [suggest(study.ask()) for _ in range(30)]
+    values, seconds = of_task.curves(drawn)
+    assert of_task.curve(drawn[0]).values == pytest.approx(values[0])
+    assert (seconds > 0).all()
+    assert ((values > 0) & (values <= 1)).all()
+    assert np.corrcoef(values[:, values.shape[1] // 3], values[:, -1])[0, 1] > 0.5

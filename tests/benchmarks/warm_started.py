@@ -48,6 +48,7 @@ def warm_same(problem: Problem, seed: int) -> Search:
 
 def warm_changed(problem: Problem, seed: int) -> Search:
     """Return the default search, begun with one over a space without two parameters and with a narrower range."""
+    assert problem.suggest_before is not None
     return _begun_with(problem.suggest_before, problem, seed)
 
 

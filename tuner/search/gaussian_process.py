@@ -35,11 +35,11 @@ _ITERATIONS = 60
 class Prior:
     """Normal priors of the logarithms (mean, standard deviation) of all hyperparameters but `growth`, itself normal."""
 
-    lengthscale: tuple[float, float] = (np.log(0.5), 1.0)
+    lengthscale: tuple[float, float] = (0.0, 1.0)
     """Of one dimension; times the root of their number."""
     scale: tuple[float, float] = (0.0, 1.0)
     noise: tuple[float, float] = (np.log(0.01), 1.5)
-    theta: tuple[float, float] = (np.log(0.15), 1.0)
+    theta: tuple[float, float] = (np.log(0.5), 0.7)
     growth: tuple[float, float] = (0.0, 0.3)
 
 

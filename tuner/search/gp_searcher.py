@@ -37,7 +37,7 @@ _THREADS = ThreadpoolController()
 class Settings:
     """How the process is used; chosen by simulation, see docs/search-evidence.md."""
 
-    startup_trials: int = 25
+    startup_trials: int = 12
     """Trials started before the process proposes."""
     random_share: float = 0.05
     """Of the proposals after that, for ever."""
