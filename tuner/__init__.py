@@ -43,7 +43,7 @@ def tune(
     model: Any = None,
     suggest: Any = None,
     load_data: Any = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     start: Any = None,
     resume: str | Path | None = None,
     **values: Any,
@@ -52,7 +52,8 @@ def tune(
 
     What is tuned is either a file, `space="my.py"` or a registered name, or given here as objects: `suggest`, and
     `trainable` or `model`, and if you like `load_data`, `objective` and `start`; they are what a task file defines as
-    `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook.
+    `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook. Or it is an Optuna objective as it
+    stands, named by its file: `objective="train.py:objective"`, with a `direction`.
 
     `resume` goes on with that run, and takes nothing but the objects that it was begun with. `values` are the
     command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs without a budget
@@ -70,6 +71,9 @@ def tune(
     from tuner.engine import driver, notebook
 
     objects = {"trainable": trainable, "model": model, "suggest": suggest, "load_data": load_data}
+    if isinstance(objective, str):
+        values["objective"] = objective
+        objective = None
     objects |= {"objective": objective, "start": start}
     task = None
     if any(value is not None for value in objects.values()):

@@ -124,6 +124,10 @@ class StudyConfig:
 
     space: str = "cnn"
     """A name in `search_spaces`, or the path of a `.py` file of your own."""
+    objective: str | None = None
+    """An Optuna objective to tune as it stands, in place of a space: `train.py:objective`."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+    """Whether that objective's value is to become small or large."""
     budget: str | None = None
     """Time for everything, search and retraining: `90s`, `30m`, `2h`. Without one, the counts rule."""
     seed: int = 0
@@ -201,12 +205,21 @@ def from_dict(values: Mapping[str, Any], source: str) -> StudyConfig:
 def with_absolute_paths(config: StudyConfig) -> StudyConfig:
     """Return the configuration with paths that mean the same in every folder, so that a run can be gone on with."""
     data_dir, warm_start = config.data.data_dir, config.search.warm_start
+    config = _with_objective_s_file(config)
     return replace(
         config,
         space=str(_absolute(config.space)) if config.space.endswith(".py") else config.space,
         data=replace(config.data, data_dir=None if data_dir is None else _absolute(data_dir)),
         search=replace(config.search, warm_start=warm_start and _absolute_place(warm_start)),
     )
+
+
+def _with_objective_s_file(config: StudyConfig) -> StudyConfig:
+    """Return the configuration with the file of an Optuna objective as its space, and the function's name alone."""
+    if config.objective is None or ":" not in config.objective:
+        return config
+    file, _, function = config.objective.rpartition(":")
+    return replace(config, space=at_home(file), objective=function)
 
 
 def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyConfig:

@@ -41,6 +41,10 @@ class TrialFailedError(TunerError):
     """A training that cannot go on, by its configuration's or its author's fault; the same would happen again."""
 
 
+class InfeasibleTrialError(TunerError):
+    """A training that declares its configuration impossible: the trial ends, and nothing has failed."""
+
+
 def unknown_name(argument: str, value: str, available: Iterable[str]) -> ConfigError:
     """Return the error for a name that is not registered; it lists the names that are."""
     names = ", ".join(sorted(available))

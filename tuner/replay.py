@@ -13,11 +13,11 @@ from tuner.cli import Run, main, parse
 from tuner.engine.provenance import check_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.replay import DivergenceError, Replay
+from tuner.engine.task import task_in
 from tuner.errors import JournalError
 from tuner.io.reading import reading_run
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
-from tuner.search.space import space_of
 
 _DECISIONS = {
     "TrialProposed": "proposals",
@@ -56,7 +56,7 @@ def replay(run: str | Path) -> Counter[str]:
     if notice is not None:
         print(f"NOTICE: {notice}", file=sys.stderr)
     check_unchanged(opening.environment, {"space_sha256": sources.sha256})
-    return Replay(config, space_of(config.space, vars(sources.load())), entries).run()
+    return Replay(config, task_in(config, sources).space, entries).run()
 
 
 def run(args: Sequence[str] | None = None) -> int:

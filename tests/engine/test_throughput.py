@@ -92,16 +92,6 @@ def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, 
     assert measure(tmp_path, job, {"learning_rate": 1e38}) > 0
 
 
-def test_a_second_epoch_is_not_waited_for_where_the_first_costs_next_to_nothing(
-    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = iter([0.0, 0.1])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
-    Seeing.shown = 0
-    assert measure(tmp_path, of_size(job, 2560)) == pytest.approx(0.2)
-    assert Seeing.shown == 1280
-
-
 def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 9.0, 10.0, 11.0, 20.0, 29.0, 30.0, 33.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(times))

@@ -8,8 +8,11 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 
-from tuner.integrations.optuna import ObjectiveError, ObjectiveRun
+from tuner.errors import InfeasibleTrialError
+from tuner.integrations.optuna import ObjectiveError, ObjectiveFunction, ObjectiveRun, ObjectiveTraining, spec_of
+from tuner.training.trainable import TrainingOver
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -138,6 +141,56 @@ def test_an_objective_that_prunes_itself_says_so() -> None:
 def test_what_cannot_be_compared_is_refused(returned: Any, sentence: str) -> None:
     with pytest.raises(ObjectiveError, match=sentence):
         ObjectiveRun(lambda trial: returned, {}, seed=0).next_value()
+
+
+def training_of(called: ObjectiveFunction, **proposed: Any) -> ObjectiveTraining:
+    spec = spec_of("mine", called)
+    made = spec.factory(proposed, None, seed=0, device=torch.device("cpu"))
+    assert isinstance(made, ObjectiveTraining)
+    assert not spec.saves_state
+    return made
+
+
+def test_as_a_training_each_report_is_an_epoch_and_the_return_is_its_end() -> None:
+    training = training_of(objective, x=0.0, depth=1)
+    assert [training.train_epoch() for _ in range(4)] == [{"dev_value": value} for value in (5.0, 2.5, 1.25, 0.625)]
+    with pytest.raises(TrainingOver):
+        training.train_epoch()
+    assert training.evaluate(None) == {}
+
+
+def test_as_a_training_it_tells_what_was_asked_for() -> None:
+    training = training_of(objective, x=0.5, depth=1)
+    training.train_epoch()
+    params, distributions = training.asked
+    training.close()
+    assert params.keys() == distributions.keys() == {"x", "depth", "width_0"}
+    assert (params["x"], params["depth"]) == (0.5, 1)
+
+
+@pytest.mark.parametrize(("reports", "error"), [(0, InfeasibleTrialError), (1, TrainingOver)])
+def test_an_objective_that_prunes_itself_at_once_is_infeasible_and_later_it_is_over(
+    reports: int, error: type[Exception]
+) -> None:
+    def gives_up(trial: optuna.Trial) -> float:
+        for step in range(reports):
+            trial.report(1.0, step)
+        raise optuna.TrialPruned("too wide")
+
+    training = training_of(gives_up)
+    for _ in range(reports):
+        training.train_epoch()
+    with pytest.raises(error):
+        training.train_epoch()
+
+
+def test_the_objective_s_thread_computes_with_the_threads_of_its_process() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert training_of(lambda trial: float(torch.get_num_threads())).train_epoch() == {"dev_value": 1.0}
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_it_is_a_real_trial_with_what_optuna_has_beside() -> None:

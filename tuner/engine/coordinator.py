@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
 from tuner.engine.known_results import KnownResults
@@ -13,6 +14,7 @@ from tuner.journal.events import (
     EpochReported,
     Event,
     ModelMeasured,
+    ParamsAsked,
     RungDecided,
     SearchEnded,
     TrialEnded,
@@ -34,6 +36,8 @@ Record = Callable[..., object]
 
 INTERRUPTED = "interrupted"
 """The reason when a person ends the search."""
+INFEASIBLE = "infeasible as it ran: "
+"""How the reason of a trial begins whose training declared its configuration impossible."""
 TIME_IS_OVER = "the time for the search is over"
 
 _HOPELESS_FAILURES = 3
@@ -174,6 +178,15 @@ class Coordinator:
 
     # What Ray reports.
 
+    def asked(self, trial: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
+        """Take what a trial has asked for as it ran, before its report; told again, only what is new counts."""
+        known = self._trials.get(trial)
+        if known is None or (known.proposed.params == params and known.proposed.distributions == distributions):
+            return
+        event = ParamsAsked(trial, dict(params), dict(distributions))
+        self._record(event)
+        self._note_asked(event)
+
     def measured(self, trial: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a trial's model, by the names of `MEASURES`; what was measured first stays."""
         known = self._trials.get(trial)
@@ -212,6 +225,12 @@ class Coordinator:
         self._end(TrialEnded(trial, TrialState.FAILED, reason, error))
         self._count_failure(reason)
         self._give_up_unpromotable()
+
+    def refuse(self, trial: int, reason: str) -> None:
+        """Take the end of a trial whose training declares its configuration impossible."""
+        if trial in self._trials:
+            self._end(TrialEnded(trial, TrialState.PRUNED, f"{INFEASIBLE}{reason}"))
+            self._give_up_unpromotable()
 
     def lose_worker(self, trial: int, error: str, *, charged: bool, max_failures: int) -> bool:
         """Take the death of a trial's worker; return whether the trial is taken up again, else it has failed.
@@ -259,6 +278,8 @@ class Coordinator:
                     self._trials[event.trial] = histories[event.trial] = history
                 case ModelMeasured() as event if event.trial in self._trials:
                     self._note_measures(event)
+                case ParamsAsked() as event if event.trial in self._trials:
+                    self._note_asked(event)
                 case EpochReported() as event:
                     leaders[event.trial] = self._incumbent
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
@@ -309,6 +330,10 @@ class Coordinator:
         self._record(event)
         self._trials[event.trial] = TrialHistory(event, self._objective)
         return self._trials[event.trial]
+
+    def _note_asked(self, event: ParamsAsked) -> None:
+        self._trials[event.trial].ask(event)
+        self._search.asked(event.trial, event.params, event.distributions)
 
     def _note_measures(self, event: ModelMeasured) -> None:
         self._trials[event.trial].measures = event.measures
@@ -430,6 +455,8 @@ def _completion(trial: TrialHistory) -> TrialEnded:
     """Return the end of a trial that stopped making progress."""
     best = trial.best
     assert best is not None, trial.number
+    if best.epoch == max(trial.epochs):
+        return TrialEnded(trial.number, TrialState.COMPLETE, f"the training ended after epoch {best.epoch}")
     reason = f"no better {trial.objective.words} since epoch {best.epoch}"
     return TrialEnded(trial.number, TrialState.COMPLETE, reason)
 

@@ -37,7 +37,7 @@ from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
-from tuner.engine.task import Task, load_task, task_of
+from tuner.engine.task import Task, load_configured, task_in
 from tuner.engine.throughput import MEASURED, Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
@@ -96,7 +96,7 @@ def run_new(config: StudyConfig, console: Console, task: Task | None = None) -> 
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     config = configs.with_absolute_paths(config)
-    ingredients = _gather(config, task or load_task(config.space))
+    ingredients = _gather(config, task or load_configured(config))
     remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
@@ -121,7 +121,7 @@ def resume(run: str | Path, console: Console, task: Task | None = None) -> RunPa
     entries = _entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        _Job(_gather(config, task or load_task(config.space)), paths, console).run()
+        _Job(_gather(config, task or load_configured(config)), paths, console).run()
         return paths
     history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
@@ -146,8 +146,8 @@ def _task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, 
         )
     if not Path(config.space).is_file() and config.space.endswith(".py"):
         sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
-        return task_of(config.space, vars(sources.load()), sources)
-    return load_task(config.space)
+        return task_in(config, sources)
+    return load_configured(config)
 
 
 def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyConfig:
@@ -507,7 +507,7 @@ def _no_winner(history: History) -> str:
 
 def _data_line(dataset: Dataset) -> str:
     sizes = ", ".join(name if size is None else f"{size:,} {name}" for name, size in dataset.sizes.items())
-    return f"{dataset.name}: {sizes}"
+    return f"{dataset.name}: {sizes}" if sizes else dataset.name
 
 
 def _description_of_inputs(train: Split) -> dict[str, Any]:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tuner.search.report import EpochReport
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The parameters that a training asked for as it ran."""
+
+    params: Mapping[str, Any]
+    distributions: Mapping[str, str]
+    """Optuna's, as Optuna writes them in JSON."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,8 @@ class Reported:
     """Whether the training has no further epoch: it had all, or made no progress for long."""
     measures: Mapping[str, float]
     """What was measured of the model, with every report: who listens takes the first."""
+    asked: Asked | None = None
+    """What the training has asked for by now; None if it was told everything."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,13 @@ class Failed:
     """The traceback, if the reason alone does not tell enough."""
     spoils_process: bool = False
     """Whether its process must not be used again: its device is broken or full of what nothing frees."""
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """The training declares its configuration impossible; nothing has failed."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +87,7 @@ class StorageAway:
     reason: str
 
 
-StepOutcome = Reported | Concluded | Failed | Crashed | StorageAway
+StepOutcome = Reported | Concluded | Failed | Infeasible | Crashed | StorageAway
 """Of a step, as the worker tells it."""
-Outcome = Reported | Concluded | Failed | Crashed | WorkerLost
+Outcome = Reported | Concluded | Failed | Infeasible | Crashed | WorkerLost
 """What a work hears of a training."""

@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tuner.config import StudyConfig
 from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INTERRUPTED, Coordinator
+from tuner.engine.coordinator import INFEASIBLE, INTERRUPTED, Coordinator
 from tuner.engine.plan import Plan
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
@@ -30,6 +30,7 @@ from tuner.journal.events import (
     EpochReported,
     Event,
     ModelMeasured,
+    ParamsAsked,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -169,15 +170,21 @@ class Replay:
                 self._report(event)
             case ModelMeasured():
                 self._coordinator.measured(event.trial, event.measures)
+            case ParamsAsked():
+                self._coordinator.asked(event.trial, event.params, event.distributions)
             case TrialRetried():
                 self._lose_worker(event)
             case TrialEnded(state=TrialState.FAILED):
                 self._coordinator.fail(event.trial, event.reason, event.error)
+            case TrialEnded(state=TrialState.PRUNED) if event.reason.startswith(INFEASIBLE):
+                self._coordinator.refuse(event.trial, event.reason.removeprefix(INFEASIBLE))
             case TrialEnded() if event.state is TrialState.COMPLETE or event.reason == NO_TIME_TO_RETRAIN:
                 # Its driver was killed between the result and the end; a later one was told the result again.
                 self._now = after
                 if event.trial in self._reports:
-                    self._report(self._reports[event.trial])
+                    # One that ended by itself, an epoch after its last, was finished without another report.
+                    last = self._reports[event.trial]
+                    self._report(replace(last, finished=last.finished or event.state is TrialState.COMPLETE))
             case TrialEnded() | SearchEnded():
                 self._now = after
                 self._finish(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Crashed, Failed, Outcome, Reported, WorkerLost
+from tuner.engine.outcome import Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment
 from tuner.paths import RunPaths
 from tuner.search.scheduler import Action
@@ -45,12 +45,16 @@ class SearchPhase:
         match outcome:
             case Reported():
                 self._coordinator.measured(number, outcome.measures)
+                if outcome.asked is not None:
+                    self._coordinator.asked(number, outcome.asked.params, outcome.asked.distributions)
                 action = self._coordinator.report(number, outcome.report, outcome.worker, outcome.finished)
                 return action is Action.CONTINUE
             case Crashed():
                 return self._lose_worker(number, outcome.error, charged=True)
             case WorkerLost():
                 return self._lose_worker(number, outcome.error, charged=outcome.charged)
+            case Infeasible():
+                self._coordinator.refuse(number, outcome.reason)
             case Failed():
                 self._coordinator.fail(number, outcome.reason, outcome.error)
         return False

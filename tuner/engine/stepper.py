@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
-from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StepOutcome, StorageAway
+from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import StorageError, TunerError
+from tuner.errors import InfeasibleTrialError, StorageError, TunerError
 
 _SECONDS_WITHOUT_STORAGE = 2.0
 """Waited here, by the one whose storage is away, and not by the driver, who serves all."""
@@ -53,6 +53,8 @@ class Stepper:
         except StorageError as error:
             time.sleep(_SECONDS_WITHOUT_STORAGE)
             return StorageAway(str(error))
+        except InfeasibleTrialError as error:
+            return Infeasible(str(error))
         except TunerError as error:
             return Failed(str(error))
         except Exception as error:  # of the user's code
@@ -69,7 +71,7 @@ class Stepper:
         worker, conclusion = self._worker, self._assignment.conclusion
         if conclusion is not None and worker.finished:
             return Concluded(*worker.conclude(conclusion))
-        return Reported(worker.next_report(), worker.name, worker.finished, self._measures)
+        return Reported(worker.next_report(), worker.name, worker.finished, self._measures, worker.asked)
 
     def _set_up(self) -> None:
         share = self._assignment.share

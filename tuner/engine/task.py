@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tuner.config import DEFAULT_OBJECTIVE, DataConfig
+from tuner.config import DEFAULT_OBJECTIVE, DataConfig, StudyConfig
 from tuner.data import AUTO, data_dir_of, load_dataset
 from tuner.data.dataset import Dataset, SearchData
 from tuner.engine.dry_run import check_hparams
@@ -21,7 +21,8 @@ from tuner.engine.worker import MODEL_SUFFIX
 from tuner.errors import DataError, SpaceError, TunerError
 from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
-from tuner.search.objective import Objective
+from tuner.search.learned_space import LearnedSpace
+from tuner.search.objective import Direction, Objective
 from tuner.search.space import SearchSpace, find_space, space_of
 from tuner.training.classifier import classifier_of
 from tuner.training.hparams import TrainingHparams
@@ -114,6 +115,19 @@ class Task:
         return digest.hexdigest()
 
 
+def task_in(config: StudyConfig, sources: Sources) -> Task:
+    """Return the task that a configuration names, whose code is `sources`; raises SpaceError as `load_task` does."""
+    brought = vars(sources.load())
+    if config.objective is None:
+        return task_of(config.space, brought, sources)
+    return _task_of_objective(config.space, config.objective, config.direction, brought, sources)
+
+
+def load_configured(config: StudyConfig) -> Task:
+    """Return the task that a configuration names; raises as `load_task` does."""
+    return task_in(config, Sources.read(find_space(config.space)))
+
+
 def load_task(name_or_path: str) -> Task:
     """Return the task of a registered name or a `.py` file.
 
@@ -141,6 +155,27 @@ def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
         raise SpaceError(f"MODEL of space {name!r} must be a model's name or a callable that builds one.")
     spec = get_model(model)
     return Task(space, classifier_of(spec), spec, data, objective, sources)
+
+
+def _task_of_objective(
+    name: str, function: str, direction: Direction, brought: Mapping[str, Any], sources: Sources
+) -> Task:
+    # Imported here, because most tasks need none of it.
+    from tuner.integrations.optuna import objective_of, spec_of
+
+    objective = brought.get(function)
+    if not callable(objective):
+        functions = sorted(one for one, value in brought.items() if callable(value) and not one.startswith("_"))
+        raise SpaceError(
+            f"--objective names {function!r} of {name!r}, but there is no such function; there are: "
+            f"{', '.join(functions) or 'none'}."
+        )
+    space = SearchSpace(name, LearnedSpace(), ())
+    return Task(space, spec_of(function, objective), None, _no_data, objective_of(direction), sources)
+
+
+def _no_data(data_dir: Path | None) -> Dataset:  # noqa: ARG001 - an objective brings its own
+    return Dataset(train=None, dev=None, name="the objective's own", fingerprint="the objective's own")
 
 
 def _data_of(name: str, brought: Mapping[str, Any]) -> str | Callable[[Path | None], Any] | None:

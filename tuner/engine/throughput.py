@@ -22,8 +22,6 @@ _HARMLESS_LEARNING_RATE = 1e-6
 """The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
 _EPOCHS = 2
 """The first is slower: it warms up."""
-_LITTLE_SECONDS = 1.0
-"""Where a cold epoch takes less, a warm one is not worth waiting for."""
 
 
 def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> Assignment:
@@ -100,13 +98,10 @@ class Probe:
         return False
 
     def _report(self, key: Key, reported: Reported) -> bool:
-        seconds = reported.report.seconds / self._running[key].share
-        is_warm = reported.report.epoch >= _EPOCHS
-        if not (reported.finished or is_warm or seconds < _LITTLE_SECONDS):
+        if not reported.finished and (reported.report.epoch < _EPOCHS):
             return True
-        self.is_single = reported.finished and not is_warm
-        self._found.append(seconds)
-        del self._running[key]
+        self.is_single = reported.report.epoch < _EPOCHS
+        self._found.append(reported.report.seconds / self._running.pop(key).share)
         CheckpointStore(str(key)).delete()
         return False
 

@@ -15,6 +15,7 @@ from torch import nn
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.data.dataset import SearchData
 from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.outcome import Asked
 from tuner.engine.watchdog import watched
 from tuner.errors import DataError, StorageError
 from tuner.io import storage
@@ -183,6 +184,12 @@ class Worker:
         return known or {"dev": _of_dev(kept)}, sha256
 
     @property
+    def asked(self) -> Asked | None:
+        """What a training that asks for its parameters as it runs has asked for by now; None of any other."""
+        found = getattr(self.training.trainable, "asked", None)
+        return None if found is None else Asked(*found)
+
+    @property
     def finished(self) -> bool:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
         return self.training.finished and self._reported == self.training.epoch
@@ -205,6 +212,8 @@ class Worker:
 
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""
+        if self._training is not None:
+            self._training.close()
         self._training = None
         with watched(self.job.trial_timeout, assignment.checkpoints):
             self._training = self._new_training(assignment)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+import torch
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from tuner.errors import TunerError
+from tuner.errors import InfeasibleTrialError, TunerError
 from tuner.integrations.turns import Leaving, Turns
+from tuner.search.objective import Direction, Objective
+from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
+from tuner.training.trainable import TrainableSpec, TrainingOver
 
-METRIC = "value"
-"""What an objective reports and returns has no name of its own."""
+METRIC = "dev_value"
+"""What an objective reports and returns has no name of its own; it is measured on data kept from the training."""
 
 ObjectiveFunction = Callable[[optuna.Trial], Any]
 
@@ -74,6 +79,8 @@ class ObjectiveRun:
         self._trial = ReportingTrial(study, study.ask()._trial_id)
         self._trial._turns = self._turns
         self._last: float | None = None
+        self.has_reported = False
+        """Whether there was a value."""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -95,6 +102,7 @@ class ObjectiveRun:
             Exception: what the objective raised, with its traceback.
         """
         self._last = self._turns.next()
+        self.has_reported = self.has_reported or self._last is not None
         return self._last
 
     def close(self) -> None:
@@ -106,6 +114,66 @@ class ObjectiveRun:
         value = _as_number(self._objective(self._trial))
         if value != self._last:
             self._turns.leave_behind(value)
+
+
+class ObjectiveTraining:
+    """A call of an objective as a `Trainable`: an epoch is what lies between two of its reports.
+
+    It has no state to save: a call cannot be taken up in the middle.
+    """
+
+    def __init__(
+        self, objective: ObjectiveFunction, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device
+    ) -> None:
+        """Prepare to call `objective`, to which `hparams` are proposed; it brings its own data and finds its device."""
+        threads = torch.get_num_threads()
+        # OpenMP has a number of threads for each thread that computes.
+        self._run = ObjectiveRun(objective, hparams, seed=seed, prepare=lambda: torch.set_num_threads(threads))
+
+    @property
+    def asked(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The parameters that the objective has asked for so far, with their distributions as Optuna's JSON."""
+        found = {name: distribution_to_json(one) for name, one in self._run.distributions.items()}
+        return plain(self._run.params), found
+
+    def train_epoch(self) -> dict[str, float]:
+        """Return the next value that is reported.
+
+        Raises:
+            TrainingOver: if the objective has returned, or pruned itself after a report.
+            InfeasibleTrialError: if it pruned itself before the first one.
+            ObjectiveError: as `ObjectiveRun.next_value`.
+        """
+        has_reported = self._run.has_reported
+        try:
+            value = self._run.next_value()
+        except optuna.TrialPruned as pruned:
+            if has_reported:
+                raise TrainingOver from None
+            raise InfeasibleTrialError(
+                " ".join(f"the objective pruned itself: {pruned}".split()).rstrip(": ")
+            ) from None
+        if value is None:
+            raise TrainingOver
+        return {METRIC: value}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        """Return nothing: what the objective has measured is all there is."""
+        return {}
+
+    def close(self) -> None:
+        """End the call."""
+        self._run.close()
+
+
+def objective_of(direction: Direction) -> Objective:
+    """Return what a search over an Optuna objective looks for."""
+    return Objective(METRIC, direction)
+
+
+def spec_of(name: str, objective: ObjectiveFunction) -> TrainableSpec:
+    """Return how to make the trainings of an objective."""
+    return TrainableSpec(name, partial(ObjectiveTraining, objective), saves_state=False)
 
 
 class _Proposed(BaseSampler):

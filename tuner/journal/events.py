@@ -114,6 +114,16 @@ class ModelMeasured:
 
 
 @dataclass(frozen=True)
+class ParamsAsked:
+    """A trial asked for its parameters as it ran; these, and not those proposed, are what it trains."""
+
+    trial: int
+    params: Mapping[str, Any]
+    distributions: Mapping[str, str]
+    """As in `TrialProposed`."""
+
+
+@dataclass(frozen=True)
 class EpochReported:
     """A trial finished an epoch."""
 
@@ -269,6 +279,7 @@ Event = (
     | PlanMade
     | TrialProposed
     | ModelMeasured
+    | ParamsAsked
     | EpochReported
     | RungDecided
     | TrialPromoted

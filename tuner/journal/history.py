@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tuner.journal.events import (
     EnsembleMeasured,
     EpochReported,
     ModelMeasured,
+    ParamsAsked,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -52,6 +53,11 @@ class TrialHistory:
     promotions: int = 0
     """Times the trial was paused at a rung and taken up again."""
     ended: TrialEnded | None = None
+
+    def ask(self, event: ParamsAsked) -> None:
+        """Take note of what the trial has asked for as it ran: that is its configuration."""
+        params, distributions = dict(event.params), dict(event.distributions)
+        self.proposed = replace(self.proposed, params=params, distributions=distributions, hparams=params)
 
     @property
     def number(self) -> int:
@@ -190,6 +196,8 @@ def _apply(history: History, entry: Entry) -> None:
     match entry.event:
         case TrialProposed() as event:
             history.trials[event.trial] = TrialHistory(event, history.objective)
+        case ParamsAsked() as event:
+            history.trials[event.trial].ask(event)
         case ModelMeasured() as event:
             trial = history.trials[event.trial]
             trial.measures = trial.measures or event.measures

@@ -8,6 +8,7 @@ from tuner.journal.events import (
     EpochReported,
     Event,
     ModelMeasured,
+    ParamsAsked,
     PlanMade,
     RetrainEnded,
     RetrainEpochReported,
@@ -67,12 +68,21 @@ def _tell(event: Event, objective: Objective) -> str:
 
 
 def _tell_trial(
-    event: TrialProposed | ModelMeasured | EpochReported | RungDecided | TrialPromoted | TrialRetried | TrialEnded,
+    event: TrialProposed
+    | ModelMeasured
+    | ParamsAsked
+    | EpochReported
+    | RungDecided
+    | TrialPromoted
+    | TrialRetried
+    | TrialEnded,
 ) -> str:
     match event:
         case TrialProposed():
             hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
             return f"proposed ({event.origin.value}): {hparams}"
+        case ParamsAsked():
+            return "asked for " + ", ".join(f"{name} {hparam_text(value)}" for name, value in event.params.items())
         case ModelMeasured():
             return "was measured: " + ", ".join(f"{name} {value:.6g}" for name, value in event.measures.items())
         case EpochReported():

@@ -12,6 +12,7 @@ from tuner.journal.events import RetrainingPlanned
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
+from tuner.results.selection import BASELINE
 from tuner.results.summary import FinalRow, Summary
 from tuner.search.objective import LATENCY, MEASURES, NUM_PARAMS, Objective, number_text
 
@@ -67,13 +68,12 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
     )
     if _has_interval(summary):
         measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
-    rows = (
-        "baseline: the first start configuration, untuned, retrained by the same rules. in best/: the seed whose "
-        f"weights are kept, the one with the {objective.best_word} {objective.words}."
-    )
+    rows = [f"in best/: the seed whose weights are kept, the one with the {objective.best_word} {objective.words}."]
+    if any(row.label.startswith(BASELINE) for row in summary.final):
+        rows.insert(0, "baseline: the first start configuration, untuned, retrained by the same rules.")
     if summary.reference is not None:
-        rows = f"reference: the student project (Keras), as it reports itself. {rows}"
-    return measures, rows
+        rows.insert(0, "reference: the student project (Keras), as it reports itself.")
+    return measures, " ".join(rows)
 
 
 def others_header(summary: Summary) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from optuna.distributions import json_to_distribution
@@ -16,7 +17,7 @@ from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
 from tuner.search.improvement import log_expected_improvement
 from tuner.search.objective import Objective
-from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, proposal_of, start_proposal
+from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import score_of
 from tuner.search.results_table import ResultsTable
 from tuner.search.searcher import NO_METRICS
@@ -113,6 +114,13 @@ class GaussianProcessSearcher:
         self._next_level[proposal.number] = 0
         self._running[proposal.number] = None
 
+    def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
+        """See `Searcher.asked`."""
+        found = {name: json_to_distribution(text) for name, text in distributions.items()}
+        self._space.learn(found)
+        self._seen.add(canonical(params))
+        self.table.change(number, params, found)
+
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """See `Searcher.measured`; there is one objective."""
 
@@ -167,7 +175,7 @@ class GaussianProcessSearcher:
         """
         draws = [draw(self._space, at_random(generator))]
         for _ in range(ATTEMPTS - 1):
-            if draws[-1].infeasible is None and canonical(draws[-1].hparams) not in self._seen:
+            if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._seen):
                 return proposal_of(number, draws[-1], Origin.RANDOM)
             draws.append(draw(self._space, at_random(generator)))
         is_repeating = any(one.infeasible is None for one in draws)

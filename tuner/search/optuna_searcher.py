@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from optuna.distributions import json_to_distribution
 from optuna.samplers import BaseSampler, RandomSampler
 
 from tuner.search.objective import Direction, Objective
-from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, proposal_of, start_proposal
+from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import EpochReport, score_of
 from tuner.search.rung_study import RungStudy
 from tuner.search.searcher import NO_METRICS
@@ -106,6 +107,14 @@ class OptunaSearcher:
         for study in self._studies.values():
             study.start(proposal.number, proposal.params, distributions)
 
+    def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
+        """See `Searcher.asked`."""
+        found = {name: json_to_distribution(text) for name, text in distributions.items()}
+        self._space.learn(found)
+        self._seen.add(canonical(params))
+        for level in self._waiting[number]:
+            self._studies[level].ask_again(number, params, found)
+
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """See `Searcher.measured`."""
         self._measures[number] = measures
@@ -201,7 +210,7 @@ class OptunaSearcher:
                 refused_one = Configuration(error.params, error.distributions, {}, error.reason)
                 refused = proposal_of(number, refused_one, origin)
                 continue
-            if canonical(configuration.hparams) not in self._seen:
+            if is_new(self._space, configuration, self._seen):
                 return proposal_of(number, configuration, origin)
             is_repeating = True
         return None if is_repeating or self._infeasible >= MOST_INFEASIBLE else refused

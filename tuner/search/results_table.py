@@ -13,7 +13,7 @@ from tuner.search.unit import to_unit
 
 
 class ResultsTable:
-    """Trials and results in the order in which they came; nothing is ever taken out or changed."""
+    """Trials and results in the order in which they came; no result is ever taken out or changed."""
 
     def __init__(self, levels: int) -> None:
         """Begin without trials; results come at so many levels."""
@@ -33,9 +33,13 @@ class ResultsTable:
 
     def add(self, trial: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
         """Enter a trial."""
+        self._rows[trial] = len(self._rows)
+        self.change(trial, params, distributions)
+
+    def change(self, trial: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+        """Put a trial where these parameters are, in place of those it was entered with."""
         for name in params:
             self.distributions.setdefault(name, distributions[name])
-        self._rows[trial] = len(self._rows)
         self._grow()
         places = {name: to_unit(self.distributions[name], value) for name, value in params.items()}
         self._units[self._rows[trial], : len(self.distributions)] = [

@@ -89,6 +89,13 @@ class RungStudy:
         ended = self.trials[self._optuna_number[number]]
         self.start(number, ended.params, ended.distributions)
 
+    def ask_again(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+        """Enter a RUNNING trial with other parameters, in place of those it began with."""
+        self.end(number, TrialState.FAILED)
+        left = self.trials[self._optuna_number[number]]
+        left.params, left.distributions = {}, {}
+        self.start(number, params, distributions)
+
     def end(self, number: int, state: TrialState) -> None:
         """Note that a RUNNING trial ended before this level, PRUNED or FAILED."""
         self._study.tell(self._optuna_number[number], state=_ENDED[state])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tuner.search.scheduler import Action, Decision, Scheduler
 from tuner.search.searcher import NO_METRICS, Searcher
@@ -88,6 +89,10 @@ class Search:
         """Take note that an earlier process promoted a PAUSED trial."""
         self._scheduler.resume(number)
         self._go_on(number)
+
+    def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
+        """Take what a RUNNING trial asked for as it ran; that is its configuration."""
+        self._searcher.asked(number, params, distributions)
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a RUNNING trial's model, once, before its first report."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from tuner.search.trial import Proposal, TrialState
 
@@ -23,6 +23,9 @@ class Searcher(Protocol):
 
     def restore(self, proposal: Proposal) -> None:
         """Take note of a proposal made by an earlier process."""
+
+    def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
+        """Take note that a RUNNING trial asked for these parameters as it ran; they replace those proposed."""
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take note of what was measured of a trial's model, by the names of `MEASURES`, before its first result."""

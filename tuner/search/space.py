@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import optuna
+from optuna.distributions import BaseDistribution
 
 from tuner.errors import SpaceError, unknown_name
 from tuner.io.sources import Sources
 from tuner.search.asking import AskedTrial
+from tuner.search.learned_space import LearnedSpace
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
 
@@ -60,6 +62,16 @@ class SearchSpace:
     """Parameters to try first, in order; the first are the reference's. There may be none."""
     epoch_hparams: tuple[str, ...] = ()
     """The hyperparameters that count epochs: they grow with a longer training."""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the space is only known from what trials ask for as they run."""
+        return isinstance(self.suggest, LearnedSpace)
+
+    def learn(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        """Take note of what a trial has asked for as it ran."""
+        if isinstance(self.suggest, LearnedSpace):
+            self.suggest.learn(distributions)
 
     def hparams_of(
         self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None

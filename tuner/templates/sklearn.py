@@ -15,7 +15,6 @@ from tuner import Dataset, Objective
 
 # What trials are compared by: a metric that is yielded, and its direction.
 OBJECTIVE = Objective("dev_rmse", "minimize")
-MAX_EPOCHS = 1
 
 # Configurations to try first. The first one is the baseline: here scikit-learn's own defaults.
 START = [{"learning_rate": 0.1, "max_leaf_nodes": 31, "min_samples_leaf": 20, "l2_regularization": 1e-6}]
@@ -54,7 +53,7 @@ def train(hparams, data, *, seed, device):
 
 TRAINABLE = train
 
-# With `partial_fit`, an epoch is a pass over the data. Drop MAX_EPOCHS and make this TRAINABLE:
+# With `partial_fit`, an epoch is a pass over the data. Make this TRAINABLE:
 #
 # def train(hparams, data, *, seed, device, max_epochs):
 #     model = SGDRegressor(**hparams, random_state=seed)

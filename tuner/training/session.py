@@ -130,6 +130,12 @@ class Session:
             found = self.trainable.evaluate(split)
         return finite(_numbers(found, "evaluate()"))
 
+    def close(self) -> None:
+        """Let go of what the training holds beside memory, such as a thread or a generator; it will not go on."""
+        close = getattr(self.trainable, "close", None)
+        if callable(close):
+            close()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state after the last finished epoch, as tensors and plain values only; needs `saves_state`."""
         return {

@@ -27,6 +27,9 @@ class Trainable(Protocol):
     process too. Its state holds plain values, NumPy arrays and tensors, in dictionaries, lists and tuples. Without
     them a trial that loses its worker begins again, none is ever paused, and the last epoch is kept, not the best.
 
+    A training that holds more than memory, such as a thread, may have a method `close()`, which is called when it will
+    not go on.
+
     Around `__init__` and each epoch, the global generators of Python, NumPy and torch are seeded by the trial's seed
     and the epoch, so an epoch draws the same random numbers whether or not it was interrupted before.
     """
@@ -126,6 +129,10 @@ class GeneratorTraining:
         if inspect.getgeneratorstate(self._epochs) == inspect.GEN_SUSPENDED:
             self._end()
         return {} if self._evaluate is None else self._evaluate(split)
+
+    def close(self) -> None:
+        """End the generator where it waits."""
+        self._epochs.close()
 
     def _end(self) -> None:
         """Let the generator return; one that would train on is closed."""

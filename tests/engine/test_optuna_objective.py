@@ -1,0 +1,148 @@
+"""An Optuna objective goes through the whole job as it stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import load_run, tune
+from tuner.errors import ConfigError, SpaceError
+from tuner.journal.events import EpochReported, ParamsAsked, TrialEnded, TrialProposed
+from tuner.journal.history import read_history
+from tuner.journal.store import read_journal
+from tuner.loaded_run import LoadedRun
+from tuner.paths import RunPaths
+from tuner.replay import replay
+from tuner.search.trial import Origin, TrialState
+
+OBJECTIVE = """
+import time
+
+import optuna
+
+
+def objective(trial):
+    x = trial.suggest_float("x", -4.0, 4.0)
+    if x > 3.5:
+        raise optuna.TrialPruned("too far")
+    width = 0.0
+    for layer in range(trial.suggest_int("depth", 1, 2)):
+        width += trial.suggest_float(f"width_{layer}", 0.0, 1.0)
+    value = 100.0
+    for step in range(5):
+        time.sleep(PAUSE)
+        value = value / 2 + x * x + width
+        trial.report(value, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return value
+
+
+def helper():
+    return 1.0
+"""
+FEW: dict[str, Any] = {"preset": "smoke", "trials": 30, "max_epochs": 9, "retrain_seeds": 1, "workers": 1}
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def written(folder: Path, pause: float = 0.0) -> str:
+    path = folder / "train.py"
+    path.write_text(OBJECTIVE.replace("PAUSE", str(pause)))
+    return f"{path}:objective"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    folder = tmp_path_factory.mktemp("objective")
+    where = {"storage": str(folder / "runs"), "name": "run"}
+    return tune(**FEW, **where, objective=written(folder), direction="minimize", in_process=True)
+
+
+def test_it_is_searched_stopped_early_and_its_winner_called_again(run: LoadedRun) -> None:
+    trials = run.trials
+    assert len(trials) == 30
+    assert {"COMPLETE", "PRUNED"} <= set(trials["state"])
+    assert len(run.epochs) < 30 * 5
+    best = trials.sort_values("best_dev_value").iloc[0]
+    assert best["state"] == "COMPLETE"
+    assert run.final["value"].tolist() == [pytest.approx(best["best_dev_value"])]
+    assert run.final["split"].tolist() == ["dev"]
+
+
+def test_what_a_trial_trained_is_what_it_asked_for(run: LoadedRun) -> None:
+    history = read_history(RunPaths(run.path).journal)
+    for trial in history.trials.values():
+        if trial.epochs:
+            depth = trial.proposed.params["depth"]
+            assert set(trial.proposed.hparams) == {"x", "depth", *(f"width_{layer}" for layer in range(depth))}
+    assert run.trials["hp_width_1"].isna().any()
+
+
+def test_once_parameters_are_known_the_model_proposes_them_jointly(run: LoadedRun) -> None:
+    proposed = [
+        entry.event for entry in read_journal(RunPaths(run.path).journal) if isinstance(entry.event, TrialProposed)
+    ]
+    assert proposed[0].params == {}
+    assert proposed[-1].origin is Origin.MODEL
+    assert set(proposed[-1].params) == {"x", "depth", "width_0", "width_1"}
+
+
+def test_one_that_prunes_itself_at_once_is_no_failure(run: LoadedRun) -> None:
+    events = [entry.event for entry in read_journal(RunPaths(run.path).journal)]
+    ends = [event for event in events if isinstance(event, TrialEnded) and "too far" in event.reason]
+    assert all(end.state is TrialState.PRUNED for end in ends)
+    assert "FAILED" not in set(run.trials["state"])
+
+
+def test_every_decision_is_derived_again(run: LoadedRun) -> None:
+    assert replay(run.path)["TrialProposed"] == 30
+
+
+@pytest.mark.timeout(180)  # two drivers with a Ray of their own
+def test_a_killed_study_goes_on_and_nothing_is_counted_twice(tmp_path: Path) -> None:
+    """Under real Ray, with two workers; a call cannot be taken up in the middle, so it begins again."""
+    command = [sys.executable, "-m", "tuner.run"]
+    counts = ["--preset", "smoke", "--trials", "8", "--max-epochs", "9", "--retrain-seeds", "1", "--workers", "2"]
+    where = ["--storage", str(tmp_path / "runs"), "--name", "run", "--objective", written(tmp_path, pause=0.2)]
+    paths = RunPaths(tmp_path / "runs" / "run")
+    driver = subprocess.Popen([*command, *counts, *where], stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 100
+    while not any("EpochReported" in file.read_text() for file in paths.journal.glob("*.jsonl")):
+        assert driver.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    subprocess.run([*command, "--resume", str(paths.root)], check=True, stdout=subprocess.DEVNULL)
+    events = [entry.event for entry in read_journal(paths.journal)]
+    reported = [(event.trial, event.epoch) for event in events if isinstance(event, EpochReported)]
+    assert len(reported) == len(set(reported))
+    asked = [event.trial for event in events if isinstance(event, ParamsAsked)]
+    assert len(asked) == len(set(asked))
+    run = load_run(paths.root)
+    assert len(run.trials) == 8
+    assert len(run.final) == 1
+    replay(paths.root)
+
+
+@pytest.mark.parametrize("function", ["objectiv", "optuna"])
+def test_a_function_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path, function: str) -> None:
+    address = written(tmp_path).replace(":objective", f":{function}")
+    with pytest.raises(SpaceError, match=r"no such function; there are: helper, objective\."):
+        tune(**FEW, storage=str(tmp_path / "runs"), objective=address, in_process=True)
+
+
+def test_a_direction_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="direction"):
+        tune(**FEW, storage=str(tmp_path / "runs"), objective=written(tmp_path), direction="down")
