@@ -32,6 +32,7 @@ import optuna
 import tyro
 from scipy.stats import rankdata
 
+from tests.benchmarks.child_peers import SyneTune
 from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
 from tests.benchmarks.peers import OptunaStudy, RayDefault
@@ -109,6 +110,9 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
         optuna.samplers.TPESampler(seed=seed),
         optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
     ),
+    "mobster": lambda problem, seed: SyneTune(problem, seed, "MOBSTER"),
+    "hyper-tune": lambda problem, seed: SyneTune(problem, seed, "HyperTune"),
+    "dyhpo": lambda problem, seed: SyneTune(problem, seed, "DyHPO"),
 }
 
 

@@ -14,9 +14,9 @@ from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.trial import canonical
 
-_DRAWN, _PROPOSALS = 64, 8
+_DRAWN, _PROPOSALS = 32, 16
 """Random configurations drawn for a proposal, and how many proposals' are looked at: drawing is most of the cost."""
-_NEAR = 64
+_NEAR = 32
 _WIDTHS = (0.3, 0.1, 0.03)
 """Of the moves of a parameter, in shares of its range."""
 _STARTS, _TOP_STARTS = 15, 5

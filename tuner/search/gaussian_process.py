@@ -110,7 +110,8 @@ def _matern(squared: Floats) -> tuple[Floats, Floats]:
     """Return the Matern 5/2 correlation and its derivative by the squared distance."""
     root = np.sqrt(5.0 * squared)
     decay = np.exp(-root)
-    return (1.0 + root + root**2 / 3.0) * decay, (-5.0 / 6.0) * (1.0 + root) * decay
+    slope = (1.0 + root) * decay
+    return slope + (5.0 / 3.0) * squared * decay, (-5.0 / 6.0) * slope
 
 
 def _mean_covariance(left: Floats, right: Floats) -> Floats:
@@ -182,7 +183,7 @@ class Posterior:
         Without noise, for beside a point that is under way nothing is to be gained, however noisy results are.
         """
         scaled, depths = points / self._lengthscales, np.zeros(len(points))
-        cross = self._latent(scaled, depths)
+        cross = self._with_results(scaled)
         beside = solve_triangular(self._factor, cross.T, lower=True, check_finite=False).T
         rest = _latent(self._hyper, scaled, depths, scaled, depths) - beside @ beside.T
         corner = cholesky(rest + _BELIEVED * self._hyper.scale * np.eye(len(rest)), lower=True, check_finite=False)
@@ -195,19 +196,22 @@ class Posterior:
 
     def mean(self, points: Floats) -> Floats:
         """Return the mean [n] at the last level, the level's own mean apart."""
-        mean: Floats = self._latent(points / self._lengthscales, np.zeros(len(points))) @ self._weights
+        mean: Floats = self._with_results(points / self._lengthscales) @ self._weights
         return mean
 
     def mean_and_deviation(self, points: Floats) -> tuple[Floats, Floats]:
         """Return mean and standard deviation [n] at the last level, the level's own mean apart."""
-        cross = self._latent(points / self._lengthscales, np.zeros(len(points)))
+        cross = self._with_results(points / self._lengthscales)
         solved = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = self._hyper.scale - np.einsum("ij,ij->j", solved, solved)
         return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
 
-    def _latent(self, scaled: Floats, depths: Floats) -> Floats:
-        """Return the covariance of the values at points and depths with those of the results."""
-        return _latent(self._hyper, scaled, depths, self._scaled, self._depths)
+    def _with_results(self, scaled: Floats) -> Floats:
+        """Return the covariance of the values at points at the last level with those of the results."""
+        correlation, _ = _matern(_squared_distances(scaled, self._scaled))
+        # Depths are 0 and below, so the distance of a level to the last is minus its depth.
+        correlation *= self._hyper.scale * np.exp((self._hyper.growth + self._hyper.theta) * self._depths)
+        return correlation
 
     def _covariance(self, scaled: Floats, depths: Floats) -> Floats:
         covariance = _latent(self._hyper, scaled, depths, scaled, depths)
