@@ -2,11 +2,12 @@
 
 python -m tests.benchmarks.throughput --json FILE
 
-The same CNN, batch of 128, crop, flip and Adam in all, one thread each, in turns, several rounds; of each round the
-whole wall clock of an epoch's training counts, for the first two its evaluation on as many images as a fifth of it, and
-for the trial inside Ray its checkpoint and the report to the driver too. `plain` is float32 in torch's default memory
-format, with torchvision's transforms and a DataLoader in the same process, as in Ray's tutorial but for its worker
-processes, for one core is compared with one core. What the core could do at most is a product of two matrices.
+The same CNN, batch of 128, crop, flip and Adam in all, one thread each, in turns, several rounds. A round is an epoch
+with its evaluation on a fifth as many images, and for the trial inside Ray its checkpoint and its report to the driver
+too. `wall` counts on a machine without other work only; `cpu` is the processor's time in the process that trains.
+`plain` is float32 in torch's default memory format, with torchvision's transforms and a DataLoader in the same process,
+as in Ray's tutorial but for its worker processes, for one core is compared with one core. What the core could do at
+most is a product of two matrices.
 
 The pixels are random: what they show makes no difference to the time.
 """
@@ -69,21 +70,50 @@ def data_of(images: int) -> SearchData:
     return SearchData(train, dev)
 
 
-def bare(data: SearchData) -> Callable[[], object]:
+@dataclass(frozen=True)
+class Seconds:
+    """What a call took."""
+
+    wall: float
+    cpu: float
+
+
+def timed(call: Callable[[], object]) -> Seconds:
+    """Return what a call takes in this process."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+class ClockedWorker(Worker):
+    """A trial's process that tells what its epochs cost it."""
+
+    def epoch(self) -> float:
+        """Train an epoch, save its checkpoint, and return the processor's seconds."""
+        return timed(self.next_report).cpu
+
+
+def bare(data: SearchData) -> Callable[[], Seconds]:
     """Return what trains an epoch of the loop that the trials run, in this process."""
     build = get_model("cnn").build
     precision = resolve("auto", CPU)
     training = Classifier(build, HPARAMS, data, seed=0, device=CPU, max_epochs=None, precision=precision)
-    return training.train_epoch
+    return lambda: timed(training.train_epoch)
 
 
-def inside_ray(data: SearchData, rounds: int, folder: Path) -> Callable[[], object]:
+def inside_ray(data: SearchData, rounds: int, folder: Path) -> Callable[[], Seconds]:
     """Return what lets a trial's process train an epoch, save its checkpoint and report."""
     job = ray.put(Job(data, classifier_of(get_model("cnn")), patience=rounds + 2, precision="auto", threads=1))
-    worker: Any = ray.remote(Worker).options(num_cpus=1).remote(job)
+    worker: Any = ray.remote(ClockedWorker).options(num_cpus=1).remote(job)
     assignment = Assignment(HPARAMS, seed=0, max_epochs=rounds + 2, checkpoints=folder)
     ray.get(worker.begin.remote(assignment))
-    return lambda: ray.get(worker.next_report.remote())
+
+    def epoch() -> Seconds:
+        wall = time.perf_counter()
+        cpu = ray.get(worker.epoch.remote())
+        return Seconds(time.perf_counter() - wall, cpu)
+
+    return epoch
 
 
 class _Pixels(Dataset[tuple[torch.Tensor, int]]):
@@ -108,7 +138,7 @@ class _Pixels(Dataset[tuple[torch.Tensor, int]]):
         return self._transform(self._split.images[index]), int(self._split.labels[index])
 
 
-def plain(data: SearchData) -> Callable[[], object]:
+def plain(data: SearchData) -> Callable[[], Seconds]:
     """Return what trains and evaluates an epoch as a tutorial does."""
     torch.manual_seed(0)
     model = get_model("cnn").build({})
@@ -128,7 +158,7 @@ def plain(data: SearchData) -> Callable[[], object]:
             for images, labels in dev:
                 (model(images).argmax(1) == labels).sum().item()
 
-    return epoch
+    return lambda: timed(epoch)
 
 
 def _splits(data: SearchData) -> Sequence[tuple[Split, bool]]:
@@ -136,9 +166,9 @@ def _splits(data: SearchData) -> Sequence[tuple[Split, bool]]:
 
 
 def peak(dtype: torch.dtype, repeats: int = 5) -> float:
-    """Return the GFLOP/s of a product of two matrices, the best of some."""
+    """Return the GFLOP of a product of two matrices by the processor's second, the best of some."""
     one, other = (torch.randn(_MATRIX, _MATRIX).to(dtype) for _ in range(2))
-    seconds = [_seconds(lambda: one @ other) for _ in range(repeats + 1)]
+    seconds = [timed(lambda: one @ other).cpu for _ in range(repeats + 1)]
     return float(2 * _MATRIX**3 / min(seconds[1:]) / 1e9)
 
 
@@ -154,17 +184,20 @@ def main(arguments: Arguments) -> dict[str, Any]:
         }
         for epoch in epochs.values():
             epoch()  # the first one chooses its kernels
-        seconds: dict[str, list[float]] = {name: [] for name in epochs}
+        seconds: dict[str, list[Seconds]] = {name: [] for name in epochs}
         for _ in range(arguments.rounds):
             for name, epoch in epochs.items():
-                seconds[name].append(_seconds(epoch))
+                seconds[name].append(epoch())
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
-    rates = {name: [arguments.images / each for each in found] for name, found in seconds.items()}
-    return _found(arguments, rates, peaks)
+    return _found(arguments, seconds, peaks)
 
 
-def _found(arguments: Arguments, rates: dict[str, list[float]], peaks: dict[str, float]) -> dict[str, Any]:
-    median = {name: statistics.median(found) for name, found in rates.items()}
+def _found(arguments: Arguments, seconds: dict[str, list[Seconds]], peaks: dict[str, float]) -> dict[str, Any]:
+    rates = {
+        name: {clock: [arguments.images / getattr(one, clock) for one in found] for clock in ("wall", "cpu")}
+        for name, found in seconds.items()
+    }
+    cpu = {name: statistics.median(found["cpu"]) for name, found in rates.items()}
     precision = "bfloat16" if resolve("auto", CPU) is torch.bfloat16 else "float32"
     return {
         "arguments": {"images": arguments.images, "rounds": arguments.rounds},
@@ -173,19 +206,17 @@ def _found(arguments: Arguments, rates: dict[str, list[float]], peaks: dict[str,
         "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
         "precision": precision,
         "images_per_second": {
-            name: {"median": median[name], "least": min(found), "most": max(found)} for name, found in rates.items()
+            name: {clock: _spread(values) for clock, values in found.items()} for name, found in rates.items()
         },
         "peak_gflops": peaks,
-        "inside_ray_to_bare": median["inside_ray"] / median["bare"],
-        "bare_to_plain": median["bare"] / median["plain"],
-        "share_of_peak": median["bare"] * FLOP_PER_IMAGE / 1e9 / peaks[precision],
+        "inside_ray_to_bare": cpu["inside_ray"] / cpu["bare"],
+        "bare_to_plain": cpu["bare"] / cpu["plain"],
+        "share_of_peak": cpu["bare"] * FLOP_PER_IMAGE / 1e9 / peaks[precision],
     }
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def _spread(rates: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(rates), "least": min(rates), "most": max(rates)}
 
 
 if __name__ == "__main__":
