@@ -9,11 +9,12 @@ from tuner.errors import unknown_name
 
 
 def smoke() -> StudyConfig:
-    """Prove that everything works: embedded digits, tiny trials, no network, under two minutes on two cores."""
+    """See a search that works: embedded digits, no network, under a minute on two cores."""
     return StudyConfig(
+        space="digits",
         data=DataConfig(dataset="digits"),
-        search=SearchConfig(trials=6, max_epochs=4, startup_trials=4),
-        retrain=RetrainConfig(retrain_seeds=2, baseline=True),
+        search=SearchConfig(trials=12, max_epochs=9, startup_trials=6),
+        retrain=RetrainConfig(retrain_epochs=18, retrain_seeds=2, baseline=True),
     )
 
 

@@ -18,12 +18,12 @@ def my_model(hparams: Mapping[str, Any]) -> nn.Module:
 
 
 def test_an_unknown_name_lists_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"model is 'vgg', but must be one of: cnn, resnet."):
+    with pytest.raises(ConfigError, match=r"model is 'vgg', but must be one of: cnn, resnet, small-cnn."):
         get_model("vgg")
 
 
 def test_a_helper_module_is_not_a_model() -> None:
-    assert available_models() == ["cnn", "resnet"]
+    assert available_models() == ["cnn", "resnet", "small-cnn"]
     with pytest.raises(ConfigError):
         get_model("summary")
 
