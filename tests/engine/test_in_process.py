@@ -17,6 +17,10 @@ from rich.console import Console
 from tuner import tune
 from tuner.config import StudyConfig, merge, nested
 from tuner.engine import driver
+from tuner.engine.executor import Key
+from tuner.engine.in_process import InProcessExecutor
+from tuner.engine.outcome import Outcome, Reported
+from tuner.engine.worker import Assignment, Job
 from tuner.errors import ConfigError, TunerError
 from tuner.journal.events import (
     DriverStarted,
@@ -36,6 +40,7 @@ from tuner.journal.store import read_journal
 from tuner.paths import RunPaths
 from tuner.presets import preset
 from tuner.search.trial import TrialState
+from tuner.training.trainable import trainable_of
 
 SPACE = '''
 """A linear model; one configuration diverges, one cannot be built."""
@@ -169,6 +174,52 @@ def _value(study: StudyConfig, name: str) -> Any:
         if hasattr(section, name):
             return getattr(section, name)
     raise KeyError(name)
+
+
+class Spends:
+    """A training that takes its hyperparameters apart."""
+
+    def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
+        self._rate = hparams.pop("rate")
+        self._width = hparams["widths"].pop()
+
+    def train_epoch(self) -> dict[str, float]:
+        return {"dev_accuracy": self._rate, "width": self._width}
+
+    def evaluate(self, split: object) -> dict[str, float]:
+        return {}
+
+
+class Both:
+    """A work of two trainings of the same configuration, as two seeds of a retraining are."""
+
+    def __init__(self, hparams: dict[str, Any], folder: Path) -> None:
+        self._waiting = [Assignment(hparams, seed, 1, folder / str(seed)) for seed in (1, 2)]
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def is_over(self) -> bool:
+        return not self._waiting
+
+    def next(self) -> tuple[Key, Assignment]:
+        return 0, self._waiting[0]
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        self._waiting.pop(0)
+        self.outcomes.append(outcome)
+        return False
+
+    def give_back(self, key: Key) -> None:
+        raise AssertionError(key)
+
+
+def test_what_a_training_does_to_its_hyperparameters_reaches_nobody_else(job: Job, tmp_path: Path) -> None:
+    hparams = {"rate": 0.5, "widths": [8, 16]}
+    work = Both(hparams, tmp_path)
+    InProcessExecutor(print).run(replace(job, trainable=trainable_of(Spends)), iter([work]))
+    metrics = [outcome.report.metrics for outcome in work.outcomes if isinstance(outcome, Reported)]
+    assert metrics == [{"dev_accuracy": 0.5, "width": 16.0}] * 2
+    assert hparams == {"rate": 0.5, "widths": [8, 16]}
 
 
 # What a driver does between the works; Ray is not needed to see it.

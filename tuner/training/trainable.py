@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -79,10 +80,10 @@ class TrainableSpec:
         max_epochs: int,
         precision: torch.dtype,
     ) -> Trainable:
-        """Return a new training."""
+        """Return a new training, with a copy of the hyperparameters: those given are the record, whatever it does."""
         optional = {"max_epochs": max_epochs, "precision": precision}
         chosen = {name: optional[name] for name in _optional_names(self.factory)}
-        training: Trainable = self.factory(hparams, data, seed=seed, device=device, **chosen)
+        training: Trainable = self.factory(copy.deepcopy(hparams), data, seed=seed, device=device, **chosen)
         return training
 
 
