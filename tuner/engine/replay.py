@@ -50,7 +50,6 @@ from tuner.journal.history import fold
 from tuner.journal.store import Entry
 from tuner.results.selection import select
 from tuner.search.earlier import WarmStart
-from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState
 
@@ -86,7 +85,6 @@ class Replay:
         """What must come next."""
         self._reports: dict[int, EpochReported] = {}
         """By trial, the last."""
-        self._retrain_bests: dict[tuple[str, int], RetrainEpochReported] = {}
         self._now = 0.0
 
     def run(self) -> Counter[str]:
@@ -115,10 +113,6 @@ class Replay:
                 self._check_plan(index, event)
             case RetrainEnded():
                 self._check_retraining(index, event)
-            case RetrainEpochReported():
-                best = self._retrain_bests.setdefault((event.candidate, event.seed), event)
-                if score_of(event, self._objective) > score_of(best, self._objective):
-                    self._retrain_bests[event.candidate, event.seed] = event
             case _ if not isinstance(event, _GIVEN):
                 self._check_search(index, event)
 
@@ -229,7 +223,8 @@ class Replay:
             self._compare(index, event, after.planned(history, event.seconds_left))
 
     def _check_retraining(self, index: int, event: RetrainEnded) -> None:
-        best = self._retrain_bests.get((event.candidate, event.seed))
+        retraining = fold(self._entries[:index]).retrains.get((event.candidate, event.seed))
+        best = None if retraining is None else retraining.best
         if best is None or best.epoch != event.best_epoch:
             raise DivergenceError(
                 f"event {index}: the weights kept of {event.candidate}, seed {event.seed}, are of epoch "
