@@ -454,7 +454,7 @@ def test_a_run_prints_the_plan_the_events_the_report_and_where_it_is(smoke: Fini
     assert lines[1].startswith("workers    1, ")
     assert lines[2] == "rungs      1 3 epochs; one trial in 3 goes on from each"
     assert lines[3] == "trials     about 8, at most 8"
-    assert any("] search ended: all trials have ended" in line for line in lines)
+    assert any("] the search ended: all trials have ended" in line for line in lines)
     assert smoke.paths.report_text.read_text() in smoke.ended.out
     assert lines[-1] == "Everything is in runs/study: open report.html, or read trials.parquet."
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.metrics import metrics
 from tuner.engine.plan import Plan
-from tuner.engine.progress import Progress, clock, plan_lines
+from tuner.engine.progress import Progress, plan_lines
 from tuner.journal.events import (
     EpochReported,
     Event,
@@ -55,8 +55,8 @@ def epoch(trial: int, number: int, accuracy: float) -> EpochReported:
 
 
 IMPORTANT: list[tuple[Event, str]] = [
-    (SearchEnded("all trials have ended"), "search ended: all trials have ended"),
-    (WinnerSelected(3, {}, "dev_accuracy", 0.9, 2, "rule"), "winner: trial 3, dev accuracy 0.9000 after epoch 2"),
+    (SearchEnded("all trials have ended"), "the search ended: all trials have ended"),
+    (WinnerSelected(3, {}, "dev_accuracy", 0.9, 2, "rule"), "trial 3 won with dev accuracy 0.9000 at epoch 2"),
     (
         RetrainingPlanned(
             [{"candidate": "tuned", "seed": seed, "max_epochs": 44, "hparams": {}} for seed in (1, 2)]
@@ -64,13 +64,13 @@ IMPORTANT: list[tuple[Event, str]] = [
             {"tuned": 20.0, "baseline": 56.0},
             None,
         ),
-        "retraining: tuned for 44 epochs with 2 seeds, baseline for 1 epoch with 1 seed",
+        "the retraining is planned: tuned for 44 epochs with 2 seeds, baseline for 1 epoch with 1 seed",
     ),
-    (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again"),
-    (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned seed 1 failed: the loss is nan"),
+    (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again: killed"),
+    (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned, seed 1, failed: the loss is nan"),
     (
         RetrainEnded("tuned", 1, {}, 2, {"dev": {"accuracy": 0.93}, "test": {"accuracy": 0.92}}, "w", "5ha"),
-        "retrained tuned seed 1: dev 0.9300, test 0.9200",
+        "retraining tuned, seed 1, ended with the weights of epoch 2: dev 0.9300, test 0.9200",
     ),
 ]
 
@@ -109,15 +109,15 @@ def test_without_a_terminal_a_line_comes_at_most_every_five_seconds(screen: Scre
             progress.on_event(RungDecided(step, 1, "STOP", "worse"))
             progress.on_event(TrialEnded(step, TrialState.PRUNED, "worse"))
     assert len(screen.lines) == 12
-    assert screen.lines[0] == "[0s] trial 0 epoch 1: dev accuracy 0.5000"
-    assert screen.lines[-1].startswith("[55s] ")
+    assert screen.lines[0] == "[0.0s] trial 0 epoch 1: dev accuracy 0.5000"
+    assert screen.lines[-1].startswith("[55.0s] ")
 
 
 @pytest.mark.parametrize(("event", "text"), IMPORTANT, ids=lambda value: type(value).__name__)
 def test_what_must_not_be_missed_is_told_at_once(screen: Screen, event: Event, text: str) -> None:
     screen.progress.on_event(epoch(0, 1, 0.5))
     screen.progress.on_event(event)
-    assert screen.lines[1] == f"[0s] {text}"
+    assert screen.lines[1] == f"[0.0s] {text}"
 
 
 def test_an_important_line_puts_off_the_next_ordinary_one(screen: Screen) -> None:
@@ -127,7 +127,7 @@ def test_an_important_line_puts_off_the_next_ordinary_one(screen: Screen) -> Non
     assert len(screen.lines) == 1
     screen.now += 0.1
     screen.progress.on_event(RetrainEpochReported("tuned", 1, 2, metrics(1.0, 0.5, 1.0, 0.7, 0.01), 2.0))
-    assert screen.lines[1:] == ["[5s] retraining tuned seed 1 epoch 2: dev accuracy 0.7000"]
+    assert screen.lines[1:] == ["[5.0s] retraining tuned, seed 1: epoch 2: dev accuracy 0.7000"]
 
 
 def test_proposals_and_decisions_are_not_worth_a_line(screen: Screen) -> None:
@@ -139,7 +139,12 @@ def test_proposals_and_decisions_are_not_worth_a_line(screen: Screen) -> None:
 def test_markup_in_a_reason_is_printed_as_it_is(screen: Screen) -> None:
     screen.progress.restore([proposed(0)])
     screen.progress.on_event(TrialEnded(0, TrialState.FAILED, "[red]:smile: [/nothing]"))
-    assert screen.lines == ["[0s] trial 0 failed: [red]:smile: [/nothing]"]
+    assert screen.lines == ["[0.0s] trial 0 ended FAILED: [red]:smile: [/nothing]"]
+
+
+def test_nothing_in_a_reason_steers_the_terminal(screen: Screen) -> None:
+    screen.progress.on_event(SearchEnded("\x1b[2J\rgone"))
+    assert screen.lines == ["[0.0s] the search ended: \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}gone"]
 
 
 def test_a_long_line_is_not_broken(screen: Screen) -> None:
@@ -156,7 +161,7 @@ def moving_line(monkeypatch: pytest.MonkeyPatch, *events: Event, before: tuple[E
         screen.now += 65.0
         for event in events:
             progress.on_event(event)
-    return next(line for line in reversed(screen.lines) if " of 30m00s" in line)
+    return next(line for line in reversed(screen.lines) if " of 30m 00s" in line)
 
 
 def test_a_terminal_shows_time_trials_rungs_and_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +176,15 @@ def test_a_terminal_shows_time_trials_rungs_and_the_best_so_far(monkeypatch: pyt
         RungDecided(1, 3, "STOP", "worse"),
         TrialEnded(1, TrialState.PRUNED, "worse"),
     )
-    assert "1m05s of 30m00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev accuracy 0.9000 (trial 1)" in line
+    assert "1m 05s of 30m 00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev accuracy 0.9000 (trial 1)" in line
+
+
+def test_a_terminal_that_knows_only_ascii_is_shown_nothing_else() -> None:
+    shown = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(shown, encoding="ascii", write_through=True), force_terminal=True)
+    with Progress(console, lambda: 1.0) as progress:
+        progress.on_event(epoch(0, 1, 0.8))
+    assert b"trial 0 epoch 1: dev accuracy 0.8000" in shown.getvalue()
 
 
 def test_a_terminal_shows_the_retrainings_that_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +211,7 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
         "rungs      1 3 9 epochs; one trial in 3 goes on from each",
         "trials     about 17 if they cost what the first configuration does",
         f"retraining {SEEDS}, 9 epochs each",
-        "time       search 25m00s, retraining 4m40s; in 30m00s together",
+        "time       search 25m 00s, retraining 4m 40s; in 30m 00s together",
     ]
 
 
@@ -208,7 +221,7 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
         ({"reduction_factor": None}, "rungs      1 3 9 epochs; no trial is stopped from each"),
         ({"max_trials": 20}, "trials     about 17 if they cost what the first configuration does, at most 20"),
         ({"budget_seconds": None, "max_trials": 17}, "trials     17"),
-        ({"budget_seconds": None}, "time       search 25m00s, retraining 4m40s; about 29m40s together"),
+        ({"budget_seconds": None}, "time       search 25m 00s, retraining 4m 40s; about 29m 40s together"),
         (
             {"most_retrain_epochs": 81, "expected_retrain_epochs": 18},
             f"retraining {SEEDS}, as many epochs as there is time for: 18 of the first configuration",
@@ -225,11 +238,3 @@ def test_the_plan_without_stopping_with_a_limit_and_without_a_budget(changes: di
 
 def test_where_there_is_no_baseline_the_plan_speaks_of_none() -> None:
     assert not any("baseline" in line for line in plan_lines(PLAN, "digits", RETRAININGS[:1]))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0s"), (0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (245, "4m05s"), (3599.6, "1h00m"), (3720, "1h02m")],
-)
-def test_durations_are_short(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -25,7 +25,7 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
     )
     assert (
         tell(Entry(2, 0.0, 1.0, warm_start), DEFAULT_OBJECTIVE).strip()
-        == "1.0s  it starts warm, with 2 trials of runs/first"
+        == "1.0s  the search starts warm, with 2 trials of runs/first"
     )
     lines = [tell(entry, DEFAULT_OBJECTIVE) for entry in finished_entries]
     assert all(line.isprintable() for line in lines)

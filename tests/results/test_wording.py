@@ -7,7 +7,17 @@ from tuner.results.wording import duration, flatten, hparam_text, plain
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0.0s"), (59.94, "59.9s"), (59.97, "1m 00s"), (61.4, "1m 01s"), (3599.7, "1h 00m 00s"), (7322, "2h 02m 02s")],
+    [
+        (-1, "0.0s"),
+        (0, "0.0s"),
+        (59.94, "59.9s"),
+        (59.97, "1m 00s"),
+        (61.4, "1m 01s"),
+        (245, "4m 05s"),
+        (3599.7, "1h 00m 00s"),
+        (3720, "1h 02m 00s"),
+        (7322, "2h 02m 02s"),
+    ],
 )
 def test_durations_read_naturally(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected

@@ -33,14 +33,25 @@ from tuner.journal.events import (
     WinnerSelected,
 )
 from tuner.results.selection import BASELINE, TUNED
-from tuner.results.wording import planned_text
-from tuner.search.objective import Objective
-from tuner.search.report import Reported, evaluated, score_of
+from tuner.results.story import sentence
+from tuner.results.wording import duration, named_value
+from tuner.search.report import Reported, best_of
 from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 
 _SECONDS_BETWEEN_LINES = 5.0
-"""Not a terminal: less important events closer than this to the last line are left out."""
+_TOLD_AT_ONCE = (
+    WarmStarted
+    | SearchEnded
+    | WinnerSelected
+    | RetrainingPlanned
+    | RetrainEnded
+    | EnsembleMeasured
+    | RetrainFailed
+    | TrialRetried
+)
+_TOLD_NOW_AND_THEN = EpochReported | TrialEnded | RetrainEpochReported
+"""Left out if they come closer than `_SECONDS_BETWEEN_LINES` to the last line; other events are worth none."""
 
 
 class Progress:
@@ -66,7 +77,9 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._is_live:
-            self._status = self._console.status("")
+            # Most spinners are drawn with characters that are not in ASCII.
+            spinner = "line" if self._console.options.ascii_only else "dots"
+            self._status = self._console.status("", spinner=spinner)
             self._status.start()
         return self
 
@@ -96,9 +109,8 @@ class Progress:
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
         self._count(event)
-        text = _describe(event, self._objective)
-        if text is not None and self._is_due(event):
-            self.say(f"[{clock(self._elapsed())}] {text}")
+        if isinstance(event, _TOLD_AT_ONCE | _TOLD_NOW_AND_THEN) and self._is_due(event):
+            self.say(f"[{duration(self._elapsed())}] {sentence(event, self._objective, brief=True)}")
         if self._status is not None:
             self._status.update(self._summary())
 
@@ -109,8 +121,8 @@ class Progress:
                 self._states[TrialState.RUNNING] += 1
             case StudyStarted():
                 self._objective = event.objective
-            case EpochReported() if self._best is None or self._score(event) > self._score(self._best):
-                self._best = event
+            case EpochReported():
+                self._best = best_of([self._best or event, event], self._objective)
             case RungDecided():
                 self._rungs[event.epoch] += 1
                 if event.action == Action.PAUSE:
@@ -129,18 +141,7 @@ class Progress:
         self._unfinished[trial] = state
 
     def _is_due(self, event: Event) -> bool:
-        important = isinstance(
-            event,
-            WarmStarted
-            | SearchEnded
-            | WinnerSelected
-            | RetrainingPlanned
-            | RetrainEnded
-            | EnsembleMeasured
-            | RetrainFailed
-            | TrialRetried,
-        )
-        if important or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        if isinstance(event, _TOLD_AT_ONCE) or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             return True
         return False
@@ -150,35 +151,33 @@ class Progress:
             epochs = [
                 f"{name}: epoch {report.epoch}, {self._value(report)}" for name, report in self._retraining.items()
             ]
-            return f"{clock(self._elapsed())}{self._limit()}  retraining  {'  '.join(epochs)}"
+            return f"{duration(self._elapsed())}{self._limit()}  retraining  {'  '.join(epochs)}"
         trials = ", ".join(f"{count} {state.lower()}" for state, count in self._states.items() if count)
         rungs = " ".join(f"{level}:{count}" for level, count in sorted(self._rungs.items()))
         best = f"best {self._value(self._best)} (trial {self._best.trial})" if self._best else "no result yet"
-        return f"{clock(self._elapsed())}{self._limit()}  trials: {trials or 'starting'}  rungs {rungs}  {best}"
-
-    def _score(self, report: EpochReported) -> float:
-        return score_of(report, self._objective)
+        return f"{duration(self._elapsed())}{self._limit()}  trials: {trials or 'starting'}  rungs {rungs}  {best}"
 
     def _value(self, report: Reported) -> str:
-        return _value(report, self._objective)
+        return named_value(report.metrics[self._objective.metric], self._objective)
 
     def _limit(self) -> str:
         budget = self._plan.budget_seconds if self._plan else None
-        return f" of {clock(budget)}" if budget else ""
+        return f" of {duration(budget)}" if budget else ""
 
 
 def plan_lines(plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> list[str]:
     """Return the plan in words; `retrainings` are candidates with seeds."""
     stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
-    together = f"{'in' if plan.budget_seconds else 'about'} {clock(total)} together"
+    together = f"{'in' if plan.budget_seconds else 'about'} {duration(total)} together"
+    epoch = duration(plan.seconds_per_epoch)
     return [
         f"data       {data}",
-        f"workers    {plan.workers}, one epoch of the first configuration takes {plan.seconds_per_epoch:.1f}s on each",
+        f"workers    {plan.workers}, one epoch of the first configuration takes {epoch} on each",
         f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
         f"trials     {_trials(plan)}",
         f"retraining {_retraining(plan, retrainings)}",
-        f"time       search {clock(plan.search_seconds)}, retraining {clock(plan.retrain_seconds)}; {together}",
+        f"time       search {duration(plan.search_seconds)}, retraining {duration(plan.retrain_seconds)}; {together}",
     ]
 
 
@@ -197,51 +196,3 @@ def _retraining(plan: Plan, retrainings: Sequence[tuple[str, int]]) -> str:
     if plan.most_retrain_epochs is None:
         return f"{each}, {epochs} epochs each"
     return f"{each}, as many epochs as there is time for: {epochs} of the first configuration"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as 59s, 4m05s or 1h02m."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-
-
-def _value(report: Reported, objective: Objective) -> str:
-    return f"{objective.words} {objective.text(report.metrics[objective.metric])}"
-
-
-def _describe(event: Event, objective: Objective) -> str | None:
-    """Return the event in words; None if it is not worth a line."""
-    match event:
-        case WarmStarted():
-            return f"starting warm with {len(event.trials)} trials of {event.source}"
-        case EpochReported():
-            return f"trial {event.trial} epoch {event.epoch}: {_value(event, objective)}"
-        case TrialEnded():
-            return f"trial {event.trial} {event.state.lower()}: {event.reason}"
-        case TrialRetried():
-            return f"trial {event.trial} lost its worker and is taken up again"
-        case SearchEnded():
-            return f"search ended: {event.reason}"
-        case WinnerSelected():
-            value = f"{objective.words} {objective.text(event.value)}"
-            return f"winner: trial {event.trial}, {value} after epoch {event.epoch}"
-        case RetrainingPlanned():
-            return f"retraining: {planned_text(event)}"
-        case RetrainEpochReported():
-            name = f"{event.candidate} seed {event.seed}"
-            return f"retraining {name} epoch {event.epoch}: {_value(event, objective)}"
-        case RetrainEnded():
-            found = ((split, evaluated(values, objective)) for split, values in event.evaluations.items())
-            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
-            return f"retrained {event.candidate} seed {event.seed}: {values}"
-        case EnsembleMeasured():
-            found = ((split, evaluated(values, objective)) for split, values in event.evaluations.items())
-            values = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
-            return f"ensemble of {len(event.seeds)} seeds: {values}"
-        case RetrainFailed():
-            return f"retraining {event.candidate} seed {event.seed} failed: {event.reason}"
-    return None

@@ -1,4 +1,4 @@
-"""The journal as a story: one readable line for each event."""
+"""The journal as a story: one sentence for each event, for the screen too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tuner.journal.events import (
 )
 from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
-from tuner.results.wording import duration, flatten, hparam_text, plain, planned_text
+from tuner.results.wording import duration, flatten, hparam_text, named_value, plain, planned_text
 from tuner.search.objective import Objective, number_text
 from tuner.search.report import evaluated
 
@@ -36,46 +36,48 @@ _DECISIONS = {"CONTINUE": "goes on from", "PAUSE": "paused at", "STOP": "stopped
 
 def tell(entry: Entry, objective: Objective) -> str:
     """Return the event's line: the time worked on the run until then, and what happened."""
-    return f"{duration(entry.elapsed):>12}  {' '.join(plain(_tell(entry.event, objective)).split())}"
+    return f"{duration(entry.elapsed):>12}  {sentence(entry.event, objective)}"
 
 
-def _tell(event: Event, objective: Objective) -> str:
+def sentence(event: Event, objective: Objective, *, brief: bool = False) -> str:
+    """Return what happened, in one line that is safe to print; if `brief`, of an epoch the objective alone."""
+    return " ".join(plain(_tell(event, objective, brief=brief)).split())
+
+
+def _tell(event: Event, objective: Objective, *, brief: bool) -> str:
     match event:
         case StudyStarted():
             return f"the study began: space {event.config.get('space')}, data set {event.environment.get('dataset')}"
         case DriverStarted():
             return f"a driver began on {event.host}, commit {event.commit or 'unknown'}"
         case WarmStarted():
-            return f"it starts warm, with {len(event.trials)} trials of {event.source}"
+            return f"the search starts warm, with {len(event.trials)} trials of {event.source}"
         case PlanMade():
             return "plan: " + ", ".join(f"{name} {value}" for name, value in flatten(event.plan))
         case SearchEnded():
             return f"the search ended: {event.reason}"
         case WinnerSelected():
-            return (
-                f"trial {event.trial} won with {objective.words} {objective.text(event.value)} at epoch {event.epoch}"
-            )
+            return f"trial {event.trial} won with {named_value(event.value, objective)} at epoch {event.epoch}"
         case RetrainingPlanned():
             return f"the retraining is planned: {planned_text(event)}"
         case EnsembleMeasured():
             return f"the ensemble of {len(event.seeds)} retrainings: {_tell_evaluations(event, objective)}"
         case StudyEnded():
             return "the study ended"
-        case RetrainEpochReported() | RetrainEnded() | RetrainFailed():
-            return f"retraining {event.candidate}, seed {event.seed}: {_tell_retraining(event, objective)}"
+        case EpochReported():
+            where = "" if brief else f" on {event.worker}" + (", taken over" if event.reused else "")
+            return f"trial {event.trial} {_tell_epoch(event, objective, brief=brief)}{where}"
+        case RetrainEpochReported():
+            epoch = _tell_epoch(event, objective, brief=brief)
+            return f"retraining {event.candidate}, seed {event.seed}: {epoch}"
+        case RetrainEnded() | RetrainFailed():
+            return f"retraining {event.candidate}, seed {event.seed}, {_tell_retraining(event, objective)}"
         case _:
             return f"trial {event.trial} {_tell_trial(event)}"
 
 
 def _tell_trial(
-    event: TrialProposed
-    | ModelMeasured
-    | ParamsAsked
-    | EpochReported
-    | RungDecided
-    | TrialPromoted
-    | TrialRetried
-    | TrialEnded,
+    event: TrialProposed | ModelMeasured | ParamsAsked | RungDecided | TrialPromoted | TrialRetried | TrialEnded,
 ) -> str:
     match event:
         case TrialProposed():
@@ -85,8 +87,6 @@ def _tell_trial(
             return "asked for " + ", ".join(f"{name} {hparam_text(value)}" for name, value in event.params.items())
         case ModelMeasured():
             return "was measured: " + ", ".join(f"{name} {value:.6g}" for name, value in event.measures.items())
-        case EpochReported():
-            return _tell_epoch(event) + f" on {event.worker}" + (", taken over" if event.reused else "")
         case RungDecided():
             return f"{_DECISIONS.get(event.action, event.action)} rung {event.epoch}: {event.reason}"
         case TrialPromoted():
@@ -98,10 +98,8 @@ def _tell_trial(
             return f"ended {event.state.value}: {event.reason}{error}"
 
 
-def _tell_retraining(event: RetrainEpochReported | RetrainEnded | RetrainFailed, objective: Objective) -> str:
+def _tell_retraining(event: RetrainEnded | RetrainFailed, objective: Objective) -> str:
     match event:
-        case RetrainEpochReported():
-            return _tell_epoch(event)
         case RetrainEnded():
             return f"ended with the weights of epoch {event.best_epoch}: {_tell_evaluations(event, objective)}"
         case RetrainFailed():
@@ -113,7 +111,9 @@ def _tell_evaluations(event: RetrainEnded | EnsembleMeasured, objective: Objecti
     return ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
 
 
-def _tell_epoch(event: EpochReported | RetrainEpochReported) -> str:
+def _tell_epoch(event: EpochReported | RetrainEpochReported, objective: Objective, *, brief: bool) -> str:
+    if brief:
+        return f"epoch {event.epoch}: {named_value(event.metrics[objective.metric], objective)}"
     values = ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in event.metrics.items())
     return f"epoch {event.epoch}: {values}; {duration(event.seconds)}"
 

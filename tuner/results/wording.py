@@ -174,6 +174,11 @@ def value_text(value: float | None, objective: Objective) -> str:
     return NONE if value is None else objective.text(value)
 
 
+def named_value(value: float, objective: Objective) -> str:
+    """Return a value of the objective with its name: "dev accuracy 0.9410"."""
+    return f"{objective.words} {objective.text(value)}"
+
+
 def spread_text(spread: Spread | None, objective: Objective | None = None) -> str:
     """Return "0.9410 ±0.0012", without the second part for one value; `objective` says how its values are written."""
     if spread is None:
@@ -191,9 +196,9 @@ def interval_text(interval: Interval | None, objective: Objective) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return "1h 02m 03s", "2m 03s" or "3.4s"."""
+    """Return "1h 02m 03s", "2m 03s" or "3.4s"; what is below zero, where a clock was set back, is "0.0s"."""
     if seconds < 59.95:  # what rounds to a minute is one
-        return f"{seconds:.1f}s"
+        return f"{max(0.0, seconds):.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02d}m {rest:02d}s" if hours else f"{minutes}m {rest:02d}s"
@@ -219,8 +224,7 @@ def winner_line(history: History, summary: Summary) -> str:
     if winner is None:
         return "There is no winner: no trial that counts has finished an epoch."
     role = "won with" if history.winner else "is the best so far with"
-    value = f"{summary.objective.words} {summary.objective.text(winner.value)}"
-    return f"Trial {winner.trial} {role} {value} at epoch {winner.epoch}."
+    return f"Trial {winner.trial} {role} {named_value(winner.value, summary.objective)} at epoch {winner.epoch}."
 
 
 def plain(text: object) -> str:
