@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.journal.events import EnsembleMeasured, Event, RetrainingPlanned, WarmStarted
+from tuner.journal.events import EnsembleMeasured, Event, ParamsAsked, RetrainingPlanned, WarmStarted
 from tuner.journal.store import Entry
 from tuner.results.story import tell
 
@@ -16,7 +16,10 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
         {"candidate": "tuned", "seed": seed, "max_epochs": 44, "hparams": {}} for seed in (1, 2)
     ]
     planned = RetrainingPlanned(seeds, {"tuned": 20.0}, None)
-    assert told | {type(warm_start), type(planned), type(ensemble)} == set(Event.__args__)
+    asked = ParamsAsked(4, {"lr": 0.25, "depth": 3}, {})
+    assert told | {type(warm_start), type(planned), type(ensemble), type(asked)} == set(Event.__args__)
+    text = tell(Entry(3, 0.0, 2.0, asked), DEFAULT_OBJECTIVE).strip()
+    assert text == "2.0s  trial 4 asked for lr 0.25, depth 3"
     text = tell(Entry(3, 0.0, 2.0, planned), DEFAULT_OBJECTIVE).strip()
     assert text == "2.0s  the retraining is planned: tuned for 44 epochs with 2 seeds"
     assert (
