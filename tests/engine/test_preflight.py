@@ -8,8 +8,8 @@ import pytest
 
 from tuner.engine import preflight
 from tuner.engine.hardware import describe_hardware
-from tuner.engine.preflight import hardware_of_nodes, probe
-from tuner.errors import ConfigError
+from tuner.engine.preflight import check_storage, hardware_of_nodes, probe
+from tuner.errors import ConfigError, StorageError
 
 
 @pytest.fixture
@@ -50,6 +50,22 @@ def test_a_disk_that_fails_is_told_in_its_own_words(shared: Path, monkeypatch: p
 def test_each_node_describes_itself() -> None:
     [node] = hardware_of_nodes("auto")
     assert node == describe_hardware("auto")
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("ray_running")
+def test_the_drivers_own_node_answers_without_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*arguments: object) -> None:
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr("ray.remote_function.RemoteFunction._remote", ask)
+    check_storage(str(tmp_path), "runs")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(preflight, "probe", lambda location, name, suffix: "does not see what the driver wrote there")
+    with pytest.raises(StorageError, match="--storage is 'runs', but this machine does not see"):
+        check_storage(str(tmp_path), "runs")
 
 
 def test_a_node_that_does_not_answer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

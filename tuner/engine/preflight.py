@@ -33,7 +33,10 @@ def check_storage(location: str, given: str) -> None:
     except OSError as error:
         raise StorageError(f"--storage is {given!r}, but cannot be written: {storage.explain(error)}.") from error
     try:
-        answers = ask_every_node(_probe_here, location, name)
+        # The driver's own node answers for itself: the process that Ray would start to ask is better used for training.
+        here = ray.get_runtime_context().get_node_id()
+        answers = {"this machine": probe(location, name, here[:8])}
+        answers |= ask_every_node(_probe_here, location, name, but=here)
     finally:
         place.delete(name)
     reasons = [f"{node} {reason}" for node, reason in answers.items() if reason]
@@ -80,15 +83,16 @@ def hardware_of_nodes(precision: str) -> list[dict[str, Any]]:
     return [answer for answer in answers.values() if isinstance(answer, dict)]
 
 
-def ask_every_node(question: Any, *arguments: Any) -> dict[str, Any]:
+def ask_every_node(question: Any, *arguments: Any, but: str | None = None) -> dict[str, Any]:
     """Return what `question`, a remote function, answers on each living node, by the node's title.
 
+    `but` is the id of a node that is not asked.
     A node that gives no answer has an error in its place, which says why in a few words.
     """
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     asked = {}
     for node in known:
-        if node["Alive"]:
+        if node["Alive"] and node["NodeID"] != but:
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             title = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             asked[title] = question.options(num_cpus=0, scheduling_strategy=here).remote(*arguments)

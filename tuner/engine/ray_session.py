@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,14 @@ def start_early(resources: ResourceConfig) -> None:
     """
     if resources.address is None and not resources.in_process and not ray.is_initialized():
         _prepare_environment()
-        _started_early.append(EarlyStart(_connected(None), "ray"))
+        _started_early.append(EarlyStart(_connected_and_imported(), "ray"))
+
+
+@contextmanager
+def _connected_and_imported() -> Iterator[None]:
+    with _connected(None):
+        import_module("ray.tune")  # takes as long as Ray itself, and is needed next
+        yield
 
 
 def end_early() -> None:
