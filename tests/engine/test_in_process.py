@@ -30,6 +30,7 @@ from tuner.journal.events import (
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
+    RetrainingPlanned,
     SearchEnded,
     StudyStarted,
     TrialEnded,
@@ -61,15 +62,21 @@ def suggest(trial):
     return {"fate": fate, "learning_rate": 1e38 if fate == "diverges" else learning_rate, "batch_size": 64}
 
 
+def now():
+    """Return what the study is at, by its journal."""
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("runs/*/journal/*.jsonl"))
+    if "WinnerSelected" in text:
+        return "retraining"
+    proposed = text.count("TrialProposed")
+    return f"trial {proposed - 1}" if proposed else "measuring"
+
+
 def build(hparams):
-    count = Path(__file__).with_suffix(".built")
-    built = int(count.read_text()) if count.exists() else 0
-    count.write_text(str(built + 1))
-    if str(built) == os.environ.get("INTERRUPTED_AT"):
+    if now() == os.environ.get("INTERRUPTED_AT"):
         os.kill(os.getpid(), signal.SIGINT)
-    if str(built) == os.environ.get("BREAKPOINT_AT"):
+    if now() == os.environ.get("BREAKPOINT_AT"):
         breakpoint()
-    if hparams["fate"] == "cannot be built" or str(built) == os.environ.get("BROKEN_FROM"):
+    if hparams["fate"] == "cannot be built" or now() == os.environ.get("BROKEN_AT"):
         raise ValueError("there is no such layer")
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
@@ -105,6 +112,8 @@ def comparable(events: list[Event]) -> Iterator[Event]:
                 yield replace(event, host="")
             case PlanMade():
                 yield replace(event, plan={name: event.plan[name] for name in ("workers", "rungs", "max_trials")})
+            case RetrainingPlanned():
+                yield replace(event, seconds_per_epoch={})
             case EpochReported():
                 yield replace(event, seconds=0.0, worker="")
             case RetrainEpochReported():
@@ -138,7 +147,8 @@ def test_without_ray_a_breakpoint_works_and_a_traceback_shows_the_users_line(spa
     found = subprocess.run(
         [sys.executable, "-c", code, *command, "--storage", str(space.parent / "runs"), "--max-failures", "0"],
         input="p 6 * 7\np hparams['fate']\nc\n",
-        env={**os.environ, "BREAKPOINT_AT": "1"},
+        # As where a Ray ran before in the same shell or notebook: it takes breakpoints for itself.
+        env={**os.environ, "BREAKPOINT_AT": "trial 0", "PYTHONBREAKPOINT": "ray.util.rpdb.set_trace"},
         capture_output=True,
         text=True,
         check=False,
@@ -229,25 +239,25 @@ def test_what_a_training_does_to_its_hyperparameters_reaches_nobody_else(job: Jo
 def test_an_interrupt_in_the_search_ends_it_and_the_winner_is_retrained(
     space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INTERRUPTED_AT", "2")  # the first model measures the speed, the third is of the second trial
+    monkeypatch.setenv("INTERRUPTED_AT", "trial 1")
     events = events_of(driver.run_new(config(space, "study"), Console(quiet=True)))
     assert [event for event in events if isinstance(event, SearchEnded)] == [SearchEnded("interrupted")]
     assert any(isinstance(event, RetrainEnded) for event in events)
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("counted", ["0", "2"], ids=["while the speed is measured", "in the retraining"])
+@pytest.mark.parametrize("moment", ["measuring", "retraining"])
 def test_an_interrupt_when_there_is_no_search_to_end_quits(
-    space: Path, counted: str, monkeypatch: pytest.MonkeyPatch
+    space: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INTERRUPTED_AT", counted)
+    monkeypatch.setenv("INTERRUPTED_AT", moment)
     with pytest.raises(KeyboardInterrupt):
         driver.run_new(config(space, "study", trials=1), Console(quiet=True))
     paths = RunPaths(space.parent / "runs" / "study")
-    if counted == "0":
+    if moment == "measuring":
         assert not paths.root.exists()
         return
-    assert isinstance(events_of(paths)[-1], WinnerSelected)
+    assert [type(event) for event in events_of(paths)[-2:]] == [WinnerSelected, RetrainingPlanned]
     monkeypatch.delenv("INTERRUPTED_AT")
     driver.resume(paths.root, Console(quiet=True))
     assert [type(event) for event in events_of(paths)[-3:-1]] == [RetrainEpochReported, RetrainEnded]
@@ -257,12 +267,12 @@ def test_an_interrupt_when_there_is_no_search_to_end_quits(
 def test_when_every_retraining_failed_a_resume_tries_again_and_says_why(
     space: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("BROKEN_FROM", "2")
+    monkeypatch.setenv("BROKEN_AT", "retraining")
     with pytest.raises(TunerError, match=r"no retraining .* no such layer; --resume tries it again\."):
         driver.run_new(config(space, "study", trials=1, max_failures=0), Console(quiet=True))
     paths = RunPaths(space.parent / "runs" / "study")
     assert isinstance(events_of(paths)[-1], RetrainFailed)
-    monkeypatch.delenv("BROKEN_FROM")
+    monkeypatch.delenv("BROKEN_AT")
     with (tmp_path / "said").open("w") as said:
         driver.resume(paths.root, Console(file=said))
     assert "NOTICE: retraining tuned seed 1 failed before (its worker failed 1 times" in (tmp_path / "said").read_text()

@@ -71,7 +71,7 @@ def test_a_study_with_one_worker_is_the_simulation_of_its_own_learning_curves(tm
 
     search = build_search(
         load_space(str(path)),
-        searcher="tpe",
+        searcher=SearchConfig().searcher,
         scheduler=scheduler,
         min_epochs=SEARCH["min_epochs"],
         max_epochs=SEARCH["max_epochs"],

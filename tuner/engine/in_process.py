@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -40,6 +41,8 @@ class InProcessExecutor:
     def run(self, job: Job, works: Iterator[Work]) -> None:
         """Do the works as `Executor` says."""
         agenda = Agenda(works, self._say)
+        if os.environ.get("PYTHONBREAKPOINT", "").startswith("ray."):
+            del os.environ["PYTHONBREAKPOINT"]  # left by a Ray of this process, whose debugger wants a cluster
         threads = torch.get_num_threads()
         try:
             stepper = Stepper(job)
