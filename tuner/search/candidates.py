@@ -24,7 +24,8 @@ _STARTS, _TOP_STARTS = 15, 5
 _MOVES = 20
 _ROUNDS = (0.2, 0.1, 0.05, 0.025)
 """Widths of the moves of the local search, round by round."""
-_FINALISTS = 4
+_FINALISTS, _ASKED = 4, 100
+"""Configurations among which the last choice is made, and how many the space is asked for at most to find them."""
 
 Score = Callable[[Floats], Floats]
 """What places in the unit intervals [n, parameters] promise, [n]."""
@@ -50,19 +51,32 @@ class Candidates:
         generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
         drawn = self._random(number) + self._near([encoding.named(top) for top in tops], generator)
         units = np.concatenate((encoding.units(drawn), tops))
-        units, scores = self._climb(encoding, score, units, len(tops), generator)
+        scores = score(units)
+        climbed, climbed_scores = self._climb(encoding, score, units, scores, len(tops), generator)
+        # Where all local optima were tried, as in a small space, the best of the others.
+        ranked = np.concatenate(
+            (climbed[np.argsort(-climbed_scores, kind="stable")], units[np.argsort(-scores, kind="stable")])
+        )
+        finalists = self._new(encoding, ranked, tried, generator)
+        if not finalists:
+            return None
+        return finalists[int(score(encoding.units([units_of(one) for one in finalists])).argmax())]
+
+    def _new(
+        self, encoding: Encoding, ranked: Floats, tried: Collection[str], generator: np.random.Generator
+    ) -> list[Configuration]:
+        """Return the first few of the ranked places that were not tried, as configurations.
+
+        Asked of the space itself: where ranges or conditions depend on what was moved, it has the last word.
+        """
         finalists: dict[str, Configuration] = {}
-        for place in np.argsort(-scores, kind="stable"):
-            # Asked of the space itself: where ranges or conditions depend on what was moved, it has the last word.
-            one = draw(self._space, near(encoding.named(units[place]), generator, 0.0, 0.0))
+        for row in ranked[:_ASKED]:
+            one = draw(self._space, near(encoding.named(row), generator, 0.0, 0.0))
             if one.infeasible is None and canonical(one.hparams) not in tried:
                 finalists.setdefault(canonical(one.hparams), one)
             if len(finalists) == _FINALISTS:
                 break
-        if not finalists:
-            return None
-        choice = list(finalists.values())
-        return choice[int(score(encoding.units([units_of(one) for one in choice])).argmax())]
+        return list(finalists.values())
 
     def _random(self, number: int) -> list[dict[str, float]]:
         numbers = range(max(0, number - _PROPOSALS + 1), number + 1)
@@ -84,10 +98,9 @@ class Candidates:
 
     @staticmethod
     def _climb(
-        encoding: Encoding, score: Score, units: Floats, tops: int, generator: np.random.Generator
+        encoding: Encoding, score: Score, units: Floats, scores: Floats, tops: int, generator: np.random.Generator
     ) -> tuple[Floats, Floats]:
         """Return local optima and their scores, beginning with the most promising and the `tops` last of `units`."""
-        scores = score(units)
         best_seen = np.arange(len(units) - tops, len(units))[:_TOP_STARTS]
         starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
         units, scores = units[starts], scores[starts]

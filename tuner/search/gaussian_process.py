@@ -106,7 +106,17 @@ def _squared_distances(left: Floats, right: Floats) -> Floats:
     return result
 
 
-def _matern(squared: Floats) -> tuple[Floats, Floats]:
+def _matern(squared: Floats) -> Floats:
+    """Return the Matern 5/2 correlation at squared distances; in place where it can, for it is most of the time."""
+    root = np.sqrt(5.0 * squared)
+    decay = np.exp(-root)
+    root += 1.0
+    root += (5.0 / 3.0) * squared
+    root *= decay
+    return root
+
+
+def _matern_and_slope(squared: Floats) -> tuple[Floats, Floats]:
     """Return the Matern 5/2 correlation and its derivative by the squared distance."""
     root = np.sqrt(5.0 * squared)
     decay = np.exp(-root)
@@ -129,7 +139,7 @@ def negative_log_density(
     """
     hyper = _unpacked(theta)
     scaled = results.points / hyper.lengthscales[groups]
-    correlation, slope = _matern(_squared_distances(scaled, scaled))
+    correlation, slope = _matern_and_slope(_squared_distances(scaled, scaled))
     apart = np.abs(results.depths[:, None] - results.depths[None, :])
     amplitude = np.exp(hyper.growth * results.depths)
     levels = hyper.scale * amplitude[:, None] * amplitude[None, :] * np.exp(-hyper.theta * apart)
@@ -208,7 +218,7 @@ class Posterior:
 
     def _with_results(self, scaled: Floats) -> Floats:
         """Return the covariance of the values at points at the last level with those of the results."""
-        correlation, _ = _matern(_squared_distances(scaled, self._scaled))
+        correlation = _matern(_squared_distances(scaled, self._scaled))
         # Depths are 0 and below, so the distance of a level to the last is minus its depth.
         correlation *= self._hyper.scale * np.exp((self._hyper.growth + self._hyper.theta) * self._depths)
         return correlation
@@ -220,7 +230,7 @@ class Posterior:
 
 
 def _latent(hyper: Hyperparameters, left: Floats, left_depths: Floats, right: Floats, right_depths: Floats) -> Floats:
-    correlation, _ = _matern(_squared_distances(left, right))
+    correlation = _matern(_squared_distances(left, right))
     apart = np.abs(left_depths[:, None] - right_depths[None, :])
     amplitude = hyper.scale * np.exp(hyper.growth * (left_depths[:, None] + right_depths[None, :]))
     result: Floats = amplitude * np.exp(-hyper.theta * apart) * correlation

@@ -43,7 +43,7 @@ class Settings:
     random_share: float = 0.05
     """Of the proposals after that, for ever."""
     prior: Prior = field(default_factory=Prior)
-    results: int = 400
+    results: int = 320
     """At most so many results are conditioned on, and half as many for finding the hyperparameters."""
     refit: float = 1.1
     """Hyperparameters are found anew when there are so many times the results."""

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tuner.search.arrays import Floats
+from tuner.search.candidates import Candidates
+from tuner.search.drawing import at_random, draw, near, places, units_of
+from tuner.search.encoding import Encoding
+from tuner.search.space import SearchSpace
+from tuner.search.trial import canonical
+
+TWO = 'MODEL = "cnn"\nSTART = [{"x": 0.5, "n": 1}]\ndef suggest(trial):\n    x = trial.suggest_float("x", 0.0, 1.0)\n'
+DEPENDENT = TWO + '    return {"x": x, "n": trial.suggest_int("n", 0, 1 + int(8 * x))}\n'
+
+
+@pytest.fixture
+def dependent(make_space: Callable[[str], SearchSpace]) -> SearchSpace:
+    """A space in which the range of one parameter depends on another."""
+    return make_space(DEPENDENT)
+
+
+def encoding_of(space: SearchSpace) -> tuple[Encoding, Floats]:
+    drawn = [draw(space, at_random(np.random.default_rng(seed))) for seed in range(3)]
+    rows = Encoding(drawn[0].distributions, np.zeros((1, 2))).units([units_of(one) for one in drawn])
+    return Encoding(drawn[0].distributions, rows), rows
+
+
+def closeness(units: Floats) -> Floats:
+    result: Floats = -np.abs(units[:, 0] - 0.3)
+    return result
+
+
+def test_the_best_is_near_the_optimum_and_the_same_each_time(dependent: SearchSpace) -> None:
+    encoding, tops = encoding_of(dependent)
+    found = [Candidates(dependent, 0).best(7, encoding, closeness, tops, set()) for _ in range(2)]
+    assert found[0] is not None
+    assert found[0] == found[1]
+    assert found[0].params["x"] == pytest.approx(0.3, abs=0.005)
+
+
+def test_a_search_that_begins_later_draws_the_same_candidates(dependent: SearchSpace) -> None:
+    encoding, tops = encoding_of(dependent)
+    candidates = Candidates(dependent, 0)
+    for number in range(6):
+        candidates.best(number, encoding, closeness, tops, set())
+    expected = candidates.best(6, encoding, closeness, tops, set())
+    assert Candidates(dependent, 0).best(6, encoding, closeness, tops, set()) == expected
+
+
+def test_where_a_range_depends_on_another_parameter_the_space_has_the_last_word(dependent: SearchSpace) -> None:
+    encoding, tops = encoding_of(dependent)
+
+    def many_for_a_small_x(units: Floats) -> Floats:
+        result: Floats = units[:, 1] - units[:, 0]
+        return result
+
+    found = Candidates(dependent, 0).best(0, encoding, many_for_a_small_x, tops, set())
+    assert found is not None
+    assert 0 <= found.params["n"] <= 1 + int(8 * found.params["x"])
+
+
+def test_what_was_tried_is_not_proposed_and_if_all_was_there_is_none(make_space: Callable[[str], SearchSpace]) -> None:
+    few = make_space(
+        'MODEL = "cnn"\nSTART = [{"n": 1}]\ndef suggest(trial):\n    return {"n": trial.suggest_int("n", 1, 3)}\n'
+    )
+    one = draw(few, at_random(np.random.default_rng(0)))
+    encoding = Encoding(one.distributions, np.zeros((1, 1)))
+
+    def large(units: Floats) -> Floats:
+        return units[:, 0]
+
+    tried = {canonical({"n": 3})}
+    found = Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried)
+    assert found is not None
+    assert found.params == {"n": 2}
+    tried |= {canonical({"n": 1}), canonical({"n": 2})}
+    assert Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried) is None
+
+
+def test_a_draw_near_a_configuration_moves_little_and_an_unmoved_one_is_the_same(space: SearchSpace) -> None:
+    generator = np.random.default_rng(0)
+    units = places(space, lambda name, distribution: 0.4)
+    assert units is not None
+    same = draw(space, near(units, generator, 0.0, 0.1))
+    assert units_of(same) == pytest.approx(units)
+    moved = [places(space, near(units, generator, 1.0, 0.05)) for _ in range(100)]
+    xs = np.array([one["x"] for one in moved if one is not None])
+    assert 0.2 < np.mean(xs != units["x"]) < 0.8
+    assert np.abs(xs - units["x"]).max() < 0.25
