@@ -8,8 +8,11 @@ their own users do: a parameter that a configuration does not have is drawn all 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,13 +40,19 @@ class SyneTune:
         script = Path(__file__).with_name("syne_tune_child.py")
         command = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", "3.11", "--with", SYNE_TUNE]
         self._child = subprocess.Popen(
-            [*command, "python", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, "python", str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._write({"method": method, "seed": seed, "epochs": problem.epochs, "space": _flat_space(problem)})
 
     def __del__(self) -> None:
-        """End the child."""
-        self._child.kill()
+        """End the child, and what `uv` started for it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
 
     def next_trial(self) -> Proposal | None:
         """Return the trial that a free worker should train, new or paused."""
