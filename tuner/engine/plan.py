@@ -27,7 +27,7 @@ training of 44 epochs, 14.5 minutes of one core, of a narrower start configurati
 """
 _SEARCH_TRAININGS = 10
 """Full trainings of the first start configuration that fit into a search: with fewer, no search that was simulated did
-better than chance (docs/search.md), so the horizon is as short as that takes."""
+better than chance (docs/search-evidence.md), so the horizon is as short as that takes."""
 _LEAST_STRETCH = 2
 """Times as long as in the search is the retraining of the first start configuration at least: then a winner twice as
 dear can still be trained to the search's horizon."""

@@ -182,7 +182,7 @@ class OptunaSearcher:
         """Enter an earlier trial, under a number that no trial of this search has.
 
         It says nothing of the levels it did not reach, also if it was stopped below: of many such trials TPE counts so
-        many as good that it learns little (measured in docs/search.md).
+        many as good that it learns little (measured in docs/search-evidence.md).
         """
         params = {name: fitted.params[name] for name in fitted.searched}
         for level, study in self._studies.items():

@@ -34,7 +34,7 @@ def rung_levels(min_epochs: int, max_epochs: int, reduction_factor: int) -> tupl
 def first_rung(min_epochs: int | None, max_epochs: int) -> int:
     """Return the first level: `min_epochs`, at most `max_epochs`; by default a seventeenth of `max_epochs`.
 
-    Chosen by simulation: docs/search.md.
+    Chosen by simulation: docs/search-evidence.md.
     """
     return max(1, max_epochs // 17) if min_epochs is None else min(min_epochs, max_epochs)
 
