@@ -55,6 +55,9 @@ with ray_session(ResourceConfig(), Path(sys.argv[1])):
 
     for gpus in (0, 0.5, 1):
         found[f"seen_with_{gpus}"], found["niceness_of_worker"] = ray.get(surroundings.options(num_gpus=gpus).remote())
+    stats = {folder: folder.joinpath("stat").read_text() for folder in Path("/proc").glob("[0-9]*")}
+    own = [folder for folder, stat in stats.items() if stat.rpartition(")")[2].split()[1] == str(os.getpid())]
+    found["started"] = [folder.joinpath("cmdline").read_text() for folder in own]
     found["niceness"] = os.getpriority(os.PRIO_PROCESS, 0)
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
     address = ray.get_runtime_context().gcs_address
@@ -142,6 +145,12 @@ def test_nothing_is_printed_and_what_ray_and_python_warn_of_is_in_the_log(sessio
 def test_every_cpu_is_a_worker_and_where_there_are_gpus_every_gpu(session: Session) -> None:
     assert session.found["workers"] == usable_cpus()
     assert session.found["workers_with_a_gpu"] == min(2, usable_cpus())
+
+
+def test_a_local_ray_starts_nothing_that_only_looks_on(session: Session) -> None:
+    started = session.found["started"]
+    assert any("raylet" in command for command in started)
+    assert not [command for command in started if "monitor.py" in command or "dashboard.py" in command]
 
 
 def test_a_worker_sees_the_gpu_it_was_given_and_without_one_none(session: Session) -> None:

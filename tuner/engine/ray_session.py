@@ -19,6 +19,7 @@ from tuner.engine import autoscaler
 from tuner.engine.early_start import EarlyStart
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
+from tuner.engine.ray_onlookers import without_onlookers
 from tuner.engine.run_log import ray_logged
 from tuner.engine.sharing import fitting, of_a_trial, settle, share_gpus
 from tuner.errors import ResourceError
@@ -187,7 +188,8 @@ def _connected(address: str | None) -> Iterator[None]:
     os.environ.update(token)
     try:
         with _this_environment(), _loopback_only() if address is None else nullcontext():
-            _init(address)
+            with without_onlookers() if address is None else nullcontext():
+                _init(address)
             yield
     finally:
         ray.shutdown()
