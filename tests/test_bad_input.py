@@ -28,6 +28,7 @@ from tests.metrics import metrics
 from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.engine import driver
+from tuner.engine.task import load_task
 from tuner.errors import ConfigError, SpaceError, StorageError, TunerError
 from tuner.io.files import write_json
 from tuner.io.sources import Sources
@@ -39,7 +40,7 @@ from tuner.paths import RunPaths
 from tuner.predict import run as predict
 from tuner.replay import replay
 from tuner.report import report, story
-from tuner.search.space import SearchSpace, find_space, load_space
+from tuner.search.space import SearchSpace, find_space
 from tuner.search.trial import Origin
 from tuner.training.checkpoints import save_model
 
@@ -111,7 +112,7 @@ def suggest(trial):
 
 
 def checked(file: Path) -> SearchSpace:
-    space = load_space(str(file))
+    space = load_task(str(file)).space
     space.check({"shift"})
     return space
 

@@ -83,7 +83,7 @@ def test_a_notice_goes_to_stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_a_bad_value_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert failure(capsys, "--dataset", "mnist").endswith("must be one of: auto, digits, fashion-mnist.")
-    assert failure(capsys, "--model", "resnet") == "error: model is 'resnet', but must be one of: cnn."
+    assert failure(capsys, "--model", "vgg") == "error: model is 'vgg', but must be one of: cnn, resnet, small-cnn."
     assert "'--datset' is not an argument" in failure(capsys, "--datset", "digits")
     missing = failure(capsys, "--data-dir", str(tmp_path))
     assert str(tmp_path) in missing
@@ -92,7 +92,7 @@ def test_a_bad_value_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.
 
 def test_an_unknown_model_is_refused_before_data_is_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model is"):
-        describe.describe(DescribeConfig(data_dir=tmp_path, model="resnet"))
+        describe.describe(DescribeConfig(data_dir=tmp_path, model="vgg"))
 
 
 def test_the_module_runs_as_a_command_without_a_traceback(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ EXAMPLES: list[Event] = [
     events.RetrainEnded("tuned", 1, {"x": 1}, 3, {"test": {"accuracy": 0.9, "loss": 0.1, "n": 10}}, "w", "00"),
     events.RetrainFailed("tuned", 1, "diverged"),
     events.EnsembleMeasured([1, 2], {"test": {"accuracy": 0.91, "n": 10000}}, "checkpoints/w.safetensors", "00"),
+    events.ParamsAsked(0, {"x": 1}, {"x": "{}"}),
     events.StudyEnded(),
 ]
 

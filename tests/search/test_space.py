@@ -88,4 +88,4 @@ def test_the_nearest_known_name_is_proposed(make_space: MakeSpace) -> None:
 
 
 def test_the_spaces_that_come_with_us_are_found() -> None:
-    assert available_spaces() == ["cnn"]
+    assert available_spaces() == ["cnn", "digits", "resnet"]
