@@ -151,6 +151,18 @@ def test_patience_counts_from_the_best_epoch() -> None:
     assert [epoch for epoch, _ in run(session(trainable, max_epochs=9, patience=2))] == [1, 2, 3, 4]
 
 
+def test_a_generator_whose_best_is_wanted_trains_to_its_end_for_only_then_it_can_be_evaluated() -> None:
+    def train(hparams: Any, data: Any, *, seed: int, device: torch.device, max_epochs: int) -> Any:
+        for epoch in range(max_epochs):
+            yield {"dev_rmse": float(epoch)}
+        return lambda split: {"rmse": 7.0}
+
+    one = session(train, max_epochs=5, patience=2, keep_best=True)
+    assert len(run(one)) == 5
+    assert one.evaluate(DATA.dev) == {"rmse": 7.0}
+    assert len(run(session(train, max_epochs=5, patience=2))) == 3
+
+
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [

@@ -46,12 +46,15 @@ class Session:
         """Make the training of `hparams` on `data`.
 
         `objectives`: by the first one epochs are compared. `patience`: finished after so many epochs without a better
-        value of it. `keep_best`: keep a copy of the best epoch's state for `restore_best`.
+        value of it, unless the best is to be kept and cannot be. `keep_best`: keep a copy of the best epoch's state for
+        `restore_best`.
         """
         self._objectives = objectives
         self._seed = seed
         self._max_epochs = max_epochs
-        self._patience = patience
+        # Where nothing can go back to the best epoch, ending early would keep a worse one, and a generator that has not
+        # come to its end cannot be evaluated.
+        self._patience = None if keep_best and not spec.saves_state else patience
         self._device = device
         self._keep_best = keep_best and spec.saves_state
         self._best_state: Any = None
