@@ -1,0 +1,53 @@
+"""Every file that `tuner.new` writes runs to its tables as it is, with early stopping, retraining and a test score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import tune
+from tuner.new import new
+from tuner.replay import replay
+
+FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_epochs": 3, "retrain_seeds": 2}
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.mark.timeout(180)  # Lightning and Transformers take long to import
+@pytest.mark.parametrize(
+    ("kind", "metric", "best"),
+    [
+        ("torch", "f1", max),
+        ("function", "loss", min),
+        ("sklearn", "rmse", min),
+        ("lightning", "accuracy", max),
+        ("transformers", "accuracy", max),
+    ],
+)
+def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metric: str, best: Any) -> None:
+    path = new(str(tmp_path / "mine"), kind)
+    run = tune(**FEW, space=str(path), storage=str(tmp_path / "runs"), name="run", in_process=True)
+    assert len(run.trials) == 4
+    final = run.final.set_index(["candidate", "seed", "split"])[metric]
+    assert {split for _, _, split in final.index} == {"train", "dev", "test"}
+    assert {candidate for candidate, _, _ in final.index} == {"tuned", "baseline"}
+    won = run.trials[f"best_dev_{metric}"]
+    assert replay(run.path)["WinnerSelected"] == 1
+    assert run.epochs[f"dev_{metric}"].notna().all()
+    assert best(won) == best(run.epochs[f"dev_{metric}"])
+
+
+@pytest.mark.timeout(120)
+def test_the_optuna_objective_to_start_from_is_tuned_as_it_is(tmp_path: Path) -> None:
+    path = new(str(tmp_path / "mine"), "optuna")
+    where = {"storage": str(tmp_path / "runs"), "name": "run"}
+    run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize", in_process=True)
+    assert run.final["split"].unique().tolist() == ["dev"]
+    assert (run.trials["best_dev_value"] > 0).all()
+    assert run.trials["hp_n_layers"].between(1, 3).all()
