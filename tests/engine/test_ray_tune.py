@@ -438,8 +438,8 @@ class Second:
 
     is_over = False
 
-    def __init__(self) -> None:
-        self.waiting = [Assignment({}, 0, 1, "nowhere")]
+    def __init__(self, checkpoints: Path) -> None:
+        self.waiting = [Assignment({}, 0, 1, checkpoints)]
 
     def next(self) -> Any:
         return ("only", self.waiting.pop()) if self.waiting else None
@@ -455,7 +455,8 @@ class Second:
 @pytest.fixture
 def followed(study: Study, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A search with a work behind it."""
-    study.agenda = Agenda(iter([SearchPhase(study.coordinator, study.paths, 2), Second()]), study.said.append)
+    second = Second(study.paths.checkpoints / "second")
+    study.agenda = Agenda(iter([SearchPhase(study.coordinator, study.paths, 2), second]), study.said.append)
     study.searcher = TuneSearcher(study.agenda, study.processes)
     study.scheduler = TuneScheduler(study.agenda, study.processes)
     return study
@@ -468,7 +469,7 @@ def test_the_processes_of_a_work_are_the_first_of_the_next(followed: Study) -> N
     followed.result(second, 1, finished=True)
     followed.result(third, 1, finished=True)
     retraining = followed.begin()
-    assert retraining.config["assignment"].checkpoints == "nowhere"
+    assert retraining.config["assignment"].checkpoints == followed.paths.checkpoints / "second"
     assert followed.controller.stopped == [first, third]
 
 
