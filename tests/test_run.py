@@ -426,6 +426,7 @@ def test_a_run_leaves_every_file_of_the_design_and_no_other(smoke: Finished) -> 
         "journal/00000001.jsonl",
         "journal/holder",
         "journal/lock",
+        "space/narrow.py",
         "trials.parquet",
         "epochs.parquet",
         "final.parquet",

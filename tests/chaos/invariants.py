@@ -34,7 +34,7 @@ MOST_EXTRA_EPOCHS = 0.03
 
 _CIRCUMSTANCES = (StudyStarted, DriverStarted, PlanMade, TrialRetried)
 """Events that tell of the drivers and the kills, not of the study."""
-_MEASURED = ("seconds", "worker", "error")
+_MEASURED = ("seconds", "seconds_per_epoch", "worker", "error")
 """Fields that differ between two runs of the same study."""
 _MEASUREMENT = ("measurement", 0)
 _MOST_EPOCHS = 100
