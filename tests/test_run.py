@@ -437,7 +437,6 @@ def test_a_run_leaves_every_file_of_the_design_and_no_other(smoke: Finished) -> 
         "report.html",
         "report.txt",
         "run.log",
-        "space/narrow.py",
     }
     assert not smoke.paths.checkpoints.exists()
     assert [path.name for path in smoke.run.path.parent.iterdir()] == ["study"]
