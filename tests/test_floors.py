@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,25 @@ def test_a_library_is_imported_only_where_it_belongs(path: Path) -> None:
     for imported in _imports(path):
         rooms = LIBRARIES.get(imported.split(".")[0])
         assert rooms is None or room in rooms, f"{_name(path)} imports {imported}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Inside a folder too, where floors say nothing."""
+    paths = {_name(path): path for path in _modules()}
+    graph = {name: {one for one in _modules_imported(path) if one in paths} for name, path in paths.items()}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def _modules_imported(path: Path) -> Iterator[str]:
+    """Yield the modules a module needs; `from tuner.io import storage` needs `tuner.io.storage`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    packages = {_name(path) for path in _modules() if path.name == "__init__.py"}
+    yield from (imported for imported in _imports(path) if imported not in packages)
 
 
 def test_the_test_of_the_floors_sees_imports_inside_functions(tmp_path: Path) -> None:

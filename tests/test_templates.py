@@ -1,4 +1,4 @@
-"""Every file that `tuner.new` writes runs to its tables as it is, with early stopping, retraining and a test score."""
+"""Every file that `tuner.new` writes runs to its tables as it is, under Ray, with retraining and a test score."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from tuner import tune
 from tuner.new import new
 from tuner.replay import replay
+
+pytestmark = pytest.mark.usefixtures("ray_running")
 
 FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_epochs": 3, "retrain_seeds": 2}
 
@@ -32,7 +34,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metric: str, best: Any) -> None:
     path = new(str(tmp_path / "mine"), kind)
-    run = tune(**FEW, space=str(path), storage=str(tmp_path / "runs"), name="run", in_process=True)
+    run = tune(**FEW, space=str(path), storage=str(tmp_path / "runs"), name="run", workers=1)
     assert len(run.trials) == 4
     final = run.final.set_index(["candidate", "seed", "split"])[metric]
     assert {split for _, _, split in final.index} == {"train", "dev", "test"}
@@ -47,7 +49,7 @@ def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metri
 def test_the_optuna_objective_to_start_from_is_tuned_as_it_is(tmp_path: Path) -> None:
     path = new(str(tmp_path / "mine"), "optuna")
     where = {"storage": str(tmp_path / "runs"), "name": "run"}
-    run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize", in_process=True)
+    run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize", workers=1)
     assert run.final["split"].unique().tolist() == ["dev"]
     assert (run.trials["best_dev_value"] > 0).all()
     assert run.trials["hp_n_layers"].between(1, 3).all()
