@@ -94,5 +94,5 @@ def test_a_study_outlives_the_terminal_it_was_started_in_and_its_log_has_what_wa
     run = load_run(tmp_path / "closed")
     assert set(run.final["split"]) == {"train", "dev", "test"}
     log = (tmp_path / "closed" / "run.log").read_text()
-    for line in ("data       digits", "trials     about 2", "the search ended", "ended with the weights of epoch"):
+    for line in ("data       digits", "trials     2", "the search ended", "ended with the weights of epoch"):
         assert line in log

@@ -74,7 +74,8 @@ def test_every_node_has_the_locked_versions_and_no_tools_for_development(cluster
 
 def test_what_is_copied_is_the_package_and_the_token_alone(cluster: dict[str, Any], project: dict[str, Any]) -> None:
     copied = set(cluster["file_mounts"].values())
-    packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    packages = {*wheel["packages"], *wheel["force-include"]}
     needed_to_build = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
     assert copied == packages | needed_to_build | {"uv.lock", "~/.ray/auth_token"}
 
