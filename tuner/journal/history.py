@@ -53,6 +53,9 @@ class TrialHistory:
     promotions: int = 0
     """Times the trial was paused at a rung and taken up again."""
     ended: TrialEnded | None = None
+    proposed_at: float | None = None
+    ended_at: float | None = None
+    """These two in seconds since the epoch, for people; None while it is not read from a journal, or has not ended."""
 
     def ask(self, event: ParamsAsked) -> None:
         """Take note of what the trial has asked for as it ran: that is its configuration."""
@@ -195,7 +198,7 @@ def fold(entries: Iterable[Entry]) -> History:
 def _apply(history: History, entry: Entry) -> None:
     match entry.event:
         case TrialProposed() as event:
-            history.trials[event.trial] = TrialHistory(event, history.objective)
+            history.trials[event.trial] = TrialHistory(event, history.objective, proposed_at=entry.time)
         case ParamsAsked() as event:
             history.trials[event.trial].ask(event)
         case ModelMeasured() as event:
@@ -213,7 +216,8 @@ def _apply(history: History, entry: Entry) -> None:
         case TrialRetried() as event:
             history.trials[event.trial].retries.append(event)
         case TrialEnded() as event:
-            history.trials[event.trial].ended = event
+            trial = history.trials[event.trial]
+            trial.ended, trial.ended_at = event, entry.time
         case RetrainEpochReported() as event:
             _retrain(history, event.candidate, event.seed).epochs.setdefault(event.epoch, event)
         case RetrainEnded() as event:

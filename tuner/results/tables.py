@@ -45,7 +45,7 @@ def trials_table(history: History) -> pa.Table:
     best = best_column(history.objective)
     on_front = {placed.trial: placed.is_on_front for placed in placed_trials(history)}
     rows = [
-        _trial_row(trial, best.name)
+        trial_row(trial, best.name)
         | {"on_front": on_front.get(trial.number)}
         | _hparam_cells(trial.proposed.hparams, types)
         for trial in trials
@@ -139,7 +139,8 @@ def write_tables(history: History, paths: RunPaths) -> None:
         write_whole(path, partial(_write_table, table))
 
 
-def _trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
+def trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
+    """Return a trial's cells by the columns of `TRIALS`; `best_column` is that of its best value."""
     best, ended = trial.best, trial.ended
     last = trial.epochs[max(trial.epochs)] if trial.epochs else None
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import optuna
 
@@ -18,9 +19,16 @@ def quiet_study(
 
     Without a `name` Optuna draws one at random. There is a direction for each objective.
     """
+    with quietly():
+        return optuna.create_study(directions=list(directions), sampler=sampler, study_name=name)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Let Optuna only warn for a while."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(directions=list(directions), sampler=sampler, study_name=name)
+        yield
     finally:
         optuna.logging.set_verbosity(verbosity)
