@@ -42,7 +42,7 @@ def test_its_tables_and_reports_are_written(old_run: RunPaths) -> None:
     assert "3 of 8 trials are on the front of best dev accuracy and num params" in text
     trials = pd.read_parquet(old_run.trials)
     assert trials["best_dev_accuracy"].max() == pytest.approx(0.9471, abs=1e-4)
-    assert trials["model_params"].tolist()[:2] == [6370, 25450]
+    assert trials["num_params"].tolist()[:2] == [6370, 25450]
     assert len(story(old_run.root).splitlines()) == 84
 
 

@@ -88,7 +88,7 @@ def test_what_the_worker_measures_decides_in_the_search_and_stands_in_the_tables
         if isinstance(event, EpochReported) and event.epoch == 1:
             assert isinstance(events[place - 1], ModelMeasured)
     rows = trials_table(read_history(paths.journal)).to_pylist()
-    assert [row["model_params"] for row in rows] == [params(row["hp_hidden"]) for row in rows]
+    assert [row["num_params"] for row in rows] == [params(row["hp_hidden"]) for row in rows]
     assert [row["latency_seconds"] is not None for row in rows] == ["latency" in objectives] * 8
     assert {row["on_front"] for row in rows} == ({None} if objectives == "dev_accuracy" else {True, False})
     assert {row["origin"] for row in rows} == {"start", "random", "model"}

@@ -115,9 +115,20 @@ def test_parameters_are_taken_over_and_a_latency_if_it_was_measured_on_such_hard
 
 def test_tables_from_before_anything_was_measured_are_read(earlier: Callable[..., RunPaths]) -> None:
     paths = earlier()
-    old = pq.read_table(paths.trials).drop_columns(["model_params", "latency_seconds", "on_front"])
+    old = pq.read_table(paths.trials).drop_columns(["num_params", "latency_seconds", "on_front"])
     pq.write_table(old, paths.trials)
     assert [trial.measures for trial in read(paths.trials).warm_start().trials] == [{}, {}, {}]
+
+
+def test_tables_of_the_first_version_are_read_which_had_another_name_for_the_parameters(
+    earlier: Callable[..., RunPaths],
+) -> None:
+    paths = earlier()
+    table = pq.read_table(paths.trials)
+    old = ["model_params" if name == "num_params" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(old).replace_schema_metadata(table.schema.metadata), paths.trials)
+    measures = [trial.measures for trial in read(paths.trials).warm_start().trials]
+    assert measures == [{"num_params": 7850.0}, {}, {}]
 
 
 def test_a_sentence_tells_how_many_trials_inform_no_model_of_the_objectives(earlier: Callable[..., RunPaths]) -> None:

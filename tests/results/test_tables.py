@@ -116,7 +116,7 @@ def test_the_retraining_has_a_row_for_each_epoch(written: RunPaths) -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_the_file_documents_itself(written: RunPaths, name: str) -> None:
     schema = pq.read_schema(getattr(written, name))
-    assert schema.metadata[b"schema_version"] == b"1"
+    assert schema.metadata[b"schema_version"] == b"2"
     assert schema.metadata[b"table"] == name.encode()
     for field in schema:
         assert field.metadata[b"description"].endswith(b".")
@@ -138,10 +138,10 @@ def test_writing_leaves_the_four_tables_and_nothing_else(written: RunPaths) -> N
 
 def test_what_was_measured_stands_beside_each_trial(written: RunPaths) -> None:
     trials = pd.read_parquet(written.trials, dtype_backend="numpy_nullable")
-    assert trials["model_params"].tolist()[:3] == [1000, 400, 50]
-    assert trials["model_params"].dtype == "Int64"
+    assert trials["num_params"].tolist()[:3] == [1000, 400, 50]
+    assert trials["num_params"].dtype == "Int64"
     assert trials["latency_seconds"].tolist()[:3] == [0.0025, 0.00125, 0.0005]
-    assert trials.loc[3, ["model_params", "latency_seconds"]].isna().all()
+    assert trials.loc[3, ["num_params", "latency_seconds"]].isna().all()
 
 
 def test_with_one_objective_there_is_no_front(finished: History) -> None:
@@ -162,4 +162,4 @@ def test_the_front_is_marked_and_null_where_a_trial_has_no_place(
 @pytest.mark.parametrize("params", [float("nan"), float("inf"), 1e30])
 def test_a_count_that_is_none_is_null(build: Callable[[Sequence[Event]], History], params: float) -> None:
     events: list[Event] = [TrialProposed(0, {}, {}, {}, Origin.RANDOM, 0), ModelMeasured(0, {"num_params": params})]
-    assert trials_table(build([StudyStarted({}, {}), *events]))["model_params"].to_pylist() == [None]
+    assert trials_table(build([StudyStarted({}, {}), *events]))["num_params"].to_pylist() == [None]

@@ -19,9 +19,11 @@ from tuner.paths import RunPaths
 from tuner.results.schema import CONDITIONS, MEASURE_COLUMNS, metric_columns
 from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierEpoch, EarlierTrial
-from tuner.search.objective import LATENCY, Objective
+from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 from tuner.search.trial import TrialState
 
+_OLD_COLUMNS = {MEASURE_COLUMNS[NUM_PARAMS.metric]: "model_params"}
+"""What version 1 of the tables called a column."""
 _EPOCH = ("epoch", "seconds", "worker")
 
 
@@ -141,7 +143,9 @@ def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int
     params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
     reports.sort(key=lambda report: report.epoch)
     # Tables from before anything was measured lack the columns.
-    found = {name: row.get(column) for name, column in MEASURE_COLUMNS.items()}
+    found = {
+        name: row.get(column, row.get(_OLD_COLUMNS.get(column, column))) for name, column in MEASURE_COLUMNS.items()
+    }
     measures = {name: float(value) for name, value in found.items() if value is not None}
     known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
     return _record(*known, reports, max_epochs, measures)

@@ -11,11 +11,14 @@ import pyarrow as pa
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 
-SCHEMA_VERSION = 1
-"""Changes when a column's meaning or type does; a new column alone does not change it."""
+SCHEMA_VERSION = 2
+"""Changes when a column's name, meaning or type does; a new column alone does not change it.
+
+Version 1 called the trials' `num_params` `model_params`.
+"""
 
 HPARAM_PREFIX = "hp_"
-MEASURE_COLUMNS = {NUM_PARAMS.metric: "model_params", LATENCY.metric: "latency_seconds"}
+MEASURE_COLUMNS = {NUM_PARAMS.metric: "num_params", LATENCY.metric: "latency_seconds"}
 """The trials' columns that hold what was measured of the models, by the names of `MEASURES`."""
 CONDITIONS = "conditions"
 """Key in the metadata of the trials: under what they were trained, as JSON (`tables.conditions`)."""
@@ -79,7 +82,7 @@ TRIALS = (
     Column("retries", pa.int64(), "Times the trial was taken up again after its worker died."),
     Column("reason", pa.string(), "Why the trial ended.", nullable=True),
     Column("error", pa.string(), "The worker's traceback, for a failed trial.", nullable=True),
-    Column("model_params", pa.int64(), "Trainable parameters of the model; null if not measured.", nullable=True),
+    Column("num_params", pa.int64(), "Trainable parameters of the model; null if not measured.", nullable=True),
     Column(
         "latency_seconds",
         pa.float64(),
