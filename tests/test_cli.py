@@ -160,6 +160,46 @@ def test_a_reader_that_leaves_early_causes_no_traceback(code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        ("-b", "print('x\\n' * 1_000_000)"),
+        ("-b", "print('x')"),
+        ("-b", "__import__('tuner.new').new.run(['--help'])"),
+        ("-u", "print('x')"),
+    ],
+    ids=["much", "what fits into a buffer", "help", "unbuffered"],
+)
+def test_a_full_disk_is_told_in_one_sentence(option: str, code: str) -> None:
+    command = [sys.executable, option, "-c", f"from tuner.cli import main; main(lambda: {code})"]
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert found.stderr == "error: the output cannot be written: No space left on device.\n"
+    assert found.returncode == 2
+
+
+def test_an_error_that_cannot_be_told_keeps_its_exit_code() -> None:
+    command = "from tuner.cli import main; from tuner.report import run; main(lambda: run(['nowhere']))"
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([sys.executable, "-c", command], stderr=full, check=False).returncode == 2
+
+
+def test_an_error_of_another_file_is_a_bug_and_keeps_its_traceback() -> None:
+    def fail() -> None:
+        with Path("/dev/full").open("w") as full:
+            full.write("x")
+
+    with pytest.raises(OSError, match="No space left"):
+        main(fail)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_command_whose_output_is_closed_does_its_work(closed: str) -> None:
+    code = "import sys; from tuner.cli import main; main(lambda: print('x') or print('y', file=sys.stderr))"
+    found = subprocess.run(["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, code], check=False)
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize(
     ("encoding", "expected"), [("ascii", "0.5 +-0.1 caf\\xe9 \\udcff ?\n"), ("utf-8", "0.5 ±0.1 café \\udcff \ufffd\n")]
 )
 def test_what_the_terminal_cannot_show_is_written_in_other_characters(encoding: str, expected: str) -> None:

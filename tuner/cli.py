@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TextIO, TypeVar
 
 import tyro
 from tyro import _errors as tyro_errors
@@ -67,29 +67,68 @@ def _comma_list(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, 
 def main(run: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError.
 
-    The code is 1 if whoever reads its output leaves before its end.
+    The code is 1 if whoever reads its output leaves before its end, and 2, with a line, if the output cannot be
+    written, as on a full disk.
     """
     _make_printable()
     try:
         ensure_home()
-        code = run() or 0
+        code = _code_of(run)
         sys.stdout.flush()
     except TunerError as error:
-        print(f"error: {_one_line(str(error))}", file=sys.stderr)
+        _complain(str(error))
         code = EXIT_BAD_INPUT
-    except BrokenPipeError:
-        # The reader (`| head`) has left. Python would complain once more when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
         code = 1
+        if not isinstance(error, BrokenPipeError):  # else the reader (`| head`) has left, and wants to hear no more
+            _complain(f"the output cannot be written: {error.strerror}.")
+            code = EXIT_BAD_INPUT
     sys.exit(code)
 
 
+def _code_of(run: Callable[[], int | None]) -> int | str:
+    """Return the command's exit code; `--help` exits by itself, and what it printed is still to be written."""
+    try:
+        return run() or 0
+    except SystemExit as over:
+        return over.code or 0
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Return whether standard output is what failed: then it fails again, at what it still holds or at an empty line.
+
+    What it holds is dropped, or Python would try once more at its end.
+    """
+    try:
+        print(flush=True)
+    except OSError as again:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return again.errno == error.errno
+    return False
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # then nobody can be told
+        print(f"error: {_one_line(text)}", file=sys.stderr)
+
+
 def _make_printable() -> None:
-    """Let what the terminal's encoding lacks, and a file's name that is no UTF-8, be written in other characters."""
+    """Let what the terminal's encoding lacks, and a file's name that is no UTF-8, be written in other characters.
+
+    A stream that was closed before the command began (`>&-`) takes everything.
+    """
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     codecs.register_error("tuner.printable", _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="tuner.printable")
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
