@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:  # most tests need none of this, and it takes long to import
     import numpy as np
+    from playwright.sync_api import Browser
     from torch import nn
 
     from tuner.data.splits import Split
@@ -59,6 +60,15 @@ def ray_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     with ray_session(ResourceConfig(), tmp_path_factory.mktemp("ray") / "ray.log"):
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests; `tests.browser.watched` opens a page in it."""
+    from tests.browser import chromium
+
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

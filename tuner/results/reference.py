@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+REFERENCE = "reference"
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -19,7 +21,7 @@ class Reference:
 
 _REFERENCES: Mapping[tuple[str, str | None], Reference] = {
     ("fashion-mnist", "cnn"): Reference(
-        "reference",
+        REFERENCE,
         {"train": 0.9731, "dev": 0.9370, "test": 0.9353},
         {"train": 50_000, "dev": 10_000, "test": 10_000},
     )

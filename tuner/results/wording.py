@@ -12,7 +12,8 @@ from tuner.journal.events import RetrainingPlanned
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
-from tuner.results.selection import BASELINE
+from tuner.results.reference import REFERENCE
+from tuner.results.selection import BASELINE, TUNED
 from tuner.results.summary import FinalRow, Summary
 from tuner.search.objective import LATENCY, MEASURES, NUM_PARAMS, Objective, number_text
 
@@ -35,6 +36,28 @@ def measured_word(summary: Summary) -> str:
     """Return the heading over what was measured in the end: "Accuracy"."""
     words = summary.leading.replace("_", " ")
     return words[:1].upper() + words[1:]
+
+
+def answer_line(summary: Summary) -> str:
+    """Return the run's answer in a sentence: what tuning reached, beside what it is to be held against."""
+    split = summary.splits[-1] if summary.splits else ""
+    known = {row.label: row.spread(summary.leading, split) for row in summary.final}
+    found = next((found for label, found in known.items() if label.startswith(TUNED) and found), None)
+    if found is None:
+        winner = summary.winner
+        if winner is None:
+            return "No trial has finished an epoch yet."
+        return f"The best so far is trial {winner.trial}: {named_value(winner.value, summary.objective)}."
+    words = f"{split} {summary.leading.replace('_', ' ')}"
+    reached = f"After tuning, the {words} is {spread_text(found, summary.objective)}"
+    seeds = f" (mean of {found.n} seeds)" if found.n > 1 else ""
+    others = [
+        f"{name} {spread_text(spread, summary.objective)}"
+        for start, name in ((BASELINE, "the baseline's"), (REFERENCE, "the reference's"))
+        for label, spread in known.items()
+        if label.startswith(start) and spread is not None
+    ]
+    return f"{reached}{seeds}{'; ' + ', '.join(others) if others else ''}."
 
 
 def final_header(summary: Summary) -> tuple[str, ...]:
