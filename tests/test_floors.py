@@ -13,14 +13,16 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"tuner.errors", "tuner.home", "tuner.paths", "tuner.registry"},
+    {"tuner.errors", "tuner.exits", "tuner.home", "tuner.paths", "tuner.registry"},
     {"search_spaces", "tuner.io"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
     {"tuner.integrations", "tuner.journal", "tuner.training"},
     {"tuner.results"},
     {"tuner.engine"},
     {
+        "tuner.__main__",
         "tuner.cli",
+        "tuner.help_text",
         "tuner.run",
         "tuner.describe",
         "tuner.report",
@@ -34,6 +36,7 @@ FLOORS = [
 
 NEIGHBOURS = {
     # What one floor's modules need of each other.
+    "tuner.exits": {"tuner.errors", "tuner.home"},
     "tuner.presets": {"tuner.config"},
     "tuner.config": {"tuner.search"},  # for the default objective
     "tuner.integrations": {"tuner.training"},

@@ -1,28 +1,25 @@
-"""What every command shares: arguments from a dataclass, and a user's error as one line and exit code 2."""
+"""What every command shares: arguments from a dataclass, and what is wrong with them in one sentence."""
 
 from __future__ import annotations
 
-import codecs
-import contextlib
 import difflib
-import io
-import os
-import re
+import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NoReturn, TextIO, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro import _errors as tyro_errors
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from tuner.errors import ConfigError, TunerError
-from tuner.home import ensure_home
+from tuner import help_text
+from tuner.errors import ConfigError
+from tuner.exits import EXIT_DONE
+from tuner.exits import main as main
 from tuner.paths import at_home
 
 T = TypeVar("T")
-
-EXIT_BAD_INPUT = 2
 
 Run = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
 """The run that a command reads, as its first argument: a folder's path or an `s3://` address."""
@@ -38,14 +35,6 @@ _KINDS = {
     _LIST: "a list with commas",
 }
 """tyro's names for what a value may be, in words."""
-
-_IN_ASCII = {"\N{PLUS-MINUS SIGN}": "+-", "\N{REPLACEMENT CHARACTER}": "?"}
-"""What our reports write instead where there is only ASCII."""
-
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
-_FLAG_IN_HELP = re.compile(r"(?:^|[│\s] )(--[a-z][\w.-]*)", re.MULTILINE)
-"""A flag at the left of a box, with or without its line; one in a sentence follows a word and one space."""
-
 
 _CONSTRUCTORS = ConstructorRegistry()
 
@@ -64,81 +53,6 @@ def _comma_list(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[str, 
     )
 
 
-def main(run: Callable[[], int | None]) -> NoReturn:
-    """Run a command and exit with what it returns (None is 0), or with 2 and one line for a TunerError.
-
-    The code is 1 if whoever reads its output leaves before its end, and 2, with a line, if the output cannot be
-    written, as on a full disk.
-    """
-    _make_printable()
-    try:
-        ensure_home()
-        code = _code_of(run)
-        sys.stdout.flush()
-    except TunerError as error:
-        _complain(str(error))
-        code = EXIT_BAD_INPUT
-    except OSError as error:
-        if not _is_of_output(error):
-            raise
-        code = 1
-        if not isinstance(error, BrokenPipeError):  # else the reader (`| head`) has left, and wants to hear no more
-            _complain(f"the output cannot be written: {error.strerror}.")
-            code = EXIT_BAD_INPUT
-    sys.exit(code)
-
-
-def _code_of(run: Callable[[], int | None]) -> int | str:
-    """Return the command's exit code; `--help` exits by itself, and what it printed is still to be written."""
-    try:
-        return run() or 0
-    except SystemExit as over:
-        return over.code or 0
-
-
-def _is_of_output(error: OSError) -> bool:
-    """Return whether standard output is what failed: then it fails again, at what it still holds or at an empty line.
-
-    What it holds is dropped, or Python would try once more at its end.
-    """
-    try:
-        print(flush=True)
-    except OSError as again:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return again.errno == error.errno
-    return False
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):  # then nobody can be told
-        print(f"error: {_one_line(text)}", file=sys.stderr)
-
-
-def _make_printable() -> None:
-    """Let what the terminal's encoding lacks, and a file's name that is no UTF-8, be written in other characters.
-
-    A stream that was closed before the command began (`>&-`) takes everything.
-    """
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
-    codecs.register_error("tuner.printable", _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="tuner.printable")
-
-
-def _nowhere() -> TextIO:
-    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-
-
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for the characters that could not be encoded, and where to go on; see `codecs`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(_IN_ASCII.get(char) or ascii(char)[1:-1] for char in lacking), error.end
-
-
 def parse(
     cls: type[T],
     args: Sequence[str] | None = None,
@@ -147,21 +61,38 @@ def parse(
     description: str | None = None,
     default: T | None = None,
     config: Sequence[Any] = (),
+    basic: Sequence[str] = (),
+    examples: Mapping[str, str] | None = None,
 ) -> T:
     """Return a `cls` (a dataclass) read from `args`, by default the command line's; `--help` exits with 0.
 
-    Flags that are absent come from `default`, else from the dataclass. `config` holds tyro's markers.
+    Flags that are absent come from `default`, else from the dataclass. `config` holds tyro's markers. The help shows
+    `description` (else the docstring of `cls`), the `examples` and the `basic` flags; see `tuner.help_text`.
     Raises ConfigError in one sentence, where tyro alone would draw a box, for an unknown flag, an
     impossible value or a missing one.
     """
     given = with_homes(sys.argv[1:] if args is None else args)
-    options: dict[str, Any] = {"prog": prog, "description": description, "config": tuple(config)}
-    options["registry"] = _CONSTRUCTORS
+    prog = as_called(prog)
+    options: dict[str, Any] = {"prog": prog, "config": tuple(config), "registry": _CONSTRUCTORS}
     if default is not None:
         options["default"] = default
+    asked = [token for token in given if token in help_text.FLAGS]
+    if asked:
+        arguments = help_text.arguments_of(cls, options)
+        if asked[0] == "--help-json":
+            print(json.dumps([argument.to_json() for argument in arguments]))
+        else:
+            text = description or cls.__doc__ or ""
+            everything = asked[0] == "--help-all"
+            print(
+                help_text.render(prog, text, arguments, basic=basic, examples=examples, everything=everything), end=""
+            )
+        sys.exit(EXIT_DONE)
 
     def refuse(event: tyro_errors.ParseErrorEvent) -> None:
-        sentence = _explain(event, given, lambda: _flags(cls, options))
+        sentence = _explain(
+            event, given, lambda: [one.name for one in help_text.arguments_of(cls, options) if one.is_flag]
+        )
         if sentence is not None:
             raise ConfigError(sentence)
 
@@ -169,6 +100,14 @@ def parse(
     with tyro_errors.on_parse_error(refuse):
         parsed: T = tyro.cli(cls, args=given, **options)
     return parsed
+
+
+def as_called(prog: str) -> str:
+    """Return `python -m tuner.X` as the user called it: `tuner X`, if that is how the process was started."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return prog.replace("-m tuner.", "-m tuner ", 1)
+    return prog.replace("python -m tuner.", "tuner ", 1) if called.stem == "tuner" else prog
 
 
 def with_homes(args: Sequence[str]) -> list[str]:
@@ -213,7 +152,7 @@ def _explain_unknown(token: str, prog: str, flags: list[str]) -> str:
 
 def _explain_missing(arguments: Sequence[Any], prog: str, given: list[str], flags: list[str]) -> str:
     """Return which values are missing, or rather which flag is unknown: it may have been taken for one of them."""
-    known = {*flags, *(flag.replace("--", "--no-", 1) for flag in flags), "--help"}
+    known = {*flags, *(flag.replace("--", "--no-", 1) for flag in flags)}
     for token in given:
         if token.startswith("--") and token.partition("=")[0].replace("_", "-") not in known:
             return _explain_unknown(token, prog, flags)
@@ -251,15 +190,3 @@ def _kind(argument: Any) -> str:
     alternatives = str(argument.lowered.metavar).split("|")
     named = [_KINDS.get(alternative, alternative) for alternative in alternatives]
     return " or ".join(sorted(named, key="None".__eq__))
-
-
-def _flags(cls: type[Any], options: dict[str, Any]) -> list[str]:
-    """Return the command's flags, read from its help: tyro has no public list of them."""
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-        tyro.cli(cls, args=["--help"], **options)
-    return _FLAG_IN_HELP.findall(_TERMINAL_CODES.sub("", text.getvalue()))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

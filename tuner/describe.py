@@ -15,10 +15,15 @@ from tuner.data.statistics import SPLITS, Statistics, collect_statistics, render
 from tuner.models import get_model
 from tuner.models.summary import ModelSummary, summarize
 
+_EXAMPLES = {
+    "--dataset digits": "the data set that comes with scikit-learn",
+    "--model resnet --json": "everything, for a program",
+}
+
 
 @dataclass(frozen=True)
 class DescribeConfig:
-    """What to describe."""
+    """See what is in a data set, and what a model is made of."""
 
     dataset: str = "auto"
     """`fashion-mnist`, `digits`, or `auto`: Fashion-MNIST if it can be had, else digits."""
@@ -118,7 +123,7 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 def run(args: Sequence[str] | None = None) -> None:
     """Print the description that the arguments ask for; a notice goes to stderr."""
-    config = parse(DescribeConfig, args, prog="python -m tuner.describe", description=__doc__)
+    config = parse(DescribeConfig, args, prog="python -m tuner.describe", examples=_EXAMPLES)
     description = describe(config)
     if description.dataset.notice:
         print(f"NOTICE: {description.dataset.notice}", file=sys.stderr)

@@ -25,6 +25,12 @@ def available_kinds() -> list[str]:
     return sorted(file.name.removesuffix(".py") for file in _TEMPLATES.iterdir() if file.name.endswith(".py"))
 
 
+_EXAMPLES = {
+    "mine": "writes mine.py, a training of your own",
+    "mine --kind sklearn": "the same for an estimator of scikit-learn",
+}
+
+
 @dataclass(frozen=True)
 class Arguments:
     """Write a commented file to start from, with data, search space and training; it runs as it is."""
@@ -38,7 +44,7 @@ class Arguments:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
-    arguments = cli.parse(Arguments, sys.argv[1:] if argv is None else argv, prog=_PROG)
+    arguments = cli.parse(Arguments, sys.argv[1:] if argv is None else argv, prog=_PROG, examples=_EXAMPLES)
     path = new(arguments.name, arguments.kind)
     print(f"{path} is written. Try it: {command(path, arguments.kind)}")
     return 0

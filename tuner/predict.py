@@ -33,9 +33,15 @@ SIDE = 28
 _BATCH = 256
 
 
+_EXAMPLES = {
+    "runs/NAME shirt.png": "its class and the probability",
+    "runs/NAME *.jpg --invert": "photographs, dark on light",
+}
+
+
 @dataclass(frozen=True)
 class PredictConfig:
-    """What to classify, and with which run's model."""
+    """Ask a run's best model what is on your images."""
 
     run: Run
     """The run's folder, or its s3://bucket/prefix."""
@@ -116,7 +122,7 @@ def predict(model: nn.Module, description: BestDescription, images: NDArray[np.u
 
 def run(args: Sequence[str] | None = None) -> None:
     """Print the class and its probability for each image."""
-    config = parse(PredictConfig, args, prog="python -m tuner.predict", description=__doc__)
+    config = parse(PredictConfig, args, prog="python -m tuner.predict", examples=_EXAMPLES)
     if not config.images:
         raise ConfigError("IMAGE is missing: give at least one image file.")
     with reading_run(config.run) as paths:

@@ -15,6 +15,7 @@ from tuner.engine.recorded import recorded_sources
 from tuner.engine.replay import DivergenceError, Replay
 from tuner.engine.task import task_in
 from tuner.errors import JournalError
+from tuner.exits import EXIT_NO
 from tuner.io.reading import reading_run
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
@@ -26,12 +27,17 @@ _DECISIONS = {
     "WinnerSelected": "winner",
     "RetrainEnded": "retrainings",
 }
-EXIT_DIFFERENT = 1
+
+
+_EXAMPLES = {
+    "runs/NAME": "exit code 0 if all are, 1 if one differs",
+    "s3://BUCKET/runs/NAME": "a run that is kept in a bucket",
+}
 
 
 @dataclass(frozen=True)
 class ReplayConfig:
-    """Which run to check."""
+    """Make every decision of a run again from its journal, and check that each is the one that was made."""
 
     run: Run
     """The run's folder, or its s3://bucket/prefix."""
@@ -61,12 +67,12 @@ def replay(run: str | Path) -> Counter[str]:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Replay, print one line, and return the exit code."""
-    config = parse(ReplayConfig, args, prog="python -m tuner.replay", description=__doc__)
+    config = parse(ReplayConfig, args, prog="python -m tuner.replay", examples=_EXAMPLES)
     try:
         counts = replay(config.run)
     except DivergenceError as error:
         print(f"{config.run} differs: {error}", file=sys.stderr)
-        return EXIT_DIFFERENT
+        return EXIT_NO
     decisions = ", ".join(f"{counts[kind]} {name}" for kind, name in _DECISIONS.items())
     print(f"{config.run}: {counts.total()} events replayed, all as recorded: {decisions}.")
     return 0

@@ -15,10 +15,15 @@ from tuner.journal.store import read_journal
 from tuner.results.export import export
 from tuner.results.story import tell
 
+_EXAMPLES = {
+    "runs/NAME": "the report, and tables and report.html beside it",
+    "runs/NAME --journal": "what happened, one line an event",
+}
+
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What to report on."""
+    """Write a run's tables and its report again, from its journal, and print the report."""
 
     run: Run
     """The run's folder, finished or not, or its s3://bucket/prefix, which is only read."""
@@ -51,7 +56,7 @@ def story(path: str | Path) -> str:
 
 def run(args: Sequence[str] | None = None) -> None:
     """Print what the arguments ask for."""
-    config = parse(ReportConfig, args, prog="python -m tuner.report", description=__doc__)
+    config = parse(ReportConfig, args, prog="python -m tuner.report", examples=_EXAMPLES)
     print(story(config.run) if config.journal else report(config.run), end="")
 
 

@@ -16,11 +16,28 @@ from rich.console import Console
 from tuner import cli, config
 from tuner.config import StudyConfig
 from tuner.errors import ConfigError
+from tuner.exits import EXIT_STOPPED
 from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
 from tuner.screen import lasting_console
 
 _PROG = "python -m tuner.run"
+_EXAMPLES = {
+    "--preset smoke": "a whole study in about a minute, without a download",
+    "--space mine.py --budget 30m": "a training of your own, in half an hour",
+}
+_BASIC = (
+    "--preset",
+    "--space",
+    "--budget",
+    "--trials",
+    "--max-epochs",
+    "--dataset",
+    "--workers",
+    "--name",
+    "--resume",
+)
+"""What a first run needs; the rest is for later."""
 _PRESET_HELP = "Where to start from. " + " ".join(f"`{name}`: {make.__doc__}" for name, make in PRESETS.items())
 
 
@@ -59,7 +76,15 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         base = config.merge(base, changes, str(known.config))
         given |= config.given_names(changes)
     default = Arguments(study=base, preset=known.preset or "default", config=known.config)
-    arguments = cli.parse(Arguments, argv, prog=_PROG, default=default, config=(tyro.conf.OmitSubcommandPrefixes,))
+    arguments = cli.parse(
+        Arguments,
+        argv,
+        prog=_PROG,
+        default=default,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+        basic=_BASIC,
+        examples=_EXAMPLES,
+    )
     if arguments.resume is not None and given != {"resume"}:
         raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
     study = config.without_replaced_budget(config.with_homes(arguments.study), given)
@@ -88,7 +113,7 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
             paths = driver.run_new(arguments.study, console)
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
-        return 130
+        return EXIT_STOPPED
     _show_results(paths, console)
     return 0
 
@@ -101,10 +126,10 @@ def _show_results(paths: RunPaths, console: Console) -> None:
         console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Do what the command line says, in a process that does nothing else."""
     try:
-        cli.main(lambda: run(in_own_process=True))
+        cli.main(lambda: run(argv, in_own_process=True))
     finally:  # the user has been told of an error by now, and need not wait for what was started
         if "tuner.engine.ray_session" in sys.modules:
             from tuner.engine.ray_session import end_early
