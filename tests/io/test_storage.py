@@ -137,3 +137,12 @@ def test_an_address_that_went_through_a_path_is_still_one() -> None:
         assert address(given) == "s3://bucket/runs/a"
     for given in ("runs/a", Path("runs/a"), Path("/runs/s3:/a")):
         assert address(given) is None
+
+
+def test_the_folders_below_are_told_and_files_beside_them_are_not(somewhere: Place, tmp_path: Path) -> None:
+    assert somewhere.folders() == []
+    _put(somewhere, "file", b"")
+    for name in ("b", "a"):
+        (tmp_path / "place" / name).mkdir(parents=True, exist_ok=True)
+        _put(somewhere, f"{name}/file", b"")
+    assert somewhere.folders() == ["a", "b"]

@@ -17,7 +17,8 @@ from tuner.io import storage
 from tuner.paths import RunPaths
 
 _PART = re.compile(r"journal/(\d+\.jsonl)\.(\d{12})")
-_OWNER = "journal/owner"
+OWNER = "journal/owner"
+"""There while a driver is at work, and after one has died at it."""
 _OF_THIS_MACHINE = ("lock", "holder")
 """Of the journal's folder, what keeps other processes of this machine out."""
 _DOWNLOADS = 16
@@ -54,7 +55,7 @@ class Mirror:
         if not found:
             return False
         self.clear()
-        names = [name for name in found if not name.startswith("checkpoints/") and name != _OWNER]
+        names = [name for name in found if not name.startswith("checkpoints/") and name != OWNER]
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             list(pool.map(lambda name: storage.fetch(self._place, name, self._paths.root / name), names))
         self._join_parts(names)
@@ -108,7 +109,7 @@ class Mirror:
             for name in filter(_PART.fullmatch, self._place.names()):
                 self._place.delete(name)
             self._took_over = False
-            self._place.delete(_OWNER)
+            self._place.delete(OWNER)
         except OSError as error:
             raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
 
@@ -129,7 +130,7 @@ class Mirror:
     def _stay_owner(self) -> None:
         """Raise JournalError if another driver came later: a bucket has no locks, so the last one has the run."""
         if not self._took_over:
-            self._put_text(self._owner, _OWNER)
+            self._put_text(self._owner, OWNER)
             self._took_over = True
             return
         if self._read_owner() != self._owner:
@@ -137,7 +138,7 @@ class Mirror:
 
     def _read_owner(self) -> str | None:
         try:
-            with self._place.local(_OWNER) as copy:
+            with self._place.local(OWNER) as copy:
                 return copy.read_text(encoding="utf-8")
         except FileNotFoundError:  # another has taken over, and ended
             return None

@@ -34,6 +34,9 @@ class Place(Protocol):
     def names(self) -> list[str]:
         """Return all names, in order; none if nothing was ever put. Raises OSError, also if that cannot be told."""
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders right below, in order; none if there is no such place. Raises OSError."""
+
     def delete(self, name: str) -> None:
         """Delete a file, if it is there. Raises OSError."""
 
@@ -123,6 +126,12 @@ class FolderPlace:
             raise FileNotFoundError(errno.ENOENT, f"{self._folder.parent} is gone")
         return []
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
+
     def delete(self, name: str) -> None:
         """Delete the file."""
         (self._folder / name).unlink(missing_ok=True)
@@ -170,6 +179,14 @@ class BucketPlace:
         selector = FileSelector(self._prefix, recursive=True, allow_not_found=True)
         found = [info for info in self._files.get_file_info(selector) if info.type == FileType.File]
         return sorted(info.path.removeprefix(f"{self._prefix}/") for info in found)
+
+    def folders(self) -> list[str]:
+        """Return the next part of the names of the objects that have further ones."""
+        from pyarrow.fs import FileSelector, FileType
+
+        selector = FileSelector(self._prefix, recursive=False, allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        return sorted(info.base_name for info in found if info.type == FileType.Directory)
 
     def delete(self, name: str) -> None:
         """Delete the object."""

@@ -51,21 +51,54 @@ def read_journal(folder: Path) -> list[Entry]:
     Raises:
         JournalError: if there is no journal, an earlier line is damaged, an event is missing, or the schema is newer.
     """
-    segments = _segments(folder)
-    if not segments:
+    if not _segments(folder):
         raise JournalError(f"{folder} holds no journal: not the folder of a run, or a run that never started.")
-    entries: list[Entry] = []
-    for segment in segments:
-        for entry in _read_segment(segment):
-            if entry.seq != len(entries):
-                raise JournalError(
-                    f"{segment.name} continues with event {entry.seq}, expected {len(entries)}: "
-                    f"a segment before it in {folder} is missing or incomplete."
-                )
-            if not entries:
-                _check_opening(folder, entry.event)  # at once: what a newer version wrote behind it, we may not know
-            entries.append(entry)
-    return entries
+    return JournalReader(folder).read()
+
+
+class JournalReader:
+    """Reads a journal that may be being written; each call costs what has been added since the last."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin at the first event of the journal in `folder`, which may have none yet. Nothing in it is touched."""
+        self._folder = folder
+        self._segment = 0
+        """The number of the segment read last."""
+        self._offset = 0
+        """Bytes of it that are read."""
+        self._next_seq = 0
+
+    def read(self) -> list[Entry]:
+        """Return the events that have been added since the last call, oldest first.
+
+        A line that is not whole yet, the last of its segment, is left for the next call.
+
+        Raises:
+            JournalError: as `read_journal` does, and if what was read is no longer there: a write that failed was taken
+                back, or another run has the folder's name. Only a new reader can go on then.
+        """
+        entries: list[Entry] = []
+        for segment in _segments(self._folder):  # listed first: whoever begins a segment has ended those before it
+            number = int(segment.stem)
+            if number < self._segment:
+                continue
+            if number > self._segment:
+                self._segment, self._offset = number, 0
+            for end, entry in _read_segment(segment, self._offset):
+                self._check(segment, entry)
+                entries.append(entry)
+                self._offset, self._next_seq = end, entry.seq + 1
+        return entries
+
+    def _check(self, segment: Path, entry: Entry) -> None:
+        if entry.seq != self._next_seq:
+            raise JournalError(
+                f"{segment.name} continues with event {entry.seq}, expected {self._next_seq}: "
+                f"a segment before it in {self._folder} is missing or incomplete."
+            )
+        if entry.seq == 0:
+            # At once: what a newer version wrote behind it, we may not know.
+            _check_opening(self._folder, entry.event)
 
 
 @contextmanager
@@ -223,22 +256,29 @@ def _encode(entry: Entry) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def _read_segment(segment: Path) -> Iterator[Entry]:
+def _read_segment(segment: Path, start: int) -> Iterator[tuple[int, Entry]]:
+    """Yield the entries behind byte `start`, each with the byte at which it ends."""
     try:
-        content = segment.read_bytes()
+        with segment.open("rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(start)
+            content = handle.read()
     except OSError as error:
         raise JournalError(f"{segment} cannot be read: {error.strerror}.") from error
-    offset = 0
+    if size < start:
+        raise JournalError(f"{segment} had {start} bytes and has {size}: what was written there was taken back.")
+    offset, end = start, start + len(content)
     for line in content.splitlines(keepends=True):
         offset += len(line)
         try:
-            yield _decode(line)
+            entry = _decode(line)
         except JournalError as error:
             raise JournalError(f"{segment} cannot be read at byte {offset - len(line)}: {error}") from error
         except ValueError as error:
-            if offset == len(content):
-                return  # The writer died here; nobody acted on this line.
+            if offset == end:
+                return  # The writer died here, or is writing; nobody acted on this line.
             raise JournalError(f"{segment} is damaged at byte {offset - len(line)}: {error}") from error
+        yield offset, entry
 
 
 def _decode(line: bytes) -> Entry:
