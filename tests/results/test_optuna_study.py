@@ -47,8 +47,8 @@ def test_trials_have_optunas_states_and_the_values_by_which_the_winner_is_chosen
 def test_every_epoch_is_an_intermediate_value_and_our_columns_are_user_attributes(study: optuna.Study) -> None:
     first = study.trials[0]
     assert first.intermediate_values == {1: 0.80, 2: 0.90, 3: 0.85}
-    found = {name: first.user_attrs[name] for name in ("state", "seed", "best_epoch", "worker", "model_params")}
-    assert found == {"state": "COMPLETE", "seed": 100, "best_epoch": 2, "worker": "desk:2", "model_params": 1000}
+    found = {name: first.user_attrs[name] for name in ("state", "seed", "best_epoch", "worker", "num_params")}
+    assert found == {"state": "COMPLETE", "seed": 100, "best_epoch": 2, "worker": "desk:2", "num_params": 1000}
     assert first.user_attrs["best_epoch_dev_loss"] == 0.5
     assert "ValueError" in study.trials[2].user_attrs["error"]
 

@@ -105,7 +105,7 @@ class TrialHistory:
 
     @property
     def best(self) -> EpochReported | None:
-        """The best epoch by the objective, the earliest of equals; None before the first report."""
+        """The best epoch by the objective, as `best_of` compares; None before the first report."""
         return best_of(self.epochs.values(), self.objective)
 
     @property
@@ -127,7 +127,7 @@ class RetrainHistory:
 
     @property
     def best(self) -> RetrainEpochReported | None:
-        """The best epoch by the objective, the earliest of equals; None before the first report."""
+        """The best epoch by the objective, as `best_of` compares; None before the first report."""
         return best_of(self.epochs.values(), self.objective)
 
 

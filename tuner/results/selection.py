@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tuner.journal.events import EnsembleMeasured, EpochReported, RetrainEnded, WinnerSelected
+from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
 from tuner.journal.history import History, RetrainHistory
 from tuner.search.objective import Objective
-from tuner.search.report import evaluated, score_of
+from tuner.search.report import DEV_LOSS, evaluated, loss_of, rank
 from tuner.search.trial import TrialState
 
 IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count."
@@ -17,9 +17,6 @@ TUNED = "tuned"
 BASELINE = "baseline"
 ENSEMBLE = "ensemble"
 SINGLE = "single"
-
-_LOSS = "dev_loss"
-"""Among equals by the objective, as accuracies on a small dev set often are, the lower loss is the better one."""
 
 
 def rule(objective: Objective, knows_loss: bool) -> str:
@@ -34,7 +31,7 @@ def rule(objective: Objective, knows_loss: bool) -> str:
 def keep_rule(objective: Objective) -> str:
     """Return the rule of `kept_retraining` in words."""
     best = f"{objective.best_word} {objective.words}"
-    return f"Of the winner's retrainings the one with the {best}; of equals the lower seed."
+    return f"Of the winner's retrainings the one with the {best}; of equals the lower dev loss, then the lower seed."
 
 
 def select(history: History) -> WinnerSelected | None:
@@ -45,9 +42,10 @@ def select(history: History) -> WinnerSelected | None:
         return None
     # If none can be retrained in time, the best is retrained for as long as there is.
     timely = [trial for trial in trained if trial.can_win] or trained
-    best = min((report for trial in timely for report in trial.epochs.values()), key=lambda one: _rank(one, objective))
+    reports = (report for trial in timely for report in trial.epochs.values())
+    best = max(reports, key=lambda one: (*rank(one, objective), -one.trial, -one.epoch))
     hparams = history.trials[best.trial].proposed.hparams
-    words = rule(objective, objective.metric != _LOSS and _LOSS in best.metrics)
+    words = rule(objective, objective.metric != DEV_LOSS and DEV_LOSS in best.metrics)
     if len(timely) < len(trained):
         words += f" {IN_TIME_RULE}"
     return WinnerSelected(best.trial, hparams, objective.metric, best.metrics[objective.metric], best.epoch, words)
@@ -56,7 +54,7 @@ def select(history: History) -> WinnerSelected | None:
 def kept_retraining(history: History) -> RetrainEnded | None:
     """Return the retraining whose weights belong into `best/`, by `keep_rule`, of those that have ended."""
     ended = [retrain for retrain in history.retrains.values() if retrain.ended and retrain.candidate == TUNED]
-    best = min(ended, key=lambda one: (-_dev_score(one), one.seed), default=None)
+    best = min(ended, key=lambda one: (-_dev_score(one), _dev_loss(one), one.seed), default=None)
     return None if best is None else best.ended
 
 
@@ -89,7 +87,6 @@ def _dev_score(retrain: RetrainHistory) -> float:
     return -math.inf if value is None else retrain.objective.score(value)
 
 
-def _rank(report: EpochReported, objective: Objective) -> tuple[float, float, int, int]:
-    # A loss that is not a number has no order; it counts as the worst.
-    loss = report.metrics.get(_LOSS, math.inf)
-    return (-score_of(report, objective), math.inf if math.isnan(loss) else loss, report.trial, report.epoch)
+def _dev_loss(retrain: RetrainHistory) -> float:
+    assert retrain.ended is not None, retrain.seed
+    return loss_of(retrain.ended.evaluations.get("dev", {}), "loss")

@@ -37,9 +37,24 @@ class Reported(Protocol):
 R = TypeVar("R", bound=Reported)
 
 
+DEV_LOSS = "dev_loss"
+"""Among equals by the objective, as proportions of a small dev set often are, the lower loss is the better one."""
+
+
 def best_of(reports: Iterable[R], objective: Objective) -> R | None:
-    """Return the report that is best by the objective, of equals that of the earliest epoch; None if there is none."""
-    return max(reports, key=lambda one: (score_of(one, objective), -one.epoch), default=None)
+    """Return the report that is best by the objective, of equals by `rank` that of the earliest; None if none."""
+    return max(reports, key=lambda one: (*rank(one, objective), -one.epoch), default=None)
+
+
+def rank(report: Reported, objective: Objective) -> tuple[float, float]:
+    """Return what orders reports, the highest for the best: the objective's score, then the lower dev loss."""
+    return score_of(report, objective), -loss_of(report.metrics, DEV_LOSS)
+
+
+def loss_of(metrics: Mapping[str, float], name: str) -> float:
+    """Return a loss to compare by: one that is missing, or is not a number and has no order, counts as the worst."""
+    loss = metrics.get(name, math.inf)
+    return math.inf if math.isnan(loss) else loss
 
 
 def score_of(report: Reported, objective: Objective) -> float:

@@ -80,7 +80,7 @@ class Session:
 
     @property
     def best(self) -> EpochReport | None:
-        """The epoch with the best value of the first objective, the earliest of equals; None before the first."""
+        """The epoch with the best value of the first objective, as `best_of` compares; None before the first."""
         return best_of(self.reports, self._objectives[0])
 
     @property
