@@ -48,7 +48,7 @@ def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metri
 @pytest.mark.timeout(120)
 def test_the_optuna_objective_to_start_from_is_tuned_as_it_is(tmp_path: Path) -> None:
     path = new(str(tmp_path / "mine"), "optuna")
-    where = {"storage": str(tmp_path / "runs"), "name": "run"}
+    where: dict[str, Any] = {"storage": str(tmp_path / "runs"), "name": "run"}
     run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize", workers=1)
     assert run.final["split"].unique().tolist() == ["dev"]
     assert (run.trials["best_dev_value"] > 0).all()

@@ -8,18 +8,21 @@ run.final
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.data.dataset import Dataset
+    from tuner.integrations.callback import Callback
     from tuner.loaded_run import LoadedRun
     from tuner.search.objective import Objective
     from tuner.training.trainable import Trainable, TrainingOver
 
-__all__ = ["Dataset", "Objective", "Trainable", "TrainingOver", "load_run", "tune"]
+__all__ = ["Callback", "Dataset", "Objective", "Trainable", "TrainingOver", "load_run", "tune"]
 
 _HOMES = {
+    "Callback": "tuner.integrations.callback",
     "Dataset": "tuner.data.dataset",
     "Objective": "tuner.search.objective",
     "Trainable": "tuner.training.trainable",
@@ -45,6 +48,7 @@ def tune(
     load_data: Any = None,
     objective: Objective | str | None = None,
     start: Any = None,
+    callbacks: Sequence[Callback] = (),
     resume: str | Path | None = None,
     **values: Any,
 ) -> LoadedRun:
@@ -55,9 +59,11 @@ def tune(
     `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook. Or it is an Optuna objective as it
     stands, named by its file: `objective="train.py:objective"`, with a `direction`.
 
-    `resume` goes on with that run, and takes nothing but the objects that it was begun with. `values` are the
-    command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs without a budget
-    replaces the preset's budget.
+    The `callbacks` are told what happens, as it happens (`tuner.Callback`).
+
+    `resume` goes on with that run, and takes nothing but the objects that it was begun with, and callbacks. `values`
+    are the command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs without
+    a budget replaces the preset's budget.
 
     Raises:
         TunerError: for anything the caller can put right.
@@ -84,10 +90,10 @@ def tune(
     if resume is not None:
         if preset != "default" or set(values) - {"space"} or ("space" in values and task is None):
             raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")
-        return load_run(driver.resume(resume, lasting_console(), task).root)
+        return load_run(driver.resume(resume, lasting_console(), task, callbacks).root)
     study = config.merge(presets.preset(preset), values, "tune()")
     study = config.without_replaced_budget(study, config.given_names(values))
-    return load_run(driver.run_new(study, lasting_console(), task).root)
+    return load_run(driver.run_new(study, lasting_console(), task, callbacks).root)
 
 
 def load_run(run: str | Path) -> LoadedRun:

@@ -136,6 +136,9 @@ class StudyConfig:
     """The run's name; by default the date, the time and the space."""
     storage: str = "runs"
     """Where the runs are kept: a folder, which on a cluster all nodes must share, or `s3://bucket/prefix`."""
+    track: tuple[str, ...] = ()
+    """Trackers to follow the run in as it goes, such as `tensorboard,mlflow`: also `wandb` and `aim`. Their settings
+    are their own environment variables; without any they write below the run's folder."""
     data: DataConfig = field(default_factory=DataConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     resources: ResourceConfig = field(default_factory=ResourceConfig)

@@ -65,7 +65,7 @@ def written(folder: Path, pause: float = 0.0) -> str:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
     folder = tmp_path_factory.mktemp("objective")
-    where = {"storage": str(folder / "runs"), "name": "run"}
+    where: dict[str, Any] = {"storage": str(folder / "runs"), "name": "run"}
     return tune(**FEW, **where, objective=written(folder), direction="minimize", in_process=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from tuner.data.dataset import Dataset
 from tuner.data.splits import Split, as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
 from tuner.engine.brains import coordinator_of, search_of
+from tuner.engine.callbacks import Callbacks
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.clock import GRACE
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
@@ -37,10 +38,12 @@ from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
-from tuner.engine.task import Task, load_configured, task_in
+from tuner.engine.task import Task, checked_callbacks, load_configured, task_in
 from tuner.engine.throughput import MEASURED, Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
+from tuner.integrations.callback import Callback
+from tuner.integrations.trackers import trackers
 from tuner.io import storage
 from tuner.io.files import remove_unfinished, write_json
 from tuner.io.mirror import Mirror
@@ -72,6 +75,8 @@ class _Ingredients:
     task: Task
     dataset: Dataset
     environment: dict[str, Any]
+    callbacks: Sequence[Callback] = ()
+    """Trackers, those of the space file, and those given to `tune`, in this order."""
 
     @cached_property
     def warm_start(self) -> WarmStarted | None:
@@ -89,14 +94,18 @@ class _Ingredients:
         return found
 
 
-def run_new(config: StudyConfig, console: Console, task: Task | None = None) -> RunPaths:
+def run_new(
+    config: StudyConfig, console: Console, task: Task | None = None, callbacks: Sequence[Callback] = ()
+) -> RunPaths:
     """Run a new study to its end and return its paths; of `task`, or of the one that the configuration names.
+
+    The `callbacks` are told of it beside those that the task brings.
 
     Raises:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     config = configs.with_absolute_paths(config)
-    ingredients = _gather(config, task or load_configured(config))
+    ingredients = _gather(config, task or load_configured(config), callbacks)
     remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
@@ -109,10 +118,10 @@ def run_new(config: StudyConfig, console: Console, task: Task | None = None) -> 
     return paths
 
 
-def resume(run: str | Path, console: Console, task: Task | None = None) -> RunPaths:
+def resume(run: str | Path, console: Console, task: Task | None = None, callbacks: Sequence[Callback] = ()) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
-    `task` is the one that it was begun with, for a run that was given objects and no file.
+    `task` is the one that it was begun with, for a run that was given objects and no file; `callbacks` as in `run_new`.
 
     Raises:
         TunerError: if it cannot go on as it began: no run, other data, another search space.
@@ -121,11 +130,11 @@ def resume(run: str | Path, console: Console, task: Task | None = None) -> RunPa
     entries = _entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        _Job(_gather(config, task or load_configured(config)), paths, console).run()
+        _Job(_gather(config, task or load_configured(config), callbacks), paths, console).run()
         return paths
     history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
-    ingredients = _gather(config, task or _task_again(paths, config, history.environment))
+    ingredients = _gather(config, task or _task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console).run()
     return paths
@@ -158,8 +167,9 @@ def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyC
     return replace(config, data=replace(config.data, dataset=began_with))
 
 
-def _gather(config: StudyConfig, task: Task) -> _Ingredients:
+def _gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> _Ingredients:
     configs.check(config)
+    told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
     config = _suited(config, task)
     tried = task.check()
     # Fails on an unknown name before the data is loaded.
@@ -170,7 +180,7 @@ def _gather(config: StudyConfig, task: Task) -> _Ingredients:
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.
     environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
-    return _Ingredients(config, task, dataset, environment)
+    return _Ingredients(config, task, dataset, environment, told)
 
 
 def _suited(config: StudyConfig, task: Task) -> StudyConfig:
@@ -209,22 +219,30 @@ class _Job:
             is_live = not self._config.resources.in_process
             self._progress = Progress(self._console, lambda: journal.elapsed, is_live=is_live)
             self._progress.restore(entry.event for entry in journal.entries)
+            told, name = self._ingredients.callbacks, self._paths.root.name
+            self._callbacks = Callbacks(told, name, self._paths.root, self._progress.say)
             self._outage = Outage(self._progress.say)
             self._outage.retry(self._clear_away)
             # Below it each training makes a folder of its own, but none makes this one: see `storage.FolderPlace`.
             self._paths.checkpoints.mkdir(exist_ok=True)
             for notice in self._notices():
                 self._progress.say(notice)
-            if not journal.entries or not self._history().ended:
-                with self._executor() as executor, interruptible(self._end_search) as self._interrupts:
-                    self._work(executor)
-            # Also if an earlier driver was killed between its last event and this.
-            shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
-            if self._mirror is not None:
-                self._mirror.delete_checkpoints()
-            self._export()
+            with self._callbacks:
+                self._callbacks.restore(journal.entries)
+                self._do()
             if self._mirror is not None:
                 self._outage.retry(self._mirror.push)
+
+    def _do(self) -> None:
+        """Work on what is not done, clear away what that needed, and write what follows from the journal."""
+        if not self._journal.entries or not self._history().ended:
+            with self._executor() as executor, interruptible(self._end_search) as self._interrupts:
+                self._work(executor)
+        # Also if an earlier driver was killed between its last event and this.
+        shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
+        if self._mirror is not None:
+            self._mirror.delete_checkpoints()
+        self._export()
 
     def _export(self) -> None:
         from tuner.results.export import (
@@ -470,21 +488,24 @@ class _Job:
                 self._mirror.publish(*(self._paths.space / name for name in sources.files))
 
     def _record(self, *events: Event) -> None:
-        self._outage.retry(lambda: self._append(*events))
+        entries = self._outage.retry(lambda: self._append(*events))
         if self._mirror is not None:
             self._outage.retry(self._mirror.publish_journal)
         for event in events:
             self._progress.on_event(event)
+        self._callbacks.take(entries)
 
     def _write_down(self, path: Path, values: Mapping[str, Any]) -> None:
         write_json(path, values)
         if self._mirror is not None:
             self._mirror.publish(path)
 
-    def _append(self, *events: Event) -> None:
+    def _append(self, *events: Event) -> list[Entry]:
         with self._interrupts.deferred():
-            for entry in self._journal.append(*events):
+            entries = self._journal.append(*events)
+            for entry in entries:
                 self._take(entry)
+            return entries
 
     def _take(self, entry: Entry) -> None:
         if self._known is None:

@@ -2,7 +2,7 @@
 
 A task file defines `suggest(trial)`; either `TRAINABLE`, a training of its own, or `MODEL`, for the built-in classifier
 loop: a model's name, or a callable that builds one from `(hparams)` or `(hparams, data)`; and if it likes `load_data`,
-`DATA`, `OBJECTIVE` and `START`.
+`DATA`, `OBJECTIVE`, `START` and `CALLBACKS`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tuner.data.dataset import Dataset, SearchData
 from tuner.engine.dry_run import check_hparams
 from tuner.engine.worker import MODEL_SUFFIX
 from tuner.errors import DataError, SpaceError, TunerError
+from tuner.integrations.callback import Callback
 from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
 from tuner.search.learned_space import LearnedSpace
@@ -45,6 +46,8 @@ class Task:
     objective: Objective
     sources: Sources
     """The code that brought all this."""
+    callbacks: tuple[Callback, ...] = ()
+    """What is told of the study as it goes; it stays with the driver."""
 
     def load_data(self, config: DataConfig) -> Dataset:
         """Return the task's own data set, else the one that the configuration names.
@@ -143,6 +146,7 @@ def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
     """Return the task of that name made of what a file or a notebook brings; raises SpaceError as `load_task` does."""
     space = space_of(name, brought)
     data, objective = _data_of(name, brought), _objective_of(name, brought)
+    callbacks = checked_callbacks(brought.get("CALLBACKS", ()), f"CALLBACKS of space {name!r}")
     model, own = brought.get("MODEL"), brought.get("TRAINABLE")
     if (model is None) == (own is None):
         raise SpaceError(
@@ -150,11 +154,11 @@ def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
             "training of its own."
         )
     if own is not None:
-        return Task(space, trainable_of(own), None, data, objective, sources)
+        return Task(space, trainable_of(own), None, data, objective, sources, callbacks)
     if not (isinstance(model, str) or callable(model)):
         raise SpaceError(f"MODEL of space {name!r} must be a model's name or a callable that builds one.")
     spec = get_model(model)
-    return Task(space, classifier_of(spec), spec, data, objective, sources)
+    return Task(space, classifier_of(spec), spec, data, objective, sources, callbacks)
 
 
 def _task_of_objective(
@@ -171,7 +175,17 @@ def _task_of_objective(
             f"{', '.join(functions) or 'none'}."
         )
     space = SearchSpace(name, LearnedSpace(), ())
-    return Task(space, spec_of(function, objective), None, _no_data, objective_of(direction), sources)
+    callbacks = checked_callbacks(brought.get("CALLBACKS", ()), f"CALLBACKS of {name!r}")
+    return Task(space, spec_of(function, objective), None, _no_data, objective_of(direction), sources, callbacks)
+
+
+def checked_callbacks(callbacks: Any, whose: str) -> tuple[Callback, ...]:
+    """Return the callbacks; raises SpaceError that says `whose` they are if one is none."""
+    found = tuple(callbacks) if isinstance(callbacks, Sequence) else (callbacks,)
+    for one in found:
+        if not isinstance(one, Callback):
+            raise SpaceError(f"{whose} must be a list of tuner.Callback, but holds {one!r}.")
+    return found
 
 
 def _no_data(data_dir: Path | None) -> Dataset:  # noqa: ARG001 - an objective brings its own
