@@ -29,7 +29,7 @@ class Tracker:
     """What it imports."""
 
 
-TRACKERS: Mapping[str, Tracker] = {name: Tracker(f"{__name__}.{name}", name) for name in ("tensorboard",)}
+TRACKERS: Mapping[str, Tracker] = {name: Tracker(f"{__name__}.{name}", name) for name in ("tensorboard", "mlflow")}
 """By name, which is that of the extra too."""
 
 

@@ -1,0 +1,46 @@
+"""What is logged is read back by MLflow's own client, from a database of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.integrations.trackers.conftest import EPOCHS, Tell, places
+from tuner.integrations.trackers.mlflow import Tracker
+from tuner.journal.events import EpochReported, TrialProposed
+
+
+@pytest.fixture
+def told(tell_until: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """A study whose driver was killed twice, and which then ended."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for count in (places(EpochReported)[1], places(TrialProposed)[2], None):
+        tell_until(Tracker(), count)
+    return MlflowClient(f"sqlite:///{tmp_path}/trackers/mlflow.db")
+
+
+def test_a_study_that_was_killed_twice_is_one_run_with_every_epoch_once(told: MlflowClient) -> None:
+    experiment = told.get_experiment_by_name("tuner")
+    assert experiment is not None
+    runs = {run.data.tags["tuner.trial"]: run for run in told.search_runs([experiment.experiment_id])}
+    assert len(told.search_runs([experiment.experiment_id])) == len(runs) == 1 + 4 + 3
+    parent = runs.pop("study")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    assert {trial: _steps(told, runs[str(trial)]) for trial in EPOCHS} == EPOCHS
+
+    assert (parent.info.run_name, parent.info.status) == ("study", "FINISHED")
+    assert parent.data.metrics["best/dev_accuracy"] == 0.90
+    first = runs["0"]
+    assert first.data.params == {"lr": "1", "flip": "True", "widths": "[8, 16]", "mixed": "1"}
+    assert (first.data.metrics["best/dev_accuracy"], first.data.metrics["model/num_params"]) == (0.90, 1000.0)
+    assert [runs[str(trial)].info.status for trial in EPOCHS] == ["FINISHED", "FINISHED", "FAILED", "RUNNING"]
+    assert runs["1"].data.tags["tuner.state"] == "PRUNED"
+    assert runs["retrained tuned seed 1"].data.metrics["test/accuracy"] == 0.92
+
+
+def _steps(client: MlflowClient, run: Run) -> list[int]:
+    return [one.step for one in client.get_metric_history(run.info.run_id, "dev_accuracy")]
