@@ -154,7 +154,7 @@ def test_the_page_draws_every_metric(regression: History) -> None:
         r"accurac|\bimages?\b|Wilson|Keras", page.split("<body>")[1].split("<script>")[0], re.IGNORECASE
     )
     figures = re.findall(r'id="(\S+)-figure">', page)
-    assert figures == ["learning-curves", "front", "history", "trials"]
+    assert figures == ["learning-curves", "front", "history", "rungs", "trials", "timeline"]
     assert '"text":"rmse"' in page
     assert '"text":"r2"' in page
     assert "best dev rmse so far" in page

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
 
 from tuner.journal.history import History, RetrainHistory
-from tuner.results.figures.style import CANDIDATE_COLOURS, GREY, new_figure, shown
+from tuner.results.figures.panels import arrange, axis
+from tuner.results.figures.style import CANDIDATE_COLOURS, GREY, brief, new_figure, shown
 
 _DASHES = {"train": "dash", "dev": "solid", "": "solid"}
 _PANELS_IN_A_ROW = 2
-_ROW_HEIGHT = 300
-_GAP = 0.09
-"""Between panels, as a share of the figure's width."""
+_ROW_HEIGHT = 290
 
 
 def learning_curves(history: History) -> go.Figure | None:
@@ -26,11 +24,16 @@ def learning_curves(history: History) -> go.Figure | None:
     if not retrains:
         return None
     panels = panels_of(name for one in retrains for report in one.epochs.values() for name in report.metrics)
-    rows = math.ceil(len(panels) / _PANELS_IN_A_ROW)
-    figure = new_figure(_ROW_HEIGHT * rows + 60)
+    figure = new_figure(_ROW_HEIGHT)
+    arrange(figure, len(panels), columns=_PANELS_IN_A_ROW, row_height=_ROW_HEIGHT)
     named: set[str] = set()
     for place, (label, lines) in enumerate(panels.items()):
-        _add_panel(figure, place, rows, label)
+        figure.update_layout(
+            {
+                axis("xaxis", place): {"title": {"text": "epoch"}},
+                axis("yaxis", place): {"title": {"text": shown(label.replace("_", " "))}},
+            }
+        )
         for metric, split in lines.items():
             for retrain in retrains:
                 _add_line(figure, place, retrain, metric, split, named)
@@ -47,23 +50,6 @@ def panels_of(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
     return panels
 
 
-def _add_panel(figure: go.Figure, place: int, rows: int, label: str) -> None:
-    row, column = divmod(place, _PANELS_IN_A_ROW)
-    width = (1 - _GAP * (_PANELS_IN_A_ROW - 1)) / _PANELS_IN_A_ROW
-    left, height = column * (width + _GAP), 1 / rows
-    top = 1 - row * height
-    figure.layout[_axis("xaxis", place)] = {
-        "domain": [left, left + width],
-        "anchor": _axis("y", place),
-        "title": {"text": "epoch"},
-    }
-    figure.layout[_axis("yaxis", place)] = {
-        "domain": [top - height + 0.22 / rows, top],
-        "anchor": _axis("x", place),
-        "title": {"text": shown(label.replace("_", " "))},
-    }
-
-
 def _add_line(figure: go.Figure, place: int, retrain: RetrainHistory, metric: str, split: str, named: set[str]) -> None:
     known = [report for _, report in sorted(retrain.epochs.items()) if metric in report.metrics]
     if not known:
@@ -73,19 +59,16 @@ def _add_line(figure: go.Figure, place: int, retrain: RetrainHistory, metric: st
     figure.add_trace(
         go.Scatter(
             x=[report.epoch for report in known],
-            y=[report.metrics[metric] for report in known],
+            y=[brief(report.metrics[metric]) for report in known],
             mode="lines" if len(known) > 1 else "markers",
             name=name,
             legendgroup=name,
-            showlegend=name not in named,
+            # The colour says enough of what is of no split, where there are lines of one.
+            showlegend=name not in named and (split != "" or not named),
             line={"color": CANDIDATE_COLOURS.get(retrain.candidate, GREY), "dash": _DASHES[split], "width": 1.8},
             hovertemplate=f"{name}, seed {retrain.seed}<br>epoch %{{x}}: %{{y:.5g}}<extra></extra>",
-            xaxis=_axis("x", place),
-            yaxis=_axis("y", place),
+            xaxis=axis("x", place),
+            yaxis=axis("y", place),
         )
     )
     named.add(name)
-
-
-def _axis(kind: str, place: int) -> str:
-    return kind if place == 0 else f"{kind}{place + 1}"

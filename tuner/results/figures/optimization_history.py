@@ -5,11 +5,11 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from tuner.journal.history import History
-from tuner.results.figures.style import BLUE, STATE_COLOURS, new_figure, shown, time_unit
+from tuner.results.figures.panels import arrange, axis
+from tuner.results.figures.style import BLUE, STATE_COLOURS, brief, new_figure, shown, time_unit
 from tuner.results.incumbent import improvements
-from tuner.search.trial import TrialState
 
-_GAP = 0.04
+_ROW_HEIGHT = 330
 
 
 def optimization_history(history: History) -> go.Figure | None:
@@ -20,19 +20,17 @@ def optimization_history(history: History) -> go.Figure | None:
     duration = history.elapsed if history.search_seconds is None else history.search_seconds
     unit, size = time_unit(duration)
     words = history.objective.words
-    figure = new_figure(
-        380,
-        xaxis={"domain": [0, 0.5 - _GAP / 2], "title": {"text": unit}},
-        xaxis2={"domain": [0.5 + _GAP / 2, 1], "title": {"text": "epochs of all trials together"}},
-        yaxis={"title": {"text": shown(words)}},
-        yaxis2={"matches": "y", "anchor": "x2", "showticklabels": False},
-    )
+    figure = new_figure(_ROW_HEIGHT)
+    arrange(figure, 2, columns=2, row_height=_ROW_HEIGHT)
+    for place, title in enumerate((unit, "epochs of all trials together")):
+        figure.update_layout({axis("xaxis", place): {"title": {"text": title}}})
+    figure.update_layout({"yaxis": {"title": {"text": shown(words)}}, "yaxis2": {"matches": "y"}})
     _add_trials(figure, history, size)
-    best = [one.value for one in found]
+    best = [brief(one.value) for one in found]
     trials = [one.trial for one in found]
     ends = duration / size, float(history.epochs_trained)
-    steps = [one.seconds / size for one in found], [float(one.epochs) for one in found]
-    for place, (xs, end) in enumerate(zip(steps, ends, strict=True), 1):
+    steps = [brief(one.seconds / size) for one in found], [float(one.epochs) for one in found]
+    for place, (xs, end) in enumerate(zip(steps, ends, strict=True)):
         figure.add_trace(
             go.Scatter(
                 x=[*xs, max(end, xs[-1])],
@@ -40,13 +38,13 @@ def optimization_history(history: History) -> go.Figure | None:
                 customdata=[*trials, trials[-1]],
                 mode="lines+markers",
                 line={"shape": "hv", "color": BLUE, "width": 2.2},
-                marker={"size": [6] * len(xs) + [0]},
+                marker={"size": [6] * len(xs) + [0], "line": {"width": 0}},
                 name="best so far",
                 legendgroup="best",
-                showlegend=place == 1,
+                showlegend=place == 0,
                 hovertemplate="trial %{customdata}: %{y:.5g}<extra>best so far</extra>",
-                xaxis=f"x{place}",
-                yaxis=f"y{place}",
+                xaxis=axis("x", place),
+                yaxis=axis("y", place),
             )
         )
     return figure
@@ -54,27 +52,27 @@ def optimization_history(history: History) -> go.Figure | None:
 
 def _add_trials(figure: go.Figure, history: History, size: int) -> None:
     """Add every trial where it reached its best value."""
-    reached: dict[int, tuple[float, int]] = {}
+    reached: dict[int, tuple[float, float]] = {}
     bests = {number: trial.best for number, trial in history.trials.items()}
     for epochs, (seconds, report) in enumerate(history.reported, 1):
         if report is bests[report.trial]:
-            reached[report.trial] = (seconds / size, epochs)
-    for state in TrialState:
+            reached[report.trial] = (brief(seconds / size), epochs)
+    for state in STATE_COLOURS:
         numbers = [number for number in sorted(reached) if history.trials[number].state is state]
-        values = [best.metrics[history.objective.metric] for number in numbers if (best := bests[number])]
-        for place in (1, 2) if numbers else ():
+        values = [brief(best.metrics[history.objective.metric]) for number in numbers if (best := bests[number])]
+        for place in (0, 1) if numbers else ():
             figure.add_trace(
                 go.Scatter(
-                    x=[reached[number][place - 1] for number in numbers],
+                    x=[reached[number][place] for number in numbers],
                     y=values,
                     customdata=numbers,
                     mode="markers",
                     marker={"color": STATE_COLOURS[state], "size": 5, "opacity": 0.7},
                     name=state.value,
                     legendgroup=state.value,
-                    showlegend=place == 1,
+                    showlegend=place == 0,
                     hovertemplate=f"trial %{{customdata}}: %{{y:.5g}}<extra>{state.value}</extra>",
-                    xaxis=f"x{place}",
-                    yaxis=f"y{place}",
+                    xaxis=axis("x", place),
+                    yaxis=axis("y", place),
                 )
             )

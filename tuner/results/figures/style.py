@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
 from tuner.results.selection import BASELINE, ENSEMBLE, TUNED
 from tuner.results.wording import plain
 from tuner.search.trial import TrialState
+
+T = TypeVar("T")
 
 BLUE = "#2f7fc1"
 ORANGE = "#d0661c"
@@ -53,7 +57,7 @@ def template(text: str, grid: str) -> dict[str, Any]:
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
             "dragmode": "zoom",
             "xaxis": axis,
-            "yaxis": axis,
+            "yaxis": {**axis, "ticklabelstandoff": 4},
         }
     }
 
@@ -70,6 +74,16 @@ def new_figure(height: int, **layout: Any) -> go.Figure:
 def shown(text: object) -> str:
     """Return a text of the user's that plotly, which reads a little HTML, shows as it is."""
     return html.escape(plain(text), quote=False)
+
+
+def brief(value: float) -> float:
+    """Return a number with the six digits that anybody sees: with all of them a page is twice as large."""
+    return float(f"{value:.6g}")
+
+
+def evenly(items: Sequence[T], count: int) -> Sequence[T]:
+    """Return at most `count` of the items, in their order, from all parts of them."""
+    return items[:: math.ceil(len(items) / count)] if len(items) > count else items
 
 
 def time_unit(seconds: float) -> tuple[str, int]:

@@ -8,12 +8,12 @@ from itertools import accumulate
 import plotly.graph_objects as go
 
 from tuner.journal.history import History, TrialHistory
-from tuner.results.figures.style import BLUE, GREY, STATE_COLOURS, new_figure, shown
+from tuner.results.figures.style import BLUE, GREY, STATE_COLOURS, brief, evenly, new_figure, shown
 from tuner.results.selection import select
 from tuner.results.summary import rung_epochs
 
-_POINTS = 20_000
-"""Beyond these only the epochs at the rungs, and each trial's last, are drawn."""
+_LINES = 250
+"""Of each state at most so many trials are drawn, evenly chosen; more would be one blot."""
 
 Point = tuple[int | None, float | None, int | None]
 """Epoch, value and trial; Nones part one trial's line from the next."""
@@ -26,23 +26,18 @@ def trial_curves(history: History) -> go.Figure | None:
         return None
     longest = max(max(trial.epochs) for trial in trials)
     levels = [level for level in rung_epochs(history) if level <= longest]
-    is_dense = sum(len(trial.epochs) for trial in trials) > _POINTS
     figure = new_figure(
         420,
         xaxis={"type": "log", "title": {"text": "epoch (dotted: rungs)"}, "tickvals": levels or [1, longest]},
         yaxis={"title": {"text": shown(f"best {history.objective.words} so far")}},
     )
     for state in STATE_COLOURS:
-        points = [
-            point
-            for trial in trials
-            if trial.state is state
-            for point in _line(trial, set(levels) if is_dense else None)
-        ]
+        drawn = evenly([trial for trial in trials if trial.state is state], _LINES)
+        points = [point for trial in drawn for point in _line(trial)]
         _add_lines(figure, points, state.value, STATE_COLOURS[state], width=1.0)
     winner = select(history)
     if winner is not None:
-        line = _line(history.trials[winner.trial], None)
+        line = _line(history.trials[winner.trial])
         _add_lines(figure, line, f"trial {winner.trial}, the best", BLUE, width=2.6)
     for level in levels:
         figure.add_vline(x=level, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below")
@@ -56,13 +51,9 @@ def best_so_far(trial: TrialHistory) -> tuple[list[int], list[float]]:
     return epochs, list(accumulate(values, max if trial.objective.is_maximised else min))
 
 
-def _line(trial: TrialHistory, levels: set[int] | None) -> list[Point]:
+def _line(trial: TrialHistory) -> list[Point]:
     epochs, values = best_so_far(trial)
-    known = [
-        (epoch, value, trial.number)
-        for epoch, value in zip(epochs, values, strict=True)
-        if levels is None or epoch in levels or epoch == epochs[-1]
-    ]
+    known = [(epoch, brief(value), trial.number) for epoch, value in zip(epochs, values, strict=True)]
     return [*known, (None, None, None)]
 
 
@@ -78,7 +69,7 @@ def _add_lines(figure: go.Figure, points: Sequence[Point], name: str, colour: st
             mode="lines+markers",
             line={"color": colour, "width": width},
             marker={"size": 3 + width},
-            opacity=0.8,
+            opacity=0.8 if len(points) < _LINES else 0.5,
             name=name,
             hovertemplate="trial %{customdata}<br>epoch %{x}: %{y:.5g}<extra></extra>",
         )

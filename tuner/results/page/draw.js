@@ -1,6 +1,6 @@
 "use strict";
 /* Draws the figures of a page in the reader's colours, one after the other so that the page answers meanwhile. */
-(() => {
+addEventListener("plotly", () => {
   const parse = (id) => JSON.parse(document.getElementById(id).textContent);
   const templates = parse("templates");
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -14,23 +14,35 @@
   };
   const template = (isDark) => (isDark ? templates.dark : templates.light);
 
-  function draw(place, isDark) {
+  const narrow = matchMedia("(max-width: 640px)");
+
+  function draw(place, isDark, isNarrow) {
     const figure = parse(place.dataset.figure);
-    figure.layout.template = template(isDark);
-    return Plotly.react(place, figure.data, figure.layout, config);
+    const layout = { ...figure.layout, template: template(isDark) };
+    if (isNarrow) {
+      layout.font = { size: 11 };
+      layout.margin = { l: 44, r: 8, ...layout.margin };
+      // A figure says itself how its panels lie where there is little room.
+      for (const [name, value] of Object.entries(layout.meta?.narrow ?? {})) {
+        layout[name] = typeof value === "object" ? { ...layout[name], ...value } : value;
+      }
+    }
+    return Plotly.react(place, figure.data, layout, config);
   }
 
-  async function drawAll(isDark) {
+  async function drawAll() {
+    const [isDark, isNarrow] = [dark.matches, narrow.matches];
     for (const place of places) {
-      await draw(place, isDark);
+      await draw(place, isDark, isNarrow);
       await new Promise((done) => setTimeout(done));
     }
     document.documentElement.dataset.drawn = isDark ? "dark" : "light";
   }
 
-  dark.addEventListener("change", () => drawAll(dark.matches));
+  dark.addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
   // Paper is white.
-  addEventListener("beforeprint", () => places.forEach((place) => draw(place, false)));
-  addEventListener("afterprint", () => drawAll(dark.matches));
-  drawAll(dark.matches);
-})();
+  addEventListener("beforeprint", () => places.forEach((place) => draw(place, false, false)));
+  addEventListener("afterprint", drawAll);
+  drawAll();
+});

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tests.metrics import metrics
+from tests.results.conftest import OPENING
+from tuner.journal.events import EpochReported, Event, PlanMade, TrialEnded, TrialProposed
+from tuner.journal.history import History
+from tuner.results.figures.importance import importance
+from tuner.results.figures.parallel_coordinates import parallel_coordinates
+from tuner.results.figures.slices import slices
+from tuner.results.importance import importances, ranked_trials
+from tuner.results.parameters import parameters
+from tuner.search.trial import Origin, TrialState
+
+Build = Callable[[Sequence[Event]], History]
+
+
+def number(low: float, high: float, log: bool = False) -> str:
+    return json.dumps({"name": "FloatDistribution", "attributes": {"step": None, "low": low, "high": high, "log": log}})
+
+
+DISTRIBUTIONS = {
+    "lr": number(1e-4, 1.0, log=True),
+    "noise": number(0.0, 1.0),
+    "kind": json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": ["a", "b"]}}),
+}
+
+
+def search(count: int) -> list[Event]:
+    """Trials of which the better half by `lr` alone is trained for three epochs."""
+    rng = random.Random(0)
+    events: list[Event] = [*OPENING[:2], PlanMade({"rungs": [1, 3]})]
+    for trial in range(count):
+        params: dict[str, Any] = {"lr": 10 ** rng.uniform(-4, 0), "noise": rng.random(), "kind": rng.choice("ab")}
+        if params["kind"] == "b":
+            params["only_b"] = rng.random()
+        distributions = {name: DISTRIBUTIONS.get(name, number(0, 1)) for name in params}
+        events.append(TrialProposed(trial, params, distributions, params, Origin.RANDOM, trial))
+        accuracy = 0.9 - abs(params["lr"] - 0.1) / 10
+        epochs = 3 if abs(params["lr"] - 0.1) < 0.08 else 1
+        events += [
+            EpochReported(trial, epoch, metrics(dev_accuracy=accuracy), 1.0, "desk:1") for epoch in range(1, epochs + 1)
+        ]
+        events.append(TrialEnded(trial, TrialState.COMPLETE if epochs == 3 else TrialState.PRUNED, "so"))
+    return events
+
+
+def test_what_decides_is_found_to_be_important(build: Build) -> None:
+    found = importances(build(search(60)))
+    assert next(iter(found)) == "lr"
+    assert found["lr"] > 0.6
+    assert abs(sum(found.values()) - 1) < 1e-6
+    figure = importance(build(search(60)))
+    assert figure is not None
+    assert figure.data[0].y[-1] == "lr"  # the topmost
+
+
+def test_of_a_handful_of_trials_nothing_is_said(build: Build) -> None:
+    assert importances(build(search(9))) == {}
+    assert importance(build(search(9))) is None
+
+
+def test_who_came_further_ranks_before_who_was_better_early(build: Build) -> None:
+    events = search(2)
+    reports = [one for one in events if isinstance(one, EpochReported)]
+    proposals = [one for one in events if isinstance(one, TrialProposed)]
+    far = [replace(reports[0], trial=0, epoch=epoch, metrics=metrics(dev_accuracy=0.4)) for epoch in (1, 2, 3)]
+    early = replace(reports[0], trial=1, epoch=1, metrics=metrics(dev_accuracy=0.9))
+    history = build([*OPENING[:2], PlanMade({"rungs": [1, 3]}), *proposals, *far, early])
+    assert [trial.number for trial in ranked_trials(history)] == [0, 1]
+
+
+def test_parameters_are_read_by_their_kind(build: Build) -> None:
+    found = {one.name: one for one in parameters(build(search(20)))}
+    assert list(found) == ["lr", "noise", "kind", "only_b"]
+    assert found["lr"].is_log
+    assert not found["noise"].is_log
+    assert found["kind"].choices == ("a", "b")
+    assert set(found["only_b"].places) == {trial for trial, place in found["kind"].places.items() if place == 1.0}
+
+
+def test_parallel_lines_have_a_gap_where_a_trial_lacks_the_parameter(build: Build) -> None:
+    history = build(search(20))
+    figure = parallel_coordinates(history)
+    assert figure is not None
+    columns = [*figure.layout.xaxis.ticktext]
+    assert columns[0] == "lr"
+    assert columns[-1] == "dev accuracy"
+    drawn = [y for line in figure.data for x, y in zip(line.x, line.y, strict=True) if x == columns.index("only_b")]
+    lacking = 20 - sum("only_b" in trial.proposed.params for trial in history.trials.values())
+    assert sum(height is None for height in drawn) == lacking > 0
+    assert all(0 <= height <= 1 for height in drawn if height is not None)
+
+
+def test_a_slice_shows_the_trials_that_have_the_parameter(build: Build) -> None:
+    history = build(search(20))
+    figure = slices(history)
+    assert figure is not None
+    titles = [figure.layout[f"xaxis{place or ''}"].title.text for place in ("", 2, 3, 4)]
+    sizes = dict(zip(titles, (len(panel.x) for panel in figure.data), strict=True))
+    assert sizes["lr"] == 20
+    assert sizes["only_b"] < 20
+
+
+def test_of_thousands_of_trials_few_enough_are_drawn(build: Build) -> None:
+    history = build(search(1500))
+    figure = slices(history)
+    assert figure is not None
+    assert max(len(panel.x) for panel in figure.data) <= 500
+    figure = parallel_coordinates(history)
+    assert figure is not None
+    assert sum(len(line.x) for line in figure.data) < 3 * 121 * 6
