@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from rich.console import Console
 
 from tests.metrics import metrics
+from tuner.engine.live.state import Phase
 from tuner.engine.plan import Plan
 from tuner.engine.progress import Progress, plan_lines
 from tuner.journal.events import (
     EpochReported,
     Event,
+    PlanMade,
     RetrainEnded,
     RetrainEpochReported,
     RetrainFailed,
@@ -78,13 +81,12 @@ IMPORTANT: list[tuple[Event, str]] = [
 class Screen:
     """A progress on a console that remembers, and a clock that is set by hand."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, terminal: bool = False) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self._file = io.StringIO()
-        console = Console(file=self._file, force_terminal=terminal, width=200, color_system=None)
+        console = Console(file=self._file, width=200, color_system=None)
         self.progress = Progress(console, lambda: self.now - 1000.0)
-        if not terminal:
-            monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     @property
     def text(self) -> str:
@@ -152,56 +154,74 @@ def test_a_long_line_is_not_broken(screen: Screen) -> None:
     assert screen.lines == ["x" * 500]
 
 
-def moving_line(monkeypatch: pytest.MonkeyPatch, *events: Event, before: tuple[Event, ...] = ()) -> str:
-    """Return the line as it stands on a terminal after the events."""
-    screen = Screen(monkeypatch, terminal=True)
-    screen.progress.show_plan(PLAN, "digits", RETRAININGS[:2])
-    screen.progress.restore(before)
-    with screen.progress as progress:
-        screen.now += 65.0
-        for event in events:
-            progress.on_event(event)
-    return next(line for line in reversed(screen.lines) if " of 30m 00s" in line)
+@pytest.fixture
+def watched() -> Iterator[tuple[Progress, io.StringIO]]:
+    """A progress that is watched on a terminal, and what was written there."""
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=100, height=30, color_system=None)
+    with Progress(console, lambda: 65.0) as progress:
+        yield progress, shown
 
 
-def test_a_terminal_shows_time_trials_rungs_and_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = moving_line(
-        monkeypatch,
-        *(proposed(trial) for trial in range(3)),
-        epoch(0, 1, 0.8),
-        RungDecided(0, 1, "CONTINUE", "best"),
-        epoch(1, 1, 0.9),
-        RungDecided(1, 1, "CONTINUE", "best"),
-        epoch(1, 3, 0.85),
-        RungDecided(1, 3, "STOP", "worse"),
-        TrialEnded(1, TrialState.PRUNED, "worse"),
-    )
-    assert "1m 05s of 30m 00s  trials: 2 running, 1 pruned  rungs 1:2 3:1  best dev accuracy 0.9000 (trial 1)" in line
+def until(shown: io.StringIO, text: str) -> str:
+    """Return what was written once it holds the text; the view is drawn now and then."""
+    end = time.monotonic() + 5
+    while text not in shown.getvalue():
+        assert time.monotonic() < end, shown.getvalue()
+        time.sleep(0.02)
+    return shown.getvalue()
 
 
-def test_a_terminal_that_knows_only_ascii_is_shown_nothing_else() -> None:
-    shown = io.BytesIO()
-    console = Console(file=io.TextIOWrapper(shown, encoding="ascii", write_through=True), force_terminal=True)
-    with Progress(console, lambda: 1.0) as progress:
+def test_a_terminal_shows_a_view_that_follows_the_run(watched: tuple[Progress, io.StringIO]) -> None:
+    progress, shown = watched
+    until(shown, "starting the workers  1m 05s")
+    progress.enter(Phase.MEASURING)
+    until(shown, "measuring how fast it trains  1m 05s")
+    progress.on_event(PlanMade(PLAN.to_dict()))
+    progress.on_event(proposed(0))
+    progress.on_event(epoch(0, 1, 0.8))
+    assert "1m 05s of 30m 00s, 28m 55s left" in until(shown, "best  dev accuracy 0.8000  trial 0, epoch 1")
+
+
+def test_where_a_view_is_watched_only_what_must_not_be_missed_is_a_line(
+    watched: tuple[Progress, io.StringIO],
+) -> None:
+    progress, shown = watched
+    progress.on_event(proposed(0))
+    progress.on_event(epoch(0, 1, 0.8))
+    progress.on_event(TrialEnded(0, TrialState.PRUNED, "worse"))
+    progress.on_event(SearchEnded("over"))
+    until(shown, "[1m 05s] the search ended: over\n")
+    assert "trial 0 epoch 1" not in shown.getvalue()
+    assert "trial 0 ended" not in shown.getvalue()
+
+
+def test_a_resumed_run_goes_on_from_the_earlier_drivers_events(watched: tuple[Progress, io.StringIO]) -> None:
+    progress, shown = watched
+    progress.restore([PlanMade(PLAN.to_dict()), proposed(0), proposed(1), epoch(0, 1, 0.9)])
+    progress.on_event(epoch(1, 1, 0.8))
+    until(shown, "best  dev accuracy 0.9000  trial 0, epoch 1")
+
+
+def test_a_view_that_cannot_be_drawn_ends_nothing(
+    watched: tuple[Progress, io.StringIO], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    progress, shown = watched
+    monkeypatch.setattr("tuner.engine.progress.draw", lambda *_: 1 // 0)
+    with caplog.at_level("INFO", logger="tuner"):
+        progress.say("still here")
+    until(shown, "still here")
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_move_its_cursor_is_given_lines(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+    shown = io.StringIO()
+    with Progress(Console(file=shown, force_terminal=True, width=80), lambda: 1.0) as progress:
         progress.on_event(epoch(0, 1, 0.8))
-    assert b"trial 0 epoch 1: dev accuracy 0.8000" in shown.getvalue()
-
-
-def test_a_terminal_shows_the_retrainings_that_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = moving_line(
-        monkeypatch,
-        RetrainEpochReported("tuned", 1, 4, metrics(1.0, 0.5, 1.0, 0.7, 0.01), 2.0),
-        RetrainEpochReported("baseline", 1, 3, metrics(1.0, 0.5, 1.0, 0.6, 0.01), 2.0),
-    )
-    assert (
-        "retraining  tuned seed 1: epoch 4, dev accuracy 0.7000  baseline seed 1: epoch 3, dev accuracy 0.6000" in line
-    )
-
-
-def test_a_resumed_run_counts_on_from_the_earlier_drivers_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = (proposed(0), proposed(1), epoch(0, 1, 0.9), RungDecided(0, 1, "CONTINUE", "best"))
-    line = moving_line(monkeypatch, epoch(1, 1, 0.8), TrialEnded(1, TrialState.PRUNED, "worse"), before=before)
-    assert "trials: 1 running, 1 pruned  rungs 1:1  best dev accuracy 0.9000 (trial 0)" in line
+        progress.say("said")
+    assert shown.getvalue() == "[1.0s] trial 0 epoch 1: dev accuracy 0.8000\nsaid\n"
 
 
 def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:

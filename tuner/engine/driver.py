@@ -28,6 +28,7 @@ from tuner.engine.ensemble import measure_ensemble
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
+from tuner.engine.live.state import Phase
 from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.plan import Plan, make_plan, wanted_retrainings
 from tuner.engine.progress import Progress
@@ -227,7 +228,7 @@ class _Job:
             self._paths.checkpoints.mkdir(exist_ok=True)
             for notice in self._notices():
                 self._progress.say(notice)
-            with self._callbacks:
+            with self._progress, self._callbacks:
                 self._callbacks.restore(journal.entries)
                 self._do()
             if self._mirror is not None:
@@ -239,6 +240,7 @@ class _Job:
             with self._executor() as executor, interruptible(self._end_search) as self._interrupts:
                 self._work(executor)
         # Also if an earlier driver was killed between its last event and this.
+        self._progress.enter(Phase.REPORT)
         shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
         if self._mirror is not None:
             self._mirror.delete_checkpoints()
@@ -292,18 +294,17 @@ class _Job:
             yield executor
 
     def _work(self, executor: Executor) -> None:
-        with self._progress:
-            job = self._job(self._ingredients.dataset, executor)
-            if self._ingredients.task.is_sampled:  # else an epoch may take hours, and only this were learnt from it
-                executor.share_gpus(job, sample(*self._measured()))
-            executor.run(replace(job, threads=executor.cpus_a_trial), self._works(executor))
-            self._measure_ensemble()
-            self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
-            if self._mirror is not None:
-                # Before the end is written down: who then goes on fetches the best from there.
-                best = [path for path in self._paths.best.iterdir() if path.is_file()]
-                mirror = self._mirror
-                self._outage.retry(lambda: mirror.publish(*best))
+        job = self._job(self._ingredients.dataset, executor)
+        if self._ingredients.task.is_sampled:  # else an epoch may take hours, and only this were learnt from it
+            executor.share_gpus(job, sample(*self._measured()))
+        executor.run(replace(job, threads=executor.cpus_a_trial), self._works(executor))
+        self._measure_ensemble()
+        self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
+        if self._mirror is not None:
+            # Before the end is written down: who then goes on fetches the best from there.
+            best = [path for path in self._paths.best.iterdir() if path.is_file()]
+            mirror = self._mirror
+            self._outage.retry(lambda: mirror.publish(*best))
         self._record(StudyEnded())
 
     def _works(self, executor: Executor) -> Iterator[Work]:
@@ -349,6 +350,7 @@ class _Job:
             workers=executor.workers_a_node,
             max_failures=self._config.resources.max_failures,
         )
+        self._progress.enter(Phase.MEASURING)
         yield probe
         config = self._config
         if probe.is_single:  # whatever was asked for: there is no second epoch
@@ -446,6 +448,8 @@ class _Job:
             return
         build = model.build
         precision, max_epochs = self._config.resources.precision, Plan.from_dict(history.plan).max_epochs
+
+        self._progress.enter(Phase.ENSEMBLE)
 
         def measure() -> EnsembleMeasured | None:
             return measure_ensemble(history, self._paths, dataset, build, precision=precision, max_epochs=max_epochs)

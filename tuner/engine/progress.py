@@ -1,17 +1,25 @@
-"""What the screen shows of a run: the plan, a line that moves on a terminal, or a few lines that do not."""
+"""What is told of a run, and when: the plan, the lines that a log can keep, and, for who watches, the live view."""
 
 from __future__ import annotations
 
+import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.status import Status
+from rich.text import Text
 
-from tuner.config import DEFAULT_OBJECTIVE
+from tuner.engine.live.cell import NotebookCell, in_notebook
+from tuner.engine.live.glyphs import glyphs_for
+from tuner.engine.live.state import LiveState, Phase
+from tuner.engine.live.terminal import TerminalBlock
+from tuner.engine.live.ticker import Ticker
+from tuner.engine.live.view import Size, draw
 from tuner.engine.plan import Plan
 from tuner.engine.run_log import say_to_log
 from tuner.journal.events import (
@@ -22,22 +30,15 @@ from tuner.journal.events import (
     RetrainEpochReported,
     RetrainFailed,
     RetrainingPlanned,
-    RungDecided,
     SearchEnded,
-    StudyStarted,
     TrialEnded,
-    TrialPromoted,
-    TrialProposed,
     TrialRetried,
     WarmStarted,
     WinnerSelected,
 )
 from tuner.results.selection import BASELINE, TUNED
 from tuner.results.story import sentence
-from tuner.results.wording import duration, named_value
-from tuner.search.report import Reported, best_of
-from tuner.search.scheduler import Action
-from tuner.search.trial import TrialState
+from tuner.results.wording import duration
 
 _SECONDS_BETWEEN_LINES = 5.0
 _TOLD_AT_ONCE = (
@@ -60,109 +61,92 @@ class Progress:
     def __init__(self, console: Console, elapsed: Callable[[], float], *, is_live: bool = True) -> None:
         """Show on `console`; `elapsed` counts the seconds worked on the run.
 
-        If it `is_live`, a terminal has a line that is kept up to date.
+        If it `is_live`, a terminal or a notebook has a view that is kept up to date, and fewer lines.
         """
         self._console = console
-        self._is_live = is_live and console.is_terminal
         self._elapsed = elapsed
-        self._states: Counter[TrialState] = Counter()
-        self._unfinished: dict[int, TrialState] = {}
-        self._rungs: Counter[int] = Counter()
-        self._objective = DEFAULT_OBJECTIVE
-        self._best: EpochReported | None = None
-        self._retraining: dict[str, RetrainEpochReported] = {}
-        self._plan: Plan | None = None
-        self._status: Status | None = None
+        self._state = LiveState()
+        self._lock = threading.Lock()
+        self._glyphs = glyphs_for(console)
+        self._block: TerminalBlock | None = None
+        self._cell: NotebookCell | None = None
+        if is_live and console.is_terminal and not console.is_dumb_terminal:
+            self._block = TerminalBlock(console, self._lines)
+        elif is_live and in_notebook():
+            self._cell = NotebookCell(self._lines)
+        self._showing = ExitStack()
+        self._ticker: Ticker | None = None
         self._last_line = -_SECONDS_BETWEEN_LINES
 
     def __enter__(self) -> Self:
-        if self._is_live:
-            # Most spinners are drawn with characters that are not in ASCII.
-            spinner = "line" if self._console.options.ascii_only else "dots"
-            self._status = self._console.status("", spinner=spinner)
-            self._status.start()
+        if self._block is not None:
+            self._showing.enter_context(self._block)
+            self._ticker = self._showing.enter_context(Ticker(self._block.draw))
+        elif self._cell is not None:
+            self._ticker = self._showing.enter_context(Ticker(self._cell.draw))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        self._ticker = None
+        self._showing.close()
+        if self._cell is not None:
+            self._cell.draw()
 
     def say(self, text: str) -> None:
         """Print a line that must not be missed; the log has it too, for the screen may have gone."""
         say_to_log(text)
-        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        if self._block is not None:
+            self._block.print_above(text)
+        else:
+            self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def show_plan(self, plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> None:
         """Print the plan; `retrainings`, candidates with seeds, follow the search."""
-        self._plan = plan
         for line in plan_lines(plan, data, retrainings):
             self.say(line)
+
+    def enter(self, phase: Phase) -> None:
+        """Show what is being done now, where no event tells it."""
+        with self._lock:
+            self._state.phase = phase
+        if self._ticker is not None:
+            self._ticker.changed()
 
     def restore(self, events: Iterable[Event]) -> None:
         """Take note of an earlier driver's events; nothing is shown."""
         for event in events:
-            self._count(event)
+            self._state.take(event)
 
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
-        self._count(event)
-        if isinstance(event, _TOLD_AT_ONCE | _TOLD_NOW_AND_THEN) and self._is_due(event):
-            self.say(f"[{duration(self._elapsed())}] {sentence(event, self._objective, brief=True)}")
-        if self._status is not None:
-            self._status.update(self._summary())
+        with self._lock:
+            self._state.take(event)
+        if self._is_due(event):
+            self.say(f"[{duration(self._elapsed())}] {sentence(event, self._state.objective, brief=True)}")
+        if self._ticker is not None:
+            self._ticker.changed()
 
-    def _count(self, event: Event) -> None:
-        match event:
-            case TrialProposed():
-                self._unfinished[event.trial] = TrialState.RUNNING
-                self._states[TrialState.RUNNING] += 1
-            case StudyStarted():
-                self._objective = event.objective
-            case EpochReported():
-                self._best = best_of([self._best or event, event], self._objective)
-            case RungDecided():
-                self._rungs[event.epoch] += 1
-                if event.action == Action.PAUSE:
-                    self._move(event.trial, TrialState.PAUSED)
-            case TrialPromoted():
-                self._move(event.trial, TrialState.RUNNING)
-            case TrialEnded():
-                self._states[self._unfinished.pop(event.trial)] -= 1
-                self._states[event.state] += 1
-            case RetrainEpochReported():
-                self._retraining[f"{event.candidate} seed {event.seed}"] = event
-
-    def _move(self, trial: int, state: TrialState) -> None:
-        self._states[self._unfinished[trial]] -= 1
-        self._states[state] += 1
-        self._unfinished[trial] = state
+    def _lines(self, size: Size) -> list[Text]:
+        """Return the view; what cannot be drawn is no reason for a study to end."""
+        try:
+            with self._lock:
+                return draw(self._state, self._elapsed(), size, self._glyphs)
+        except Exception:
+            say_to_log(f"The view could not be drawn: {traceback.format_exc()}")
+            return []
 
     def _is_due(self, event: Event) -> bool:
-        if isinstance(event, _TOLD_AT_ONCE) or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        if isinstance(event, _TOLD_AT_ONCE):
+            self._last_line = time.monotonic()
+            return True
+        if self._ticker is not None or not isinstance(event, _TOLD_NOW_AND_THEN):
+            return False  # the view shows it
+        if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             return True
         return False
-
-    def _summary(self) -> str:
-        if self._retraining:
-            epochs = [
-                f"{name}: epoch {report.epoch}, {self._value(report)}" for name, report in self._retraining.items()
-            ]
-            return f"{duration(self._elapsed())}{self._limit()}  retraining  {'  '.join(epochs)}"
-        trials = ", ".join(f"{count} {state.lower()}" for state, count in self._states.items() if count)
-        rungs = " ".join(f"{level}:{count}" for level, count in sorted(self._rungs.items()))
-        best = f"best {self._value(self._best)} (trial {self._best.trial})" if self._best else "no result yet"
-        return f"{duration(self._elapsed())}{self._limit()}  trials: {trials or 'starting'}  rungs {rungs}  {best}"
-
-    def _value(self, report: Reported) -> str:
-        return named_value(report.metrics[self._objective.metric], self._objective)
-
-    def _limit(self) -> str:
-        budget = self._plan.budget_seconds if self._plan else None
-        return f" of {duration(budget)}" if budget else ""
 
 
 def plan_lines(plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> list[str]:

@@ -18,6 +18,10 @@ class Reference:
     n: Mapping[str, int]
     """Images by split."""
 
+    def value(self, split: str) -> float | None:
+        """Return the result on a split; None where it is not reported."""
+        return self.accuracy.get(split)
+
 
 _REFERENCES: Mapping[tuple[str, str | None], Reference] = {
     ("fashion-mnist", "cnn"): Reference(
