@@ -28,6 +28,7 @@ FLOORS = [
         "tuner.report",
         "tuner.replay",
         "tuner.predict",
+        "tuner.serve",
         "tuner.loaded_run",
         "tuner.new",
         "tuner",
@@ -48,6 +49,8 @@ LIBRARIES = {
     "torch": {"tuner.data", "tuner.models", "tuner.training", "tuner.engine", "tuner.integrations", "tuner.predict"},
     "pandas": {"tuner.data", "tuner.results", "tuner.loaded_run"},
     "pyarrow": {"tuner.results", "tuner.io"},
+    "starlette": {"tuner.serve"},
+    "uvicorn": {"tuner.serve"},
 }
 
 

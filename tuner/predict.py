@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -91,15 +92,41 @@ def load_model(paths: RunPaths, space: str | None = None) -> nn.Module:
 
 def read_image(path: Path, invert: bool) -> NDArray[np.uint8]:
     """Return an image as uint8 [28, 28], light on dark, its proportions kept; raises DataError if it is none."""
+    with as_data_error(str(path)), Image.open(path) as opened:
+        return fit_image(opened, invert)
+
+
+def fit_image(opened: Image.Image, invert: bool) -> NDArray[np.uint8]:
+    """Return what `read_image` does; only here are the pixels decoded. Raises whatever Pillow does."""
     background = 255 if invert else 0
+    grey = _to_grey(ImageOps.exif_transpose(opened), background)
+    fitted = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.LANCZOS, color=background)
+    return np.asarray(ImageOps.invert(fitted) if invert else fitted, dtype=np.uint8)
+
+
+@contextmanager
+def as_data_error(name: str) -> Iterator[None]:
+    """Raise what Pillow raises for a damaged image, which is almost anything, as a DataError about `name`."""
     try:
-        with Image.open(path) as opened:
-            grey = _to_grey(ImageOps.exif_transpose(opened), background)
-        fitted = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.LANCZOS, color=background)
+        yield
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else getattr(error, "strerror", None)
-        raise DataError(f"{path} cannot be read as an image: {reason or error}.") from error
-    return np.asarray(ImageOps.invert(fitted) if invert else fitted, dtype=np.uint8)
+        raise DataError(f"{name} cannot be read as an image: {reason or error}.") from error
+
+
+def moments(description: BestDescription) -> tuple[float, float]:
+    """Return mean and standard deviation by which images are normalised.
+
+    Raises StorageError if the model was trained on something else than images of `SIDE` by `SIDE` pixels.
+    """
+    if description.mean is None or description.std is None or description.input_shape != [1, SIDE, SIDE]:
+        raise StorageError(f"the model was trained on no images of {SIDE}x{SIDE} pixels, so it knows none.")
+    return description.mean, description.std
+
+
+def use_one_core() -> None:
+    """Leave the machine's other cores to whatever else is at work; one picture needs no more."""
+    torch.set_num_threads(1)
 
 
 def predict(model: nn.Module, description: BestDescription, images: NDArray[np.uint8]) -> list[Prediction]:
@@ -108,10 +135,9 @@ def predict(model: nn.Module, description: BestDescription, images: NDArray[np.u
     Raises StorageError if the model was trained on something else, or does not tell as many classes apart as the
     description names.
     """
-    if description.mean is None or description.std is None or description.input_shape != [1, SIDE, SIDE]:
-        raise StorageError(f"the model was trained on no images of {SIDE}x{SIDE} pixels, so it knows none.")
+    mean, std = moments(description)
     scaled = torch.from_numpy(images).unsqueeze(1).float() / 255
-    normalised = (scaled - description.mean) / description.std
+    normalised = (scaled - mean) / std
     with torch.inference_mode():
         logits = torch.cat([model(batch).float() for batch in torch.split(normalised, _BATCH)])
     names = description.class_names
