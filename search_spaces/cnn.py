@@ -107,9 +107,12 @@ def _optimisation(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def _regularisation(trial: optuna.Trial) -> dict[str, Any]:
+    flip = trial.suggest_categorical("flip", [False, True])
     return {
         "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.15),
-        "flip": trial.suggest_categorical("flip", [False, True]),
+        "flip": flip,
+        # What learned from mirrored images answers better for an image and its mirror image together.
+        "tta": flip,
         "shift": trial.suggest_int("shift", 0, 4),
         "erasing": trial.suggest_float("erasing", 0.0, 0.5),
     }

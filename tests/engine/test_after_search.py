@@ -90,7 +90,7 @@ def test_without_a_baseline_nothing_is_said_of_its_cost(make: Callable[..., Afte
     assert {one.candidate for one in retrainings_of(planned)} == {"tuned"}
 
 
-def test_hyperparameters_that_count_epochs_grow_with_the_horizon_of_each_candidate(
+def test_hyperparameters_that_count_epochs_grow_with_the_winners_horizon_and_the_baseline_is_as_it_was_written(
     make: Callable[..., AfterSearch],
 ) -> None:
     after = make(max_epochs=10)
@@ -98,7 +98,13 @@ def test_hyperparameters_that_count_epochs_grow_with_the_horizon_of_each_candida
     tuned, _, baseline, _ = retrainings_of(after.planned(history, 2160.0))
     assert (tuned.max_epochs, baseline.max_epochs) == (51, 25)
     assert tuned.hparams == WINNER | {"decay_epochs": pytest.approx(3.0 * 5.1), "cycle": 20}
-    assert baseline.hparams == REFERENCE | {"decay_epochs": pytest.approx(6.0 * 2.5), "cycle": 5}
+    assert baseline.hparams == REFERENCE
+
+
+def test_where_rungs_count_seconds_a_cheap_winner_had_more_epochs_already(make: Callable[..., AfterSearch]) -> None:
+    after = make(max_epochs=10, resource="seconds")
+    tuned, *_ = retrainings_of(after.planned(history_of(*trial(0, REFERENCE, 56.0), *trial(1, WINNER, 14.0)), 2160.0))
+    assert tuned.hparams == WINNER | {"decay_epochs": pytest.approx(3.0 * tuned.max_epochs / 40), "cycle": 7}
 
 
 def test_a_retraining_as_long_as_the_search_changes_nothing(make: Callable[..., AfterSearch]) -> None:
@@ -162,7 +168,7 @@ def test_slower_epochs_shorten_what_has_not_begun_and_that_is_written_down_and_t
     watched.left = 2160.0 - 51.3 * 30  # 621 seconds; 25 epochs of the baseline take 1012
     shorter = watched.begin()
     assert shorter.max_epochs == 14  # 601 x 0.97 / 40 - 0.3
-    assert shorter.hparams["decay_epochs"] == pytest.approx(6.0 * 14 / watched.times.after.plan.max_epochs)
+    assert shorter.hparams == REFERENCE
     (event,) = watched.events
     assert isinstance(event, RetrainingPlanned)
     assert lengths(event) == [("tuned", 1, 51), ("tuned", 2, 51), ("baseline", 1, 14), ("baseline", 2, 14)]

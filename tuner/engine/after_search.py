@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.config import StudyConfig
+from tuner.engine.brains import pace_of
 from tuner.engine.clock import FINAL_EVALUATION_EPOCHS, EpochCost
 from tuner.engine.plan import Plan, wanted_retrainings
 from tuner.engine.retrain_plan import (
@@ -79,11 +80,21 @@ class AfterSearch:
         return RetrainingPlanned(retrainings, dict(costs), seconds_left)
 
     def _hparams(self, history: History, one: PlannedRetraining) -> dict[str, Any]:
+        """Return what one is trained with: the baseline is as a person wrote it, whatever its length."""
         assert history.winner is not None
-        tuned = one.candidate == TUNED
-        searched = history.winner.hparams if tuned else self.space.reference()
+        if one.candidate != TUNED:
+            return self.space.reference()
         names = (*EPOCH_HPARAMS, *self.space.epoch_hparams)
-        return scale_to_horizon(searched, names, one.epochs / self.plan.max_epochs)
+        searched = self._searched_epochs(history.trials[history.winner.trial])
+        return scale_to_horizon(history.winner.hparams, names, one.epochs / searched)
+
+    def _searched_epochs(self, winner: TrialHistory) -> int:
+        """Return the epochs of a full training of the winner in the search."""
+        pace = pace_of(self.config, self.plan)
+        first = winner.epochs.get(1)
+        if first is not None:
+            pace.note(winner.number, 1, first.seconds)
+        return pace.horizon(winner.number)
 
     def _tuned_cost(self, history: History) -> float:
         assert history.winner is not None

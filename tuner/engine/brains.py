@@ -11,6 +11,7 @@ from tuner.engine.known_results import KnownResults
 from tuner.engine.plan import Plan, retrain_load
 from tuner.search.earlier import WarmStart
 from tuner.search.objective import Objective, objectives_of
+from tuner.search.pace import Pace
 from tuner.search.registry import build_search
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
@@ -80,7 +81,8 @@ def coordinator_of(
     search = search_of(
         config, space, objectives, plan.rungs, plan.max_trials, foreseen, warm_start, protect_starts=plan.protect_starts
     )
-    known = KnownResults(warm_start, plan.max_epochs, objectives)
+    pace = pace_of(config, plan)
+    known = KnownResults(warm_start, pace.most_epochs, objectives)
     return Coordinator(
         search,
         record,
@@ -90,4 +92,10 @@ def coordinator_of(
         seed=config.seed,
         discard=discard,
         known=known,
+        pace=pace,
     )
+
+
+def pace_of(config: StudyConfig, plan: Plan) -> Pace:
+    """Return when trials reach the rungs of a plan."""
+    return Pace(plan.rungs, plan.seconds_per_epoch if config.search.resource == "seconds" else None)

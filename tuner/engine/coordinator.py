@@ -25,6 +25,7 @@ from tuner.journal.events import (
 from tuner.journal.history import TrialHistory
 from tuner.journal.store import Entry
 from tuner.search.objective import Objective
+from tuner.search.pace import Pace
 from tuner.search.report import EpochReport, fault_of, finite, score_of
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
@@ -62,12 +63,13 @@ class Coordinator:
         seed: int,
         discard: Callable[[int], None],
         known: KnownResults | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
 
         A trial must report each of the `objectives` that is a metric; by the first, trials are compared. `discard` is
         told each trial that has ended, once that is written; what was kept for it may go. `known` are the results of an
-        earlier run, which stand for the training of an equal configuration.
+        earlier run, which stand for the training of an equal configuration. `pace` says when a trial reaches a rung.
         """
         self._search = search
         self._record = record
@@ -79,6 +81,7 @@ class Coordinator:
         self._seed = seed
         self._discard = discard
         self._known = known or KnownResults(None, search.levels[-1])
+        self._pace = pace or Pace(search.levels)
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
@@ -109,10 +112,9 @@ class Coordinator:
         """Whether no further trial will be given out: there is none now, and no result to come that could change it."""
         return self._nothing_to_give and not self._search.running
 
-    @property
-    def max_epochs(self) -> int:
-        """Epochs of a full training."""
-        return self._search.levels[-1]
+    def max_epochs(self, trial: int) -> int:
+        """Return the epochs of a full training of a trial."""
+        return self._pace.horizon(trial)
 
     @property
     def unfinished(self) -> tuple[int, ...]:
@@ -310,6 +312,7 @@ class Coordinator:
         if event.trial in self._trials:
             self._search.end(event.trial, event.state)
             del self._trials[event.trial]
+        self._pace.forget(event.trial)
         self._bar_loser(event)
         if event.state is TrialState.FAILED:
             self._count_failure(event.reason)
@@ -346,6 +349,7 @@ class Coordinator:
         self._record(*events)
         for event in events:
             if isinstance(event, TrialEnded):
+                self._pace.forget(event.trial)
                 self._discard(event.trial)
 
     def _give_up_unpromotable(self) -> None:
@@ -355,12 +359,17 @@ class Coordinator:
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
-        self._note_record(event)
+        self._pace.note(event.trial, event.epoch, event.seconds)
+        rung = self._pace.rung(event.trial, event.epoch)
+        self._note_record(event, rung)
+        if rung is None:
+            self._search.between(event.trial, score_of(event, self._objective), event.metrics)
+            return []
         score = score_of(event, self._objective)
-        decision = self._search.report(event.trial, event.epoch, score, event.metrics)
+        decision = self._search.report(event.trial, rung, score, event.metrics)
         events: list[Event] = []
         if decision.reason:
-            events.append(RungDecided(event.trial, event.epoch, decision.action.value, decision.reason))
+            events.append(RungDecided(event.trial, rung, decision.action.value, decision.reason))
         if decision.action in (Action.STOP, Action.COMPLETE):
             state = TrialState.COMPLETE if decision.action is Action.COMPLETE else TrialState.PRUNED
             events.append(TrialEnded(event.trial, state, decision.reason))
@@ -399,15 +408,14 @@ class Coordinator:
 
     # What the clock has to know of the trials.
 
-    def _note_record(self, event: EpochReported) -> None:
+    def _note_record(self, event: EpochReported, rung: int | None) -> None:
         self._has_report = True
         record = self._records.setdefault(event.trial, _Record())
         record.best = max(record.best, score_of(event, self._objective))
         if not event.reused:  # another machine may have trained it
             record.cost.add(event.seconds)
-        first = self._search.levels[0]
-        if event.epoch == first and not event.reused:
-            seconds = first * self._cost(event.trial)
+        if rung == self._search.levels[0] and not event.reused:
+            seconds = event.epoch * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
         self._elect(event.trial)
 

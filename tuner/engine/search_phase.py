@@ -32,7 +32,7 @@ class SearchPhase:
         assignment = Assignment(
             dict(trial.proposed.hparams),
             trial.proposed.seed,
-            self._coordinator.max_epochs,
+            self._coordinator.max_epochs(trial.number),
             self._paths.location(self._paths.trial_checkpoints(trial.number)),
             known_epochs=len(trial.epochs),
             is_measured=True,

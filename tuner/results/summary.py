@@ -12,6 +12,7 @@ from tuner.results.intervals import Interval, Spread, spread, wilson
 from tuner.results.reference import Reference, reference_for
 from tuner.results.selection import BASELINE, TUNED, kept_ensemble, kept_retraining, select
 from tuner.search.objective import Objective
+from tuner.search.pace import Pace
 from tuner.search.report import best_of, evaluation_name
 from tuner.search.trial import TrialState
 
@@ -99,6 +100,7 @@ class Summary:
 def summarize(history: History, name: str) -> Summary:
     """Return the summary of a run, finished or not, whose folder is called `name`."""
     leading, *others = _evaluated_metrics(history)
+    pace = pace_of(history)
     reference = _reference(history) if leading == _REFERENCE_METRIC else None
     return Summary(
         name=name,
@@ -114,7 +116,7 @@ def summarize(history: History, name: str) -> Summary:
         epochs=history.epochs_trained,
         search_seconds=history.search_seconds,
         total_seconds=history.elapsed,
-        rungs=tuple(_rung_row(history, level) for level in rung_epochs(history)),
+        rungs=tuple(_rung_row(history, pace, level) for level in rung_epochs(history)),
         winner=history.winner or select(history),
         kept=kept_retraining(history),
         kept_ensemble=kept_ensemble(history),
@@ -231,11 +233,24 @@ def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective
     return wilson(test.mean, n) if test.n == 1 and n and 0 <= test.mean <= 1 else None
 
 
-def _rung_row(history: History, level: int) -> RungRow:
-    reached = [trial for trial in history.trials.values() if level in trial.epochs]
-    best = best_of(
-        (report for trial in reached for report in trial.epochs.values() if report.epoch <= level), history.objective
+def pace_of(history: History) -> Pace:
+    """Return when the run's trials reached its rungs."""
+    plan, search = history.plan or {}, history.config.get("search") or {}
+    unit = plan.get("seconds_per_epoch") if search.get("resource") == "seconds" else None
+    pace = Pace(plan.get("rungs", (1,)), unit)
+    for trial in history.trials.values():
+        if 1 in trial.epochs:
+            pace.note(trial.number, 1, trial.epochs[1].seconds)
+    return pace
+
+
+def _rung_row(history: History, pace: Pace, level: int) -> RungRow:
+    at = {trial.number: pace.epoch_at(trial.number, level) for trial in history.trials.values()}
+    reached = [trial for trial in history.trials.values() if at[trial.number] in trial.epochs]
+    until_then = (
+        report for trial in reached for report in trial.epochs.values() if report.epoch <= (at[trial.number] or 0)
     )
+    best = best_of(until_then, history.objective)
     return RungRow(
         level,
         len(reached),

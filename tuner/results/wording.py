@@ -93,7 +93,9 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
         measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
     rows = [f"in best/: the seed whose weights are kept, the one with the {objective.best_word} {objective.words}."]
     if any(row.label.startswith(BASELINE) for row in summary.final):
-        rows.insert(0, "baseline: the first start configuration, untuned, retrained by the same rules.")
+        rows.insert(
+            0, "baseline: the first start configuration, untuned, as it is written, retrained by the same rules."
+        )
     if summary.reference is not None:
         rows.insert(0, "reference: the student project (Keras), as it reports itself.")
     return measures, " ".join(rows)

@@ -103,9 +103,8 @@ class Search:
 
         Epochs arrive in order, each once.
         """
-        trial = self._running[number]
-        if trial.best is None or score > trial.best:
-            trial.best, trial.metrics = score, metrics
+        trial = self.between(number, score, metrics)
+        assert trial.best is not None
         if epoch in self._scheduler.levels:
             self._searcher.reached(number, epoch, trial.best, trial.metrics)
         decision = self._scheduler.report(number, epoch, trial.best)
@@ -118,6 +117,13 @@ class Search:
             case Action.COMPLETE:
                 self._leave(number, TrialState.COMPLETE)
         return decision
+
+    def between(self, number: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> _Unfinished:
+        """Take a RUNNING trial's score on its way to a rung, where nothing is decided."""
+        trial = self._running[number]
+        if trial.best is None or score > trial.best:
+            trial.best, trial.metrics = score, metrics
+        return trial
 
     def give_up(self, end: Callable[[int], object] | None = None) -> None:
         """End the PAUSED trials that can no longer be promoted.
