@@ -22,6 +22,7 @@ FLOORS = [
     {
         "tuner.__main__",
         "tuner.cli",
+        "tuner.completion",
         "tuner.help_text",
         "tuner.run",
         "tuner.describe",

@@ -66,6 +66,13 @@ def _run(name: str, args: Sequence[str]) -> int | None:
     if name == "--version":
         print(f"tuner {version('tuner')}")
         return exits.EXIT_DONE
+    if name == "--completion":
+        if not args:
+            raise ConfigError("--completion lacks a value; it must be one of: bash, fish, zsh.")
+        from tuner.completion import script
+
+        print(script(args[0], available_commands()), end="")
+        return exits.EXIT_DONE
     if name not in available_commands():
         raise _unknown(name)
     run: Callable[[Sequence[str]], int | None] = import_module(f"tuner.{name}").run
