@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 FLOORS = [
-    {"tuner.errors", "tuner.exits", "tuner.home", "tuner.paths", "tuner.registry"},
+    {"tuner.errors", "tuner.exits", "tuner.extras", "tuner.home", "tuner.paths", "tuner.registry"},
     {"search_spaces", "tuner.io"},
     {"tuner.config", "tuner.presets", "tuner.data", "tuner.models", "tuner.search"},
     {"tuner.integrations", "tuner.journal", "tuner.training"},
@@ -23,6 +23,7 @@ FLOORS = [
         "tuner.__main__",
         "tuner.cli",
         "tuner.completion",
+        "tuner.doctor",
         "tuner.help_text",
         "tuner.run",
         "tuner.describe",

@@ -12,7 +12,7 @@ from tuner.data.splits import Split
 from tuner.errors import unknown_name
 from tuner.registry import registered_module, registered_names
 
-__all__ = ["Dataset", "SearchData", "Split", "available_datasets", "data_dir_of", "load_dataset"]
+__all__ = ["Dataset", "SearchData", "Split", "available_datasets", "data_dir_of", "load_dataset", "user_cache_dir"]
 
 DATA_DIR_VARIABLE = "TUNER_DATA_DIR"
 """The environment variable that stands in for a data folder nobody named."""
@@ -36,7 +36,7 @@ def load_dataset(name: str, data_dir: Path | None, cache_dir: Path | None = None
     Raises ConfigError for an unknown name, DataError for a missing or damaged file.
     """
     data_dir = data_dir_of(data_dir)
-    cache_dir = cache_dir or _user_cache_dir()
+    cache_dir = cache_dir or user_cache_dir()
     if name != AUTO:
         return _load(name, data_dir, cache_dir)
     try:
@@ -60,6 +60,7 @@ def data_dir_of(given: Path | None) -> Path | None:
     return given or (Path(value).expanduser() if value else None)
 
 
-def _user_cache_dir() -> Path:
+def user_cache_dir() -> Path:
+    """Return the folder into which data sets are downloaded."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "tuner"

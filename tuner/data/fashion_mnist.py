@@ -77,6 +77,12 @@ def load(data_dir: Path | None, cache_dir: Path) -> Dataset:
     return Dataset(train, dev, test, name="fashion-mnist", hashes=dict(MD5))
 
 
+def check_files(data_dir: Path) -> None:
+    """Raise DataError if one of the four files below `data_dir` is missing or damaged."""
+    for name in MD5:
+        _packed(data_dir / _FOLDER / name)
+
+
 def _read_images(folder: Path, part: str) -> NDArray[np.uint8]:
     content = _read_checked(folder / f"{part}-images-idx3-ubyte.gz")
     return np.frombuffer(content, dtype=np.uint8, offset=_IMAGE_HEADER_BYTES).reshape(-1, 28, 28)
@@ -89,6 +95,11 @@ def _read_labels(folder: Path, part: str) -> NDArray[np.int64]:
 
 def _read_checked(path: Path) -> bytes:
     """Return the unpacked file; the very bytes that were checked are the ones unpacked."""
+    return gzip.decompress(_packed(path))
+
+
+def _packed(path: Path) -> bytes:
+    """Return a file whose md5 is right, as it is."""
     expected = MD5[path.name]
     try:
         packed = path.read_bytes()
@@ -99,7 +110,7 @@ def _read_checked(path: Path) -> bytes:
     found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
     if found != expected:
         raise DataError(f"The data file {path} is damaged: its md5 is {found}, but must be {expected}.")
-    return gzip.decompress(packed)
+    return packed
 
 
 def _download_missing(folder: Path) -> None:

@@ -20,7 +20,7 @@ from tuner.io.reading import copy_of
 from tuner.journal.store import journal_lock
 from tuner.paths import RunPaths, at_home
 
-_LEAST_FREE_BYTES = 1 << 30
+LEAST_FREE_BYTES = 1 << 30
 """Checkpoints of a few trainings and the log; below this a study is likely to end for want of space."""
 
 
@@ -129,6 +129,6 @@ def _working_copy_of(remote: str) -> RunPaths:
 def check_space(folder: Path) -> None:
     """Raise StorageError if the disk below `folder` is nearly full."""
     free = shutil.disk_usage(folder).free
-    if free < _LEAST_FREE_BYTES:
-        least = _LEAST_FREE_BYTES >> 20
+    if free < LEAST_FREE_BYTES:
+        least = LEAST_FREE_BYTES >> 20
         raise StorageError(f"{folder} has {free >> 20} MiB free, but a run needs at least {least} MiB.")
