@@ -14,7 +14,7 @@ from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 SCHEMA_VERSION = 2
 """Changes when a column's name, meaning or type does; a new column alone does not change it.
 
-Version 1 called the trials' `num_params` `model_params`.
+Version 1 called the trials' `num_params` `model_params`, and took hyperparameters' names into columns' as they were.
 """
 
 HPARAM_PREFIX = "hp_"
@@ -36,16 +36,17 @@ class Column:
     nullable: bool = False
     metric: str | None = None
     """The metric that it holds, as the trainable calls it; None if it holds none."""
+    hparam: str | None = None
+    """The hyperparameter that it holds, as the search space calls it; None if it holds none."""
 
     def field(self) -> pa.Field:
-        """Return the Arrow field, with unit, description and metric as metadata."""
-        metadata = {"description": self.description, "unit": self.unit}
-        if self.metric is not None:
-            metadata[_METRIC] = self.metric
+        """Return the Arrow field; what the column does not say by its name is in the field's metadata."""
+        metadata = {"description": self.description, "unit": self.unit, _METRIC: self.metric, _HPARAM: self.hparam}
+        metadata = {key: value for key, value in metadata.items() if value is not None}
         return pa.field(self.name, self.type, self.nullable, metadata)
 
 
-_METRIC = "metric"
+_METRIC, _HPARAM = "metric", "hparam"
 _NATS = "nats per example"
 _FRACTION = "fraction of examples"
 
@@ -104,7 +105,7 @@ TRIALS = (
         nullable=True,
     ),
     Column("params", pa.string(), "What the search space asked for, as a JSON object."),
-    Column("hparams", pa.string(), "What it made of that, the hyperparameters, as a JSON object; see also hp_."),
+    Column("hparams", pa.string(), "The hyperparameters it made of that, as a JSON object; hp_ columns hold the same."),
 )
 EPOCHS = (
     _TRIAL,
@@ -194,10 +195,20 @@ def _metric_columns(
     ]
 
 
-def schema(table: str, columns: Sequence[Column], hparams: dict[str, pa.DataType] | None = None) -> pa.Schema:
-    """Return the Arrow schema of `table`; `hparams` are the hyperparameters' types, each an `hp_` column."""
-    fields = [column.field() for column in columns]
-    for name, data_type in (hparams or {}).items():
-        description = f"Hyperparameter {name}; null where the trial's configuration has none."
-        fields.append(Column(HPARAM_PREFIX + name, data_type, description, nullable=True).field())
-    return pa.schema(fields, {"table": table, "schema_version": str(SCHEMA_VERSION)})
+def hparam_columns(types: Mapping[str, pa.DataType]) -> list[Column]:
+    """Return a column for each hyperparameter, given their types by name."""
+    return [
+        Column(
+            column,
+            types[name],
+            f"Hyperparameter {name}; null where the trial's configuration has none.",
+            nullable=True,
+            hparam=name,
+        )
+        for name, column in column_names(types, TRIALS, HPARAM_PREFIX).items()
+    ]
+
+
+def schema(table: str, columns: Sequence[Column]) -> pa.Schema:
+    """Return the Arrow schema of `table`."""
+    return pa.schema([column.field() for column in columns], {"table": table, "schema_version": str(SCHEMA_VERSION)})

@@ -20,13 +20,13 @@ from tuner.results.schema import (
     CONDITIONS,
     EPOCHS,
     FINAL,
-    HPARAM_PREFIX,
     MEASURE_COLUMNS,
     RETRAIN_EPOCHS,
     TRIALS,
     Column,
     best_column,
     epoch_columns,
+    hparam_columns,
     schema,
     split_columns,
 )
@@ -41,16 +41,16 @@ _INT64_LIMIT = 1 << 63
 def trials_table(history: History) -> pa.Table:
     """Return one row per trial, with the hyperparameters as typed `hp_` columns."""
     trials = [history.trials[number] for number in sorted(history.trials)]
-    types = _hparam_types(trial.proposed.hparams for trial in trials)
+    hparams = hparam_columns(_hparam_types(trial.proposed.hparams for trial in trials))
     best = best_column(history.objective)
     on_front = {placed.trial: placed.is_on_front for placed in placed_trials(history)}
     rows = [
         trial_row(trial, best.name)
         | {"on_front": on_front.get(trial.number)}
-        | _hparam_cells(trial.proposed.hparams, types)
+        | _hparam_cells(trial.proposed.hparams, hparams)
         for trial in trials
     ]
-    table = pa.Table.from_pylist(rows, schema("trials", _beside(TRIALS, "best_epoch", [best]), types))
+    table = pa.Table.from_pylist(rows, schema("trials", [*_beside(TRIALS, "best_epoch", [best]), *hparams]))
     return table.replace_schema_metadata({**table.schema.metadata, CONDITIONS: json.dumps(conditions(history))})
 
 
@@ -221,8 +221,8 @@ def _common_type(values: list[Any]) -> pa.DataType:
     return pa.string()
 
 
-def _hparam_cells(hparams: Mapping[str, Any], types: Mapping[str, pa.DataType]) -> dict[str, Any]:
-    return {HPARAM_PREFIX + name: _as_type(value, types[name]) for name, value in hparams.items()}
+def _hparam_cells(hparams: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    return {column.name: _as_type(hparams.get(column.hparam or ""), column.type) for column in columns}
 
 
 def _as_type(value: Any, data_type: pa.DataType) -> Any:
