@@ -16,7 +16,7 @@ from tuner.errors import ConfigError, unknown_name
 from tuner.integrations.callback import Callback
 
 FOLDER = "trackers"
-"""Below a run's folder: where trackers keep what they are told, unless their settings say another place."""
+"""Below a run's folder, `RunPaths.trackers`: where trackers keep what they are told, unless told another place."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Tracker:
     """What it imports."""
 
 
-TRACKERS: Mapping[str, Tracker] = {name: Tracker(f"{__name__}.{name}", name) for name in ("tensorboard", "mlflow")}
+TRACKERS: Mapping[str, Tracker] = {
+    name: Tracker(f"{__name__}.{name}", name) for name in ("tensorboard", "mlflow", "wandb", "aim")
+}
 """By name, which is that of the extra too."""
 
 

@@ -40,7 +40,8 @@ class Tracker(Callback):
 
     def __init__(self, uri: str | None = None) -> None:
         """Log to the tracking server or database at `uri`, by default where the environment says."""
-        self._uri = uri
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI")
+        """Where it logs; None is below the run's folder, which the start of a study tells."""
         self._client: Any = None
         self._study: StudyStart
         self._experiment = ""
@@ -57,11 +58,13 @@ class Tracker(Callback):
         from mlflow import MlflowClient
 
         folder = study.folder / FOLDER
-        uri = self._uri or os.environ.get("MLFLOW_TRACKING_URI")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._client = MlflowClient(uri or f"sqlite:///{folder / 'mlflow.db'}")
+        is_ours = self.uri is None
+        if self.uri is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self._client = MlflowClient(self.uri)
         self._study = study
-        self._experiment = self._find_experiment(None if uri else folder / "mlflow-artifacts")
+        self._experiment = self._find_experiment(folder / "mlflow-artifacts" if is_ours else None)
         self._there = {run.data.tags[_TRIAL]: run for run in self._search()}
         parent = self._begin(_PARENT, study.name, study.time)
         self._client.update_run(parent.id, status=_RUNNING)
