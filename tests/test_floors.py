@@ -27,6 +27,7 @@ FLOORS = [
         "tuner.help_text",
         "tuner.run",
         "tuner.describe",
+        "tuner.export",
         "tuner.report",
         "tuner.replay",
         "tuner.predict",

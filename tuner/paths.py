@@ -99,6 +99,16 @@ class RunPaths:
         return self.root / "run.log"
 
     @property
+    def trackers(self) -> Path:
+        """The folder of what trackers keep here."""
+        return self.root / "trackers"
+
+    @property
+    def exports(self) -> Path:
+        """The folder of what was written for other tools."""
+        return self.root / "exports"
+
+    @property
     def checkpoints(self) -> Path:
         """Unfinished trainings, deleted when no longer needed."""
         return self.root / "checkpoints"

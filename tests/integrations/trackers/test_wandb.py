@@ -61,7 +61,8 @@ def test_a_record_over_several_blocks_is_read_whole(tmp_path: Path) -> None:
     record = protocol.Record()
     record.history.item.add(key="text", value_json=json.dumps("x" * 70_000))
     content = record.SerializeToString()
-    chunks, place = [], 7
+    chunks: list[bytes] = []
+    place = 7
     while content:
         part, content = content[: (32 << 10) - place % (32 << 10) - 7], content[(32 << 10) - place % (32 << 10) - 7 :]
         kind = (2 if not chunks else 3) if content else 4

@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlparse
 
 from tuner.integrations.callback import Callback, Epoch, StudyEnd, StudyStart, TrialEnd, TrialStart
@@ -55,7 +55,7 @@ class Tracker(Callback):
         """Begin without a study."""
         self._study: StudyStart
         self._folder = Path()
-        self._mode: str | None = None
+        self._mode: Literal["offline"] | None = None
         self._known: dict[str, _Known] = {}
         self._configs: dict[str, dict[str, Any]] = {}
         """Of runs that have not ended, by trial."""

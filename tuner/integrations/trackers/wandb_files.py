@@ -19,15 +19,11 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 def records(path: Path) -> Iterator[Any]:
     """Yield the records, as W&B's protocol has them, up to the first that a kill has torn."""
-    from google.protobuf.message import DecodeError
     from wandb.proto import wandb_internal_pb2
 
     for content in _contents(path.read_bytes()):
         record = wandb_internal_pb2.Record()
-        try:
-            record.ParseFromString(content)
-        except DecodeError:
-            return
+        record.ParseFromString(content)
         yield record
 
 

@@ -1,0 +1,143 @@
+"""Tests of the command `python -m tuner.export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import onnxruntime
+import optuna
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.results.conftest import AFTER, OPENING, SEARCH
+from tuner.engine.model_formats import FORMATS, inputs_like
+from tuner.errors import ConfigError, StorageError
+from tuner.export import export, run
+from tuner.journal.store import JournalWriter
+from tuner.models import get_model
+from tuner.paths import RunPaths
+from tuner.predict import load_model
+from tuner.results.best import read_description
+from tuner.training.checkpoints import save_model
+
+NARROW = {name: 8 for name in get_model("cnn").defaults or {} if name.endswith("_width")}
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    """A finished run whose best model is a narrow CNN."""
+    paths = RunPaths(tmp_path_factory.mktemp("runs") / "study")
+    with JournalWriter(paths.journal) as journal:
+        journal.append(*OPENING, *SEARCH, *AFTER)
+    paths.best.mkdir()
+    names = [str(digit) for digit in range(10)]
+    described = {"model": "cnn", "space": "cnn", "dataset": "digits", "class_names": names, "hparams": NARROW}
+    paths.best_hparams.write_text(json.dumps({**described, "mean": 0.25, "std": 0.5}))
+    torch.manual_seed(0)
+    model = get_model("cnn").build(NARROW)
+    model.train()(torch.randn(64, 1, 28, 28))  # so that batch norm has statistics to lose
+    save_model(model, paths.best_model, {})
+    return paths
+
+
+@pytest.fixture
+def dashboard(paths: RunPaths, tmp_path: Path) -> Iterator[str]:
+    """The address of the real dashboard, serving the exported storage."""
+    from optuna_dashboard import wsgi
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    export(paths.root, "optuna", tmp_path / "study.db")
+    app = wsgi(optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/study.db"))
+    with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def _ask(address: str) -> Any:
+    with urllib.request.urlopen(address) as answer:
+        return json.load(answer)
+
+
+def test_the_real_dashboard_shows_states_epochs_and_attributes(dashboard: str) -> None:
+    (summary,) = _ask(f"{dashboard}/api/studies")["study_summaries"]
+    assert (summary["study_name"], summary["directions"]) == ("study", ["maximize"])
+    detail = _ask(f"{dashboard}/api/studies/{summary['study_id']}?after=0")
+    trials = detail["trials"]
+    assert [trial["state"] for trial in trials] == ["Complete", "Pruned", "Fail", "Running"]
+    assert trials[0]["values"] == [0.90]
+    assert [(one["step"], one["value"]) for one in trials[0]["intermediate_values"]] == [
+        (1, 0.80),
+        (2, 0.90),
+        (3, 0.85),
+    ]
+    attributes = {one["key"]: one["value"] for one in trials[0]["user_attrs"]}
+    assert json.loads(attributes["best_epoch"]) == 2
+
+
+def test_the_tables_become_csv(paths: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run([str(paths.root), "--to", "csv", "--out", str(tmp_path / "tables")])
+    assert str(tmp_path / "tables" / "trials.csv") in capsys.readouterr().out
+    trials = pd.read_csv(tmp_path / "tables" / "trials.csv")
+    assert trials["state"].tolist() == ["COMPLETE", "PRUNED", "FAILED", "RUNNING"]
+    assert pd.read_csv(tmp_path / "tables" / "epochs.csv")["dev_accuracy"].tolist() == [0.80, 0.90, 0.85, 0.70, 0.99]
+
+
+def test_a_tracker_gets_what_it_would_have_been_sent_and_nothing_twice(paths: RunPaths, tmp_path: Path) -> None:
+    for _ in range(2):
+        export(paths.root, "tensorboard", tmp_path)
+    read = EventAccumulator(str(tmp_path / "trial-00000")).Reload()
+    assert [event.step for event in read.Scalars("dev_accuracy")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_model_answers_as_the_original_does_in_every_format(name: Any, paths: RunPaths, tmp_path: Path) -> None:
+    path = tmp_path / f"model{FORMATS[name].suffix}"
+    said = export(paths.root, name, path)
+    assert "differ from the original's by at most" in said[0]
+    model, (inputs, _) = load_model(paths), inputs_like(read_description(paths), 7, seed=1)
+    if name == "onnx":
+        (found,) = onnxruntime.InferenceSession(str(path)).run(None, {"input": inputs.numpy()})
+        answer = torch.from_numpy(found)
+    else:
+        answer = FORMATS[name].read(path)(inputs)
+    torch.testing.assert_close(answer, model(inputs).detach(), atol=1e-4, rtol=0)
+    card = path.with_name(f"{path.name}.md").read_text()
+    assert "# The tuned model of run" in card
+    assert "pixels scaled to 0..1, minus 0.25, divided by 0.5" in card
+
+
+def test_a_model_that_answers_otherwise_is_not_left_behind(
+    paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = replace(FORMATS["torchscript"], read=lambda path: lambda inputs: torch.zeros(len(inputs), 10))
+    monkeypatch.setattr("tuner.engine.model_formats.FORMATS", {"torchscript": wrong})
+    with pytest.raises(StorageError, match=r"the model's answers differ by .* nothing is written"):
+        export(paths.root, "torchscript", tmp_path / "model.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_package_the_line_that_installs_it_is_named(
+    paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ConfigError, match=r'onnxscript is not installed: pip install "tuner\[onnx\]"'):
+        export(paths.root, "onnx", tmp_path / "model.onnx")
+
+
+def test_a_run_in_a_bucket_needs_a_place() -> None:
+    with pytest.raises(ConfigError, match="--out is missing: s3://bucket/run is only read"):
+        export("s3://bucket/run", "csv")
