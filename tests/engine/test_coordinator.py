@@ -35,6 +35,7 @@ from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.objective import Objective, objectives_of
+from tuner.search.pace import Pace
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
@@ -92,6 +93,8 @@ class Driver:
     """With several, what is measured comes with each report, as from a worker."""
     protect_starts: bool = True
     objective: Objective = DEFAULT_OBJECTIVE
+    unit_seconds: float | None = None
+    """With one, rungs count seconds, and a trial of the kind `b` takes half as many for an epoch."""
 
     def __post_init__(self) -> None:
         objectives = objectives_of(self.objectives, self.objective)
@@ -122,6 +125,7 @@ class Driver:
             seed=0,
             discard=self.discarded.append,
             known=self.known,
+            pace=Pace(LEVELS, self.unit_seconds),
         )
         self.coordinator.restore(self.journal.entries)
 
@@ -171,6 +175,8 @@ class Driver:
             self.coordinator.fail(trial.trial, "diverged")
             return False
         changes = {"dev_accuracy": 0.95} if trial.trial in STUCK else {}
+        if self.unit_seconds is not None and trial.hparams["kind"] == "b":
+            changes |= {"seconds": 1.0}
         return self.report(trial, epoch, finished=trial.trial in STUCK and epoch == 3, **changes)
 
 
@@ -646,6 +652,24 @@ def test_wherever_the_journal_breaks_off_the_sequel_is_that_of_the_uninterrupted
             assert resumed.events == uninterrupted
         else:
             assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
+
+
+def test_where_rungs_count_seconds_a_trial_of_half_the_cost_has_twice_the_epochs_at_each(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "uninterrupted", unit_seconds=2.0)
+    uninterrupted = driver.run()
+    kinds = {trial.trial: trial.hparams["kind"] for trial in driver.of(TrialProposed)}
+    reached: dict[str, set[tuple[int, int]]] = {"a": set(), "b": set()}
+    epochs: dict[int, int] = {}
+    for event in uninterrupted:
+        if isinstance(event, EpochReported):
+            epochs[event.trial] = event.epoch
+        elif isinstance(event, RungDecided):
+            reached[kinds[event.trial]].add((event.epoch, epochs[event.trial]))
+    assert reached["b"] == {(1, 2), (3, 6), (9, 18)}
+    assert {(1, 1), (3, 3)} <= reached["a"] <= {(1, 1), (3, 3), (9, 9)}
+    for cut in range(0, len(uninterrupted), 3):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], unit_seconds=2.0)
+        assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
 @pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "num_params")])
