@@ -35,8 +35,8 @@ from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.objective import Objective, objectives_of
-from tuner.search.pace import Pace
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.pace import Pace
 from tuner.search.report import EpochReport
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
