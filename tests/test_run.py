@@ -434,6 +434,8 @@ def test_a_run_leaves_every_file_of_the_design_and_no_other(smoke: Finished) -> 
         "best/model.safetensors",
         "best/hparams.json",
         "best/README.md",
+        "best/dev_predictions.npz",
+        "data_sample.npz",
         "report.html",
         "report.txt",
         "run.log",

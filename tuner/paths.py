@@ -84,6 +84,16 @@ class RunPaths:
         return self.best / "README.md"
 
     @property
+    def best_predictions(self) -> Path:
+        """What the retrained winner answers on the dev set, if it is a classifier."""
+        return self.best / "dev_predictions.npz"
+
+    @property
+    def data_sample(self) -> Path:
+        """Counts, moments and a few images of the training data, if it has classes."""
+        return self.root / "data_sample.npz"
+
+    @property
     def report_html(self) -> Path:
         """The self-contained report."""
         return self.root / "report.html"

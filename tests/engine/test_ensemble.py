@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from tuner.data.dataset import Dataset
+from tuner.data.predictions import Predictions
 from tuner.data.splits import Split
 from tuner.engine.ensemble import measure_ensemble
 from tuner.engine.retrain import keep_best
 from tuner.engine.worker import Job
 from tuner.errors import TunerError
+from tuner.io.arrays import read_arrays
 from tuner.journal.events import EnsembleMeasured, Event, RetrainEnded, StudyStarted
 from tuner.journal.history import History, fold
 from tuner.journal.store import Entry
@@ -112,6 +114,10 @@ def test_best_may_hold_the_ensemble_and_predict_answers_as_it_was_measured(retra
     with torch.no_grad():
         answer = load_model(paths)(images).softmax(1)
     np.testing.assert_allclose(answer.numpy(), probabilities_by_hand(retrained, dataset.test), rtol=1e-3, atol=1e-5)
+    kept = Predictions.from_arrays(read_arrays(paths.best_predictions))
+    expected = probabilities_by_hand(retrained, dataset.dev)
+    assert kept.predicted.tolist() == expected.argmax(1).tolist()
+    np.testing.assert_allclose(kept.confidence, expected.max(1), rtol=1e-3, atol=1e-5)
 
 
 def test_a_single_retraining_is_no_ensemble(retrained: Retrained) -> None:

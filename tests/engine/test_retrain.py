@@ -315,8 +315,12 @@ def test_the_best_seed_by_the_dev_set_is_kept_with_what_is_needed_to_use_it(book
     ended(books, 2, 0.92)
     ended(books, 3, 0.91)
     ended(books, 1, 0.99, "baseline")
+    for seed in (1, 2):
+        answers = books.paths.retrain_checkpoints("tuned", seed) / "dev_predictions.npz"
+        answers.write_text(f"answers of {seed}")
     keep_best(books.history, books.paths, DESCRIPTION)
     assert books.paths.best_model.read_text() == "weights of tuned 2"
+    assert books.paths.best_predictions.read_text() == "answers of 2"
     assert json.loads(books.paths.best_hparams.read_text()) == {**DESCRIPTION, "hparams": HPARAMS, "seed": 2}
 
 
@@ -326,6 +330,7 @@ def test_what_is_kept_already_needs_no_other_copy(books: Books) -> None:
     (books.paths.root / kept.weights).unlink()
     keep_best(books.history, books.paths, DESCRIPTION)
     assert books.paths.best_model.read_text() == "weights of tuned 1"
+    assert not books.paths.best_predictions.exists()  # nobody told
 
 
 @pytest.mark.parametrize("damaged", [True, False])

@@ -9,16 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tuner.data.predictions import Predictions
 from tuner.engine import stepper
 from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StorageAway
 from tuner.engine.stepper import SpoiltProcessError, Stepper
 from tuner.engine.worker import Assignment, Conclusion, Job
+from tuner.io.arrays import read_arrays
 from tuner.models import get_model
 from tuner.training.classifier import classifier_of
+from tuner.training.trainable import trainable_of
 
 Begin = Callable[..., Stepper]
 
@@ -188,7 +192,7 @@ def test_a_training_with_a_conclusion_is_measured_on_every_split_when_it_is_thro
         return job.splits.dev.first(0.5)
 
     place = tmp_path / "trial-3"
-    conclusion = Conclusion(test, place, "model.safetensors")
+    conclusion = Conclusion(test, place, "model.safetensors", "answers.npz")
     stepping = begin(3, max_epochs=2, keep_best=True, conclusion=conclusion)
     assert [reported(stepping).finished for _ in range(2)] == [False, True]
     assert fetched == []
@@ -197,3 +201,52 @@ def test_a_training_with_a_conclusion_is_measured_on_every_split_when_it_is_thro
     assert {split: found["n"] for split, found in outcome.evaluations.items()} == {"train": 150, "dev": 60, "test": 30}
     assert (place / "model.safetensors").is_file()
     assert fetched == ["the test set"]
+    answers = Predictions.from_arrays(read_arrays(place / "answers.npz"))
+    assert answers.label.tolist() == job.splits.dev.labels.tolist()
+    assert (answers.label == answers.predicted).mean() == pytest.approx(outcome.evaluations["dev"]["accuracy"])
+
+
+class Telling:
+    """A training whose probabilities are what a test puts here."""
+
+    found: Any = None
+
+    def __init__(self, hparams: Any, data: Any, *, seed: int, device: torch.device) -> None: ...
+
+    def train_epoch(self) -> dict[str, float]:
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
+    def probabilities(self, split: Any) -> Any:
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("found", "complaint"),
+    [
+        (np.full((60, 10), 0.1), None),
+        (np.full((60, 9), 0.1), "probabilities are float32 [60, 9], but must be finite numbers [60, 10]"),
+        (RuntimeError("no such column"), "RuntimeError: no such column"),
+    ],
+    ids=["right", "of another shape", "raises"],
+)
+def test_a_training_of_ones_own_may_tell_its_answers_and_failing_to_costs_nothing_else(
+    job: Job,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    found: Any,
+    complaint: str | None,
+) -> None:
+    monkeypatch.setattr(Telling, "found", found)
+    stepping = Stepper(replace(job, trainable=trainable_of(Telling)))
+    conclusion = Conclusion(lambda: None, tmp_path / "answers", "state.pt", "answers.npz")
+    stepping.begin(Assignment({}, 1, 1, tmp_path / "checkpoints", keep_best=True, conclusion=conclusion))
+    reported(stepping)
+    assert isinstance(stepping.step(), Concluded)
+    assert (tmp_path / "answers" / "answers.npz").exists() == (complaint is None)
+    assert (complaint or "") in caplog.text

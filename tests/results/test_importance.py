@@ -61,8 +61,8 @@ def test_what_decides_is_found_to_be_important(build: Build) -> None:
 
 
 def test_of_a_handful_of_trials_nothing_is_said(build: Build) -> None:
-    assert importances(build(search(9))) == {}
-    assert importance(build(search(9))) is None
+    assert importances(build(search(19))) == {}
+    assert importance(build(search(19))) is None
 
 
 def test_who_came_further_ranks_before_who_was_better_early(build: Build) -> None:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from tests.metrics import metrics
 from tests.results.conftest import OPENING, proposed
 from tuner.journal.events import EpochReported, Event
 from tuner.journal.history import History, fold
 from tuner.journal.store import Entry
-from tuner.results.figures.timeline import idle_share, timeline
-from tuner.results.lanes import lanes
+from tuner.results.figures.timeline import timeline
+from tuner.results.lanes import lanes, timeline_of
 
 Build = Callable[[Sequence[Event]], History]
 
@@ -56,7 +58,15 @@ def test_a_process_that_takes_the_place_of_one_that_died_continues_its_lane() ->
 
 def test_idle_is_what_the_workers_did_not_train() -> None:
     run = history((10.0, trained(0, 1, "desk:1", 10.0)), (20.0, trained(1, 1, "desk:2", 12.0)))
-    assert idle_share(run) == 1 - 22 / 40
+    whole = timeline_of(run)
+    assert whole is not None
+    assert whole.idle_share == pytest.approx(1 - 22 / 40)
+
+
+def test_the_time_before_the_first_epoch_is_not_the_searchs() -> None:
+    whole = timeline_of(history((50.0, trained(0, 1, "desk:1", 10.0))))
+    assert whole is not None
+    assert (whole.begin, whole.end, whole.idle_share) == (40.0, 50.0, 0.0)
 
 
 def test_what_an_earlier_run_trained_is_not_in_the_timeline() -> None:

@@ -17,6 +17,7 @@ from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data import AUTO, available_datasets
 from tuner.data.dataset import Dataset
+from tuner.data.sample import DataSample
 from tuner.data.splits import Split, as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
 from tuner.engine.brains import coordinator_of, search_of
@@ -46,7 +47,8 @@ from tuner.errors import ConfigError, TunerError
 from tuner.integrations.callback import Callback
 from tuner.integrations.trackers import trackers
 from tuner.io import storage
-from tuner.io.files import remove_unfinished, write_json
+from tuner.io.arrays import write_arrays
+from tuner.io.files import remove_unfinished, write_json, write_whole
 from tuner.io.mirror import Mirror
 from tuner.io.retry import Outage
 from tuner.journal.events import (
@@ -213,6 +215,7 @@ class _Job:
             # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
             self._write_down(self._paths.config, configs.to_dict(self._config))
         self._keep_sources()
+        self._keep_data_sample()
         with JournalWriter(self._paths.journal) as journal, what_is_said_logged(self._paths.log), hangups_ignored():
             self._journal = journal
             self._known = fold(journal.entries) if journal.entries else None
@@ -490,6 +493,17 @@ class _Job:
             sources.write(self._paths.space)
             if self._mirror is not None:
                 self._mirror.publish(*(self._paths.space / name for name in sources.files))
+
+    def _keep_data_sample(self) -> None:
+        """Keep a little of the data for the report, which is made without them."""
+        path = self._paths.data_sample
+        is_wanted = self._ingredients.task.trainable.tells_probabilities and not path.exists()
+        sample = DataSample.of(self._ingredients.dataset) if is_wanted else None
+        if sample is not None:
+            arrays = sample.to_arrays()
+            write_whole(path, lambda temporary: write_arrays(temporary, arrays))
+            if self._mirror is not None:
+                self._mirror.publish(path)
 
     def _record(self, *events: Event) -> None:
         entries = self._outage.retry(lambda: self._append(*events))

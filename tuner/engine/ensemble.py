@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from tuner.data.dataset import Dataset
+from tuner.data.predictions import MAX_EXAMPLES, Predictions
+from tuner.data.splits import as_split
+from tuner.engine.worker import write_predictions
 from tuner.errors import StorageError, TunerError
 from tuner.io import storage
 from tuner.io.files import hash_file
@@ -50,7 +54,16 @@ def measure_ensemble(
     sha256 = _write(model, paths, weights)
     splits = {"dev": dataset.dev, "test": dataset.test}
     evaluations = {name: training.evaluate(split, model) for name, split in splits.items() if split is not None}
+    _keep_predictions(training, model, dataset, paths.location(weights.parent), paths.best_predictions.name)
     return EnsembleMeasured([one.seed for one in ended], evaluations, str(weights.relative_to(paths.root)), sha256)
+
+
+def _keep_predictions(training: Classifier, model: nn.Module, dataset: Dataset, location: str, name: str) -> None:
+    """Write what the ensemble answers on dev where its weights are; a disk that cannot take it costs nothing else."""
+    if len(as_split(dataset.dev)) <= MAX_EXAMPLES:
+        found = Predictions.of(dataset.dev, training.probabilities(dataset.dev, model))
+        with contextlib.suppress(OSError):
+            write_predictions(found, location, name)
 
 
 def _write(model: nn.Module, paths: RunPaths, weights: Path) -> str:

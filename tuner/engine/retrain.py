@@ -17,12 +17,13 @@ from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
+from tuner.io import storage
 from tuner.io.files import hash_file, write_json, write_whole
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, RetrainEpochReported, RetrainFailed
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
-from tuner.results.selection import kept_ensemble, kept_retraining
+from tuner.results.selection import ENSEMBLE, TUNED, kept_ensemble, kept_retraining
 from tuner.search.report import fault_of, finite
 
 
@@ -90,7 +91,12 @@ class RetrainPhase:
             self._paths.location(self._paths.retrain_checkpoints(*retraining.key)),
             keep_best=True,
             known_epochs=len(self._known(retraining).epochs),
-            conclusion=Conclusion(self._test, self._paths.location(folder), self._artefact or ""),
+            conclusion=Conclusion(
+                self._test,
+                self._paths.location(folder),
+                self._artefact or "",
+                self._paths.best_predictions.name if retraining.candidate == TUNED else None,
+            ),
         )
 
     def take(self, key: Key, outcome: Outcome) -> bool:
@@ -179,7 +185,7 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
     `description` says how to build the model and feed it; see `tuner.predict`.
 
     Raises:
-        TunerError: if no retraining of the winner succeeded, or its weights are damaged.
+        TunerError: if no retraining of the winner succeeded, its weights are damaged, or the storage is away.
     """
     chosen = kept_retraining(history)
     if chosen is None:
@@ -191,6 +197,7 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
     weights = ensemble or chosen
     if weights.weights:
         _move_to_best(paths, weights)
+    _move_predictions(paths, ENSEMBLE if ensemble else TUNED, ensemble.seeds[0] if ensemble else chosen.seed)
     of = {"members": len(ensemble.seeds), "seeds": list(ensemble.seeds)} if ensemble else {"seed": chosen.seed}
     write_json(paths.best_hparams, {**description, "hparams": dict(chosen.hparams), **of})
 
@@ -200,3 +207,20 @@ def _move_to_best(paths: RunPaths, kept: RetrainEnded | EnsembleMeasured) -> Non
     if not best.exists() or hash_file(best) != kept.weights_sha256:
         source = weights_file(kept, paths)
         write_whole(best, lambda temporary: temporary.write_bytes(source.read_bytes()))
+
+
+def _move_predictions(paths: RunPaths, candidate: str, seed: int) -> None:
+    """Move to `best` what the model kept there answers on dev, if that was written down."""
+    best = paths.best_predictions
+    source = paths.retrain_checkpoints(candidate, seed) / best.name
+    place = storage.place(paths.location(source.parent))
+    try:
+        if best.exists() or best.name not in place.names():
+            return
+        with place.local(best.name) as copy:
+            content = copy.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read: {storage.explain(error)}.") from error
+    write_whole(best, lambda temporary: temporary.write_bytes(content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +15,14 @@ from torch import nn
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.data.dataset import SearchData
+from tuner.data.predictions import MAX_EXAMPLES, Predictions
+from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.outcome import Asked
 from tuner.engine.watchdog import watched
 from tuner.errors import DataError, StorageError
 from tuner.io import storage
+from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
 from tuner.models.summary import trainable_parameters
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
@@ -28,6 +32,8 @@ from tuner.training.latency import latency
 from tuner.training.precision import resolve
 from tuner.training.session import Session
 from tuner.training.trainable import TrainableSpec
+
+_LOG = logging.getLogger(__name__)
 
 MODEL_SUFFIX = ".safetensors"
 """Of the file of a model's weights; another file holds the state of a training of the task's own."""
@@ -66,6 +72,8 @@ class Conclusion:
     """The folder or `s3://` address of the weights."""
     name: str
     """Their name there."""
+    predictions: str | None = None
+    """The name, beside them, of what is answered on dev by a training that tells it; None if it is not wanted."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,8 @@ class Worker:
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": conclusion.test()}
         with watched(self.job.trial_timeout, self._assignment.checkpoints):
             found = {name: self.training.evaluate(split) for name, split in splits.items() if split is not None}
+            if conclusion.predictions is not None and self.job.trainable.tells_probabilities:
+                self._write_predictions(conclusion.location, conclusion.predictions)
         known = {name: metrics for name, metrics in found.items() if metrics}
         return known or {"dev": _of_dev(kept)}, sha256
 
@@ -210,6 +220,16 @@ class Worker:
             raise StorageError(f"{where}: {storage.explain(error)}.") from error
         return sha256
 
+    def _write_predictions(self, location: str | Path, name: str) -> None:
+        """Keep what is answered on dev, for the report. What goes wrong here costs no training: it is only told."""
+        dev = self.job.splits.dev
+        try:
+            if len(as_split(dev)) <= MAX_EXAMPLES:
+                write_predictions(Predictions.of(dev, self.training.probabilities(dev)), location, name)
+        except Exception as error:  # of the user's code, too
+            reason = " ".join(str(error).split())
+            _LOG.warning("no answers on the dev set are kept for the report: %s: %s", type(error).__name__, reason)
+
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""
         if self._training is not None:
@@ -232,6 +252,15 @@ class Worker:
             precision=self.precision,
             keep_best=assignment.keep_best,
         )
+
+
+def write_predictions(predictions: Predictions, location: str | Path, name: str) -> None:
+    """Write a model's answers where its weights are; raises OSError."""
+    place = storage.place(location)
+    with place.scratch() as folder:
+        made = folder / f"unfinished-{socket.gethostname()}-{name}"
+        write_arrays(made, predictions.to_arrays())
+        place.put(made, name)
 
 
 def _of_dev(report: EpochReport) -> dict[str, float]:

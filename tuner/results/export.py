@@ -6,6 +6,7 @@ from tuner.io.files import write_text
 from tuner.journal.history import History
 from tuner.paths import RunPaths
 from tuner.results.html import html_report
+from tuner.results.kept import read_kept
 from tuner.results.model_card import model_card
 from tuner.results.tables import write_tables
 from tuner.results.text import text_report
@@ -16,7 +17,7 @@ def export(history: History, paths: RunPaths) -> None:
     name = paths.root.resolve().name
     write_tables(history, paths)
     write_text(paths.report_text, text_report(history, name))
-    write_text(paths.report_html, html_report(history, name))
+    write_text(paths.report_html, html_report(history, name, read_kept(paths)))
     card = model_card(history, name)
     if card is not None and paths.best_model.is_file():
         write_text(paths.model_card, card)

@@ -16,12 +16,15 @@ from plotly.offline import get_plotlyjs
 from tuner.journal.history import History
 from tuner.results.figures.style import DARK, LIGHT
 from tuner.results.summary import dataset_name
-from tuner.results.views import View, views
+from tuner.results.views import Kept, View, views
 
 
-def html_report(history: History, name: str) -> str:
-    """Return the page for a run whose folder is called `name`; equal histories give equal pages."""
-    found = views(history, name)
+def html_report(history: History, name: str, kept: Kept | None = None) -> str:
+    """Return the page for a run whose folder is called `name`; equal histories give equal pages.
+
+    `kept` as in `views`.
+    """
+    found = views(history, name, kept)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     scripts = [_read("draw.js"), _read("unpack.js")] if any(view.figure is not None for view in found) else []
     context = {

@@ -14,7 +14,7 @@ from tuner.journal.history import History, TrialHistory
 from tuner.results.summary import rung_epochs
 from tuner.search.trial import TrialState
 
-MIN_TRIALS = 10
+MIN_TRIALS = 20
 """Of fewer nothing can be said."""
 _BEST_TRIALS = 5
 """At least so many are compared with the others, as Optuna advises."""

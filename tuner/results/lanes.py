@@ -37,6 +37,42 @@ class Lane:
         return sum(one.end - one.begin for one in self.stretches)
 
 
+@dataclass(frozen=True)
+class Timeline:
+    """The lanes of a search, from the beginning of its first epoch to its end, or to now."""
+
+    lanes: list[Lane]
+    begin: float
+    end: float
+    """Seconds worked on the run."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken; more than nothing."""
+        return max(self.end - self.begin, 1e-9)
+
+    def idle(self, lane: Lane) -> float:
+        """Return the share of the time in which a lane did not train."""
+        return max(0.0, 1 - lane.busy / self.seconds)
+
+    @property
+    def idle_share(self) -> float:
+        """The same of all lanes together."""
+        return sum(map(self.idle, self.lanes)) / len(self.lanes)
+
+
+def timeline_of(history: History) -> Timeline | None:
+    """Return the search's timeline; None before its first epoch. What was done before, such as a probe, is none of it.
+
+    Epochs taken over from an earlier run were not trained here.
+    """
+    found = lanes(history)
+    if not found:
+        return None
+    end = history.elapsed if history.search_seconds is None else history.search_seconds
+    return Timeline(found, min(lane.stretches[0].begin for lane in found), end)
+
+
 def lanes(history: History) -> list[Lane]:
     """Return the lanes, by host; epochs taken over from an earlier run were not trained here."""
     by_worker: dict[str, list[Stretch]] = {}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,7 +21,7 @@ from tuner.models import DataShape, ModelBuilder, ModelSpec
 from tuner.training.averaging import AveragedModel
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.ensemble import Ensemble, as_measured
-from tuner.training.evaluate import autocast, evaluate
+from tuner.training.evaluate import autocast, evaluate, predict
 from tuner.training.hparams import TrainingHparams
 from tuner.training.initialise import build_seeded, choose_memory_format
 from tuner.training.lr_decay import LearningRate
@@ -134,6 +135,12 @@ class Classifier:
         found = evaluate(judged, batches, device=self._device, precision=self._precision)
         return {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
 
+    def probabilities(self, split: Any, model: nn.Module | None = None) -> NDArray[np.float32]:
+        """Return the probabilities [n, classes] of a split; `model` and what is raised as in `evaluate`."""
+        batches = self._batches(as_split(split))
+        judged = as_measured(model or self.model, self._hparams)
+        return predict(judged, batches, device=self._device, precision=self._precision)
+
     def ensemble(self, weights: Sequence[Mapping[str, Tensor]]) -> Ensemble:
         """Return the ensemble of models like the training's own with these weights, each a model's state."""
         members = [copy.deepcopy(self.model) for _ in weights]
@@ -214,7 +221,7 @@ class Classifier:
 
 def classifier_of(model: ModelSpec) -> TrainableSpec:
     """Return how to make trainings of a model by the built-in loop."""
-    return TrainableSpec(model.name, partial(Classifier, model.build), saves_state=True)
+    return TrainableSpec(model.name, partial(Classifier, model.build), saves_state=True, tells_probabilities=True)
 
 
 def _cross_entropy(logits: Tensor, mixed: Mixed, **options: Any) -> Tensor:

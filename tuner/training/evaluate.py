@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -39,6 +41,17 @@ def evaluate(model: nn.Module, batches: Batches, *, device: torch.device, precis
             loss += functional.cross_entropy(logits, labels, reduction="sum")
     model.train(was_training)
     return Evaluation(correct.item() / len(batches), loss.item() / len(batches), len(batches))
+
+
+def predict(model: nn.Module, batches: Batches, *, device: torch.device, precision: torch.dtype) -> NDArray[np.float32]:
+    """Return the model's probabilities [n, classes] in evaluation mode; the mode it was in is restored."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode(), autocast(device, precision):
+        found = [model(inputs).float().softmax(1).cpu() for inputs, _ in batches.in_order(_BATCH_SIZES[device.type])]
+    model.train(was_training)
+    probabilities: NDArray[np.float32] = torch.cat(found).numpy()
+    return probabilities
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

@@ -133,6 +133,11 @@ class Session:
             found = self.trainable.evaluate(split)
         return finite(_numbers(found, "evaluate()"))
 
+    def probabilities(self, split: Any) -> Any:
+        """Return what the training answers on a split, [n, classes]; needs a training that tells it."""
+        with self._seeded(_EVALUATION):
+            return self.trainable.probabilities(split)  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """Let go of what the training holds beside memory, such as a thread or a generator; it will not go on."""
         close = getattr(self.trainable, "close", None)

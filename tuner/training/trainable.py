@@ -31,6 +31,9 @@ class Trainable(Protocol):
     A training that holds more than memory, such as a thread, may have a method `close()`, which is called when it will
     not go on.
 
+    One that classifies may have a method `probabilities(split)`, which returns an array [n, classes] for a split that
+    is a pair (inputs, labels): then the report has a confusion matrix and the most wrong dev examples.
+
     Around `__init__` and each epoch, the global generators of Python, NumPy and torch are seeded by the trial's seed
     and the epoch, so an epoch draws the same random numbers whether or not it was interrupted before.
     """
@@ -69,6 +72,8 @@ class TrainableSpec:
     """Makes a `Trainable` from `(hparams, data, *, seed, device)` and those of the optional arguments it names."""
     saves_state: bool
     """Whether its trainings have a state that can be saved and gone on from."""
+    tells_probabilities: bool = False
+    """Whether they have the method `probabilities`."""
 
     def make(
         self,
@@ -106,7 +111,8 @@ def trainable_of(trainable: Any) -> TrainableSpec:
     if any(has_state) and not all(has_state):
         raise SpaceError(f"TRAINABLE is the class {name}, but has only one of state_dict() and load_state_dict().")
     _check_signature(name, trainable)
-    return TrainableSpec(name, trainable, saves_state=all(has_state))
+    tells_probabilities = callable(getattr(trainable, "probabilities", None))
+    return TrainableSpec(name, trainable, all(has_state), tells_probabilities)
 
 
 class GeneratorTraining:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import plotly.graph_objects as go
 
 from tuner.journal.history import History
 from tuner.results.figures.style import BLUE, STATE_COLOURS, brief, new_figure, shown, time_unit
-from tuner.results.lanes import Lane, lanes
+from tuner.results.lanes import Lane, Timeline, timeline_of
 from tuner.search.trial import TrialState
 
 _LANES = 32
@@ -22,20 +20,20 @@ def timeline(history: History) -> go.Figure | None:
 
     With many workers or trials it is the number of workers that are busy.
     """
-    found = lanes(history)
-    if not found:
+    whole = timeline_of(history)
+    if whole is None:
         return None
-    duration = search_seconds(history)
+    found = whole.lanes
     if len(found) > _LANES or sum(len(lane.stretches) for lane in found) > _STRETCHES:
-        return _busy(found, duration)
-    unit, size = time_unit(duration)
-    idle = [f"idle {1 - lane.busy / duration:.0%}" for lane in found]
+        return _busy(whole)
+    unit, size = time_unit(whole.end)
+    idle = [f"idle {whole.idle(lane):.0%}" for lane in found]
     names = [f"{shown(lane.host)} {number}" for number, lane in enumerate(found, 1)]
     figure = new_figure(
         96 + 30 * len(found),
         barmode="overlay",
         bargap=0.25,
-        xaxis={"title": {"text": unit}, "range": [0, duration / size]},
+        xaxis={"title": {"text": unit}, "range": [whole.begin / size, whole.end / size]},
         yaxis={
             "type": "category",
             "categoryorder": "array",
@@ -48,19 +46,6 @@ def timeline(history: History) -> go.Figure | None:
     for state in STATE_COLOURS:
         _add_bars(figure, history, state, dict(zip(names, found, strict=True)), size)
     return figure
-
-
-def search_seconds(history: History) -> float:
-    """Return how long the search took, or has taken by now."""
-    return history.elapsed if history.search_seconds is None else history.search_seconds
-
-
-def idle_share(history: History) -> float | None:
-    """Return the share of the workers' time in the search that was not spent on training; None before an epoch."""
-    found, duration = lanes(history), search_seconds(history)
-    if not found or duration <= 0:
-        return None
-    return max(0.0, 1 - sum(lane.busy for lane in found) / (duration * len(found)))
 
 
 def _add_bars(figure: go.Figure, history: History, state: TrialState, named: dict[str, Lane], size: int) -> None:
@@ -86,13 +71,13 @@ def _add_bars(figure: go.Figure, history: History, state: TrialState, named: dic
     )
 
 
-def _busy(found: Sequence[Lane], duration: float) -> go.Figure:
-    unit, size = time_unit(duration)
+def _busy(whole: Timeline) -> go.Figure:
+    unit, size = time_unit(whole.end)
     changes = sorted(
-        [(one.begin, 1) for lane in found for one in lane.stretches]
-        + [(one.end, -1) for lane in found for one in lane.stretches]
+        [(one.begin, 1) for lane in whole.lanes for one in lane.stretches]
+        + [(one.end, -1) for lane in whole.lanes for one in lane.stretches]
     )
-    busy, times, counts = 0, [0.0], [0]
+    busy, times, counts = 0, [brief(whole.begin / size)], [0]
     for moment, change in changes:
         busy += change
         times.append(brief(moment / size))
@@ -100,7 +85,7 @@ def _busy(found: Sequence[Lane], duration: float) -> go.Figure:
     figure = new_figure(
         320,
         xaxis={"title": {"text": unit}},
-        yaxis={"title": {"text": "workers that train"}, "range": [0, len(found) * 1.05]},
+        yaxis={"title": {"text": "workers that train"}, "range": [0, len(whole.lanes) * 1.05]},
     )
     line = {"shape": "hv", "color": BLUE, "width": 1}
     figure.add_trace(go.Scatter(x=times, y=counts, mode="lines", line=line, fill="tozeroy", name="busy"))

@@ -13,10 +13,11 @@ from tuner.results.figures.optimization_history import optimization_history
 from tuner.results.figures.parallel_coordinates import parallel_coordinates
 from tuner.results.figures.rungs import rungs
 from tuner.results.figures.slices import slices
-from tuner.results.figures.timeline import idle_share, timeline
+from tuner.results.figures.timeline import timeline
 from tuner.results.figures.trial_curves import trial_curves
 from tuner.results.front import objectives_of_run, placed_trials
 from tuner.results.importance import importances
+from tuner.results.lanes import timeline_of
 from tuner.results.summary import Summary
 from tuner.results.view import Table, View
 from tuner.results.wording import front_cells, front_header, front_line, front_note, rung_table
@@ -71,10 +72,11 @@ def _rungs(history: History, summary: Summary) -> Iterator[View]:
 
 
 def _timeline(history: History) -> Iterator[View]:
-    figure, idle = timeline(history), idle_share(history)
-    if figure is not None and idle is not None:
+    whole = timeline_of(history)
+    if whole is not None:
+        idle = whole.idle_share
         text = [f"In the search the workers trained {1 - idle:.0%} of the time and were idle {idle:.0%} of it."]
-        yield View("timeline", "Workers", _TIMELINE, figure=figure, text=text)
+        yield View("timeline", "Workers", _TIMELINE, figure=timeline(history), text=text)
 
 
 def _front(history: History) -> Iterator[View]:

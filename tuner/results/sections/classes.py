@@ -1,0 +1,125 @@
+"""What can be said where classes are told apart: confusions, scores by class, mistakes, and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tuner.data.predictions import Predictions
+from tuner.data.sample import DataSample
+from tuner.journal.history import History
+from tuner.results.figures.confusion import confusion
+from tuner.results.kept import Kept, picture_source
+from tuner.results.view import Picture, Table, View
+from tuner.results.wording import plain
+from tuner.search.objective import number_text
+
+_CONFUSIONS = (
+    "Each row is a label, each column an answer; the colour is the share of the label's examples. The retrained winner "
+    "in best/, on the dev set."
+)
+_SCORES = (
+    "Precision: of the answers with this class, the share that is right. Recall: of the examples of this class, the "
+    "share that was found. F1: their harmonic mean. On the dev set, by which the winner was chosen, so a little high."
+)
+_WRONG = (
+    "The dev examples with the surest wrong answers, the surest first: label, then the answer with its probability. "
+    "The test set stays unread."
+)
+_LISTED = 12
+"""Mistakes that are listed where there are no pictures, and confusions that are told."""
+
+
+def mistake_views(kept: Kept) -> Iterator[View]:
+    """Yield how the retrained winner does on the dev set, class by class; nothing without its answers."""
+    found = kept.predictions
+    if found is None:
+        return
+    yield View("confusion", "Confusion matrix", _CONFUSIONS, figure=confusion(found), text=_most_confused(found))
+    header = ("class", "precision", "recall", "F1", "examples")
+    yield View("classes", "Scores by class", _SCORES, table=Table(header, _class_rows(found)))
+    if len(found.wrong):
+        yield _most_wrong(found)
+
+
+def data_views(history: History, kept: Kept) -> Iterator[View]:
+    """Yield what the data are: sizes, statistics, classes and samples, as far as they are known."""
+    sizes: Mapping[str, Any] = history.environment.get("examples") or {}
+    rows = [(split, "-" if size is None else f"{size:,}") for split, size in sizes.items()]
+    if rows:
+        yield View("data", "Data", table=Table(("split", "examples"), rows))
+    sample = kept.data
+    if sample is None:
+        return
+    yield View("statistics", "Statistics of the training inputs", _statistics_note(sample), table=_statistics(sample))
+    counts = [
+        (plain(name), *map("{:,}".format, row)) for name, row in zip(sample.class_names, sample.counts.T, strict=True)
+    ]
+    yield View("balance", "Classes", table=Table(("class", "train", "dev"), counts))
+    if len(sample.images):
+        names = [plain(sample.class_names[label]) for label in sample.image_labels]
+        pictures = [Picture(picture_source(one), name) for one, name in zip(sample.images, names, strict=True)]
+        yield View("samples", "Samples", "The first of each class in the training set.", pictures=pictures)
+
+
+def _most_confused(found: Predictions) -> list[str]:
+    """Return a sentence with the pairs that are confused most."""
+    counts = found.confusion.copy()
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:3]
+    pairs = [divmod(int(place), len(counts)) for place in order if counts.flat[place]]
+    if not pairs:
+        return ["No dev example has a wrong answer."]
+    names = found.class_names
+    told = (f"{plain(names[label])} for {plain(names[answer])} ({counts[label, answer]:,})" for label, answer in pairs)
+    wrong = f"{int(counts.sum()):,} of {len(found.label):,} dev examples have a wrong answer."
+    return [f"{wrong} Most often taken: {', '.join(told)}."]
+
+
+def _class_rows(found: Predictions) -> list[tuple[str, ...]]:
+    counts = found.confusion
+    right, asked, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
+    rows = []
+    for place, name in enumerate(found.class_names):
+        precision = right[place] / answered[place] if answered[place] else None
+        recall = right[place] / asked[place] if asked[place] else None
+        f1 = 2 * right[place] / (asked[place] + answered[place]) if asked[place] + answered[place] else None
+        scores = ("-" if value is None else f"{value:.4f}" for value in (precision, recall, f1))
+        rows.append((plain(name), *scores, f"{asked[place]:,}"))
+    return rows
+
+
+def _most_wrong(found: Predictions) -> View:
+    names = [plain(name) for name in found.class_names]
+    wrong = [
+        (names[found.label[one]], names[found.predicted[one]], float(found.confidence[one])) for one in found.wrong
+    ]
+    if len(found.wrong_images):
+        pictures = [
+            Picture(picture_source(image), f"{label}: {answer}, {sure:.0%}")
+            for image, (label, answer, sure) in zip(found.wrong_images, wrong, strict=True)
+        ]
+        return View("wrong", "Most wrong", _WRONG, pictures=pictures)
+    rows = [
+        (str(int(place)), label, answer, f"{sure:.4f}")
+        for place, (label, answer, sure) in list(zip(found.wrong, wrong, strict=True))[:_LISTED]
+    ]
+    return View(
+        "wrong", "Most wrong", _WRONG, table=Table(("dev example", "label", "answer", "probability"), rows, left=3)
+    )
+
+
+def _statistics(sample: DataSample) -> Table:
+    rows = []
+    for place, (mean, deviation, low, high, missing) in enumerate(sample.statistics.tolist()):
+        name = "all pixels" if len(sample.images) else f"feature {place}"
+        rows.append((name, *map(number_text, (mean, deviation, low, high)), f"{missing:,.0f}"))
+    return Table(("", "mean", "standard deviation", "minimum", "maximum", "missing"), rows)
+
+
+def _statistics_note(sample: DataSample) -> str:
+    if len(sample.images):
+        return "Pixels are scaled to 0..1. `tuner describe` shows each."
+    return "Of the first examples and features, where there are very many."
