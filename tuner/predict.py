@@ -24,13 +24,11 @@ from tuner.errors import ConfigError, DataError, SpaceError, StorageError, Tuner
 from tuner.io.reading import reading_run
 from tuner.models import DataShape, ModelSpec, available_models, build_model, get_model
 from tuner.paths import RunPaths
-from tuner.results.best import BestDescription, read_description
+from tuner.results.best import SIDE, BestDescription, read_description
 from tuner.training.checkpoints import load_weights
 from tuner.training.ensemble import Ensemble, as_measured
 from tuner.training.hparams import TrainingHparams
 
-SIDE = 28
-"""Height and width of the images the models know, in pixels."""
 _BATCH = 256
 
 
@@ -119,7 +117,7 @@ def moments(description: BestDescription) -> tuple[float, float]:
 
     Raises StorageError if the model was trained on something else than images of `SIDE` by `SIDE` pixels.
     """
-    if description.mean is None or description.std is None or description.input_shape != [1, SIDE, SIDE]:
+    if description.mean is None or description.std is None or not description.is_of_images:
         raise StorageError(f"the model was trained on no images of {SIDE}x{SIDE} pixels, so it knows none.")
     return description.mean, description.std
 

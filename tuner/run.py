@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from tuner import cli, config
 from tuner.config import StudyConfig
 from tuner.errors import ConfigError
 from tuner.exits import EXIT_STOPPED
-from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
 from tuner.screen import lasting_console
 
@@ -108,22 +106,13 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
     console = lasting_console()
     try:
         if arguments.resume is not None:
-            paths = driver.resume(arguments.resume, console)
+            driver.resume(arguments.resume, console)
         else:
-            paths = driver.run_new(arguments.study, console)
+            driver.run_new(arguments.study, console)
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
         return EXIT_STOPPED
-    _show_results(paths, console)
     return 0
-
-
-def _show_results(paths: RunPaths, console: Console) -> None:
-    shown = paths.root.relative_to(Path.cwd()) if paths.root.is_relative_to(Path.cwd()) else paths.root
-    where = shown if paths.remote is None else paths.remote
-    report = paths.report_text.read_text(encoding="utf-8")
-    for text in (report, f"Everything is in {where}: open report.html, or read trials.parquet."):
-        console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

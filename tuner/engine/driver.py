@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -64,6 +65,8 @@ from tuner.journal.events import (
 from tuner.journal.history import History, fold
 from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
+from tuner.results.best import read_description
+from tuner.results.closing import closing
 from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
@@ -236,6 +239,20 @@ class _Job:
                 self._do()
             if self._mirror is not None:
                 self._outage.retry(self._mirror.push)
+            self._progress.close(closing(self._history(), self._where, self._next_commands(), self._progress.width))
+
+    @property
+    def _where(self) -> str:
+        """The run, as the user can name it to a command."""
+        return self._paths.remote or _shown(self._paths.root)
+
+    def _next_commands(self) -> list[tuple[str, str]]:
+        """Return what can be done with the finished run, each with its purpose."""
+        where = shlex.quote(self._where)
+        commands = [(f"python -m tuner.report {where}", "the whole report as text")]
+        if read_description(self._paths).is_of_images:
+            commands.insert(0, (f"python -m tuner.predict {where} IMAGE...", "ask the model about your images"))
+        return commands
 
     def _do(self) -> None:
         """Work on what is not done, clear away what that needed, and write what follows from the journal."""
@@ -400,7 +417,7 @@ class _Job:
         self._coordinator.stop(INTERRUPTED)
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
-            f"then go on with --resume {self._paths.remote or _shown(self._paths.root)}."
+            f"then go on with --resume {self._where}."
         )
         return True
 

@@ -41,6 +41,7 @@ from tuner.results.story import sentence
 from tuner.results.wording import duration
 
 _SECONDS_BETWEEN_LINES = 5.0
+_WIDEST = 100
 _TOLD_AT_ONCE = (
     WarmStarted
     | SearchEnded
@@ -101,6 +102,16 @@ class Progress:
             self._block.print_above(text)
         else:
             self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        """Characters of a line that is easily read where the lines are shown."""
+        return min(_WIDEST, self._console.width) if self._console.is_terminal else _WIDEST
+
+    def close(self, text: str) -> None:
+        """Print the last words, below an empty line."""
+        for line in ("", *text.splitlines()):
+            self.say(line)
 
     def show_plan(self, plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> None:
         """Print the plan; `retrainings`, candidates with seeds, follow the search."""

@@ -11,6 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from tuner.errors import StorageError
 from tuner.paths import RunPaths
 
+SIDE = 28
+"""Height and width of the images that a model can be asked about, in pixels."""
+
 
 @dataclass(frozen=True)
 class BestDescription:
@@ -35,6 +38,11 @@ class BestDescription:
     """Models whose probabilities are averaged; more than one is an ensemble."""
     space_sha256: str | None = None
     """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether it can be asked about image files: it was trained on pixels, of one channel and `SIDE` a side."""
+        return self.mean is not None and self.std is not None and self.input_shape == [1, SIDE, SIDE]
 
 
 _ADAPTER = TypeAdapter(BestDescription)

@@ -33,8 +33,8 @@ class FinalRow:
     values: Mapping[str, Mapping[str, Spread]]
     """By metric of the evaluation and by split."""
     test_interval: Interval | None
-    """Of the leading metric: of a proportion that of one model on one test set, of others that of the mean over seeds;
-    None where there is no such."""
+    """Of the leading metric: of a proportion that of one model with this value on one test set, of others that of the
+    mean over seeds; None where there is no such."""
 
     def spread(self, metric: str, split: str) -> Spread | None:
         """Return a metric on a split; None where it is not known."""
@@ -230,7 +230,7 @@ def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective
     if not objective.proportion:
         return test.interval
     n = round(examples["test"].mean) if "test" in examples else 0
-    return wilson(test.mean, n) if test.n == 1 and n and 0 <= test.mean <= 1 else None
+    return wilson(test.mean, n) if n and 0 <= test.mean <= 1 else None
 
 
 def pace_of(history: History) -> Pace:

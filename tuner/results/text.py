@@ -64,9 +64,9 @@ def final_table(summary: Summary) -> str:
     """Return the final table with its notes: reference, baseline and tuned, side by side."""
     if not summary.is_measured:
         return NOT_MEASURED
-    tables = [_table([final_header(summary), *(final_cells(row, summary) for row in summary.final)], left=2)]
+    tables = [aligned([final_header(summary), *(final_cells(row, summary) for row in summary.final)], left=2)]
     if summary.others:
-        tables.append(_table([others_header(summary), *others_rows(summary)], left=2))
+        tables.append(aligned([others_header(summary), *others_rows(summary)], left=2))
     return "\n\n".join([*tables, *(_wrap(note) for note in final_notes(summary))])
 
 
@@ -100,7 +100,7 @@ def _front(history: History) -> str:
 
 def _rungs(summary: Summary) -> str:
     header, rows = rung_table(summary)
-    return _table([header, *rows]) if rows else ""
+    return aligned([header, *rows]) if rows else ""
 
 
 def _best_trials(history: History) -> str:
@@ -110,7 +110,7 @@ def _best_trials(history: History) -> str:
     )
     rows = [_trial_cells(trial, best) for trial, best in ranked[:_BEST_TRIALS]]
     header = ("trial", "state", "origin", "epochs", f"best {history.objective.words}", "at epoch", "time")
-    return _table([header, *rows]) if rows else ""
+    return aligned([header, *rows]) if rows else ""
 
 
 def _trial_cells(trial: TrialHistory, best: EpochReported) -> tuple[str, ...]:
@@ -140,10 +140,10 @@ def _failures(history: History) -> str:
 
 def _retraining(history: History, summary: Summary) -> str:
     rows = [retrain_cells(retrain, summary) for retrain in history.retrains.values()]
-    return f"{_table([retrain_header(summary), *rows])}\n\n{_wrap(keep_rule(summary.objective))}" if rows else ""
+    return f"{aligned([retrain_header(summary), *rows])}\n\n{_wrap(keep_rule(summary.objective))}" if rows else ""
 
 
-def _table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Return the rows, the first a header, in aligned columns; the first `left` columns flush left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

@@ -28,7 +28,7 @@ _MEANINGS = {
     LATENCY.metric: "median seconds of the forward pass of one example, on the trial's device",
 }
 NOT_MEASURED = "The winner has not been retrained, so nothing is known of it on the test set yet."
-_WILSON = "95%: Wilson interval of one model on its test examples."
+_WILSON = "95%: Wilson interval of one model with that value on the test examples."
 _OVER_SEEDS = "95%: interval of the mean over seeds, by Student's t distribution."
 
 
