@@ -458,9 +458,10 @@ def test_a_run_prints_little_and_nothing_of_rays(smoke: Finished) -> None:
 def test_a_run_prints_the_plan_the_events_the_answer_and_what_to_do_next(smoke: Finished) -> None:
     lines = smoke.ended.out.splitlines()
     assert lines[0] == "data       digits: 1,074 train, 359 dev, 364 test"
-    assert lines[1].startswith("workers    1, ")
-    assert lines[2] == "rungs      1 3 epochs; one trial in 3 goes on from each"
-    assert lines[3] == "trials     8"
+    assert lines[1].startswith("workers    1, as --workers says; this machine has ")
+    assert lines[2].startswith("epoch      ")
+    assert lines[3] == "rungs      1 3 epochs; one trial in 3 goes on from each"
+    assert lines[4] == "trials     8"
     assert any("] the search ended: all trials have ended" in line for line in lines)
     assert any(line.startswith("After tuning, the test accuracy is 0.") for line in lines)
     assert lines[-3] == "Report    runs/study/report.html"

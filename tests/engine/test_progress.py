@@ -46,6 +46,7 @@ PLAN = Plan(
 
 
 RETRAININGS = [("tuned", 1), ("tuned", 2), ("baseline", 1)]
+WORKERS = "one for each of 2 usable cores of this machine, at niceness 0"
 SEEDS = "the winner with 2 seeds and the baseline with 1 seed"
 
 
@@ -225,9 +226,10 @@ def test_a_terminal_that_cannot_move_its_cursor_is_given_lines(term: str, monkey
 
 
 def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
-    assert plan_lines(PLAN, "digits: 1,078 train", RETRAININGS) == [
+    assert plan_lines(PLAN, "digits: 1,078 train", WORKERS, RETRAININGS) == [
         "data       digits: 1,078 train",
-        "workers    2, one epoch of the first configuration takes 12.3s on each",
+        "workers    2, one for each of 2 usable cores of this machine, at niceness 0",
+        "epoch      12.3s for the first configuration, with all workers busy",
         "rungs      1 3 9 epochs; one trial in 3 goes on from each",
         "trials     about 17 if they cost what the first configuration does",
         f"retraining {SEEDS}, 9 epochs each",
@@ -253,8 +255,8 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
     ],
 )
 def test_the_plan_without_stopping_with_a_limit_and_without_a_budget(changes: dict[str, Any], expected: str) -> None:
-    assert expected in plan_lines(replace(PLAN, **changes), "digits", RETRAININGS)
+    assert expected in plan_lines(replace(PLAN, **changes), "digits", WORKERS, RETRAININGS)
 
 
 def test_where_there_is_no_baseline_the_plan_speaks_of_none() -> None:
-    assert not any("baseline" in line for line in plan_lines(PLAN, "digits", RETRAININGS[:1]))
+    assert not any("baseline" in line for line in plan_lines(PLAN, "digits", WORKERS, RETRAININGS[:1]))

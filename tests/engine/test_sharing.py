@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.config import ResourceConfig
-from tuner.engine.sharing import Node, fitting, of_a_trial, settle, share_gpus
+from tuner.engine.sharing import Node, fitting, of_a_trial, settle, share_gpus, share_in_words
 
 GIB = 1 << 30
 BIG: Node = {"CPU": 64.0, "GPU": 8.0}
@@ -100,3 +100,28 @@ def test_nothing_is_ever_overbooked(cpus: int, gpus: int, peak: int, memory: int
     on_one = -(-trials // gpus)
     assert on_one * round(fraction * 10_000) <= 10_000
     assert on_one == 1 or on_one * peak <= memory
+
+
+@pytest.mark.parametrize(
+    ("nodes", "given_", "words"),
+    [
+        ([{"CPU": 2.0}], {}, "one for each of 2 usable cores of this machine"),
+        ([{"CPU": 1.0}], {}, "for this machine has 1 usable core"),
+        ([{"CPU": 8.0}], {"cpus_per_trial": 4}, "each with 4 of 8 usable cores of this machine"),
+        ([{"CPU": 2.0}], {"workers": 1}, "as --workers says; this machine has 2 usable cores"),
+        ([BIG], {}, "one for each of 8 GPUs of this machine, with 8 cores each"),
+        ([BIG], {"gpus_per_trial": 0.5}, "2 on each of 8 GPUs of this machine, with 4 cores each"),
+        ([BIG], {"gpus_per_trial": 2.0}, "each with 2 of 8 GPUs and 16 cores of this machine"),
+        ([BIG], {"gpus_per_trial": 0.0}, "one for each of 64 usable cores of this machine"),
+        ([BIG], {"workers": 3}, "as --workers says; this machine has 64 usable cores and 8 GPUs"),
+        (
+            [{"CPU": 4.0}, {"CPU": 2.0}, {"CPU": 0.0}],
+            {"address": "auto"},
+            "one for each of 6 usable cores of the cluster of 2 machines",
+        ),
+        ([], {"address": "auto", "workers": 12, "cpus_per_trial": 1}, "as --workers says"),
+    ],
+)
+def test_the_number_of_workers_is_explained(nodes: list[Node], given_: dict[str, Any], words: str) -> None:
+    resources = asked(**given_)
+    assert share_in_words(resources, settle(resources, nodes), nodes) == words

@@ -331,7 +331,8 @@ class _Job:
         """Do what is to be done between the works of the run, and yield each when its time has come."""
         plan = yield from self._open(executor)
         dataset = self._ingredients.dataset
-        self._progress.show_plan(plan, _data_line(dataset), wanted_retrainings(self._config))
+        workers, retrainings = executor.workers_in_words, wanted_retrainings(self._config)
+        self._progress.show_plan(plan, _data_line(dataset), workers, retrainings)
         if self._history().search_ended is None:
             yield from self._search(plan, executor.workers)
         self._select()

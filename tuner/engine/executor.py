@@ -48,6 +48,10 @@ class Executor(Protocol):
         """Trainings that go on at the same time."""
 
     @property
+    def workers_in_words(self) -> str:
+        """Why they are so many."""
+
+    @property
     def nodes(self) -> Sequence[Mapping[str, Any]]:
         """Hardware of the machines where trainings go on; empty if they are the driver's own alone."""
 

@@ -24,6 +24,7 @@ class InProcessExecutor:
 
     workers = 1
     workers_a_node = 1
+    workers_in_words = "in this process, one training after the other"
     nodes: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1) -> None:

@@ -113,9 +113,9 @@ class Progress:
         for line in ("", *text.splitlines()):
             self.say(line)
 
-    def show_plan(self, plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> None:
-        """Print the plan; `retrainings`, candidates with seeds, follow the search."""
-        for line in plan_lines(plan, data, retrainings):
+    def show_plan(self, plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[str, int]]) -> None:
+        """Print the plan as `plan_lines` words it."""
+        for line in plan_lines(plan, data, workers, retrainings):
             self.say(line)
 
     def enter(self, phase: Phase) -> None:
@@ -160,15 +160,23 @@ class Progress:
         return False
 
 
-def plan_lines(plan: Plan, data: str, retrainings: Sequence[tuple[str, int]]) -> list[str]:
-    """Return the plan in words; `retrainings` are candidates with seeds."""
+def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the plan in words.
+
+    Args:
+        plan: What is planned.
+        data: The data set in words.
+        workers: Why there are so many workers.
+        retrainings: Candidates with seeds, which follow the search.
+    """
     stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
     together = f"{'in' if plan.budget_seconds else 'about'} {duration(total)} together"
     epoch = duration(plan.seconds_per_epoch)
     return [
         f"data       {data}",
-        f"workers    {plan.workers}, one epoch of the first configuration takes {epoch} on each",
+        f"workers    {plan.workers}, {workers}",
+        f"epoch      {epoch} for the first configuration, with all workers busy",
         f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
         f"trials     {_trials(plan)}",
         f"retraining {_retraining(plan, retrainings)}",

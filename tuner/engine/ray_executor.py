@@ -21,7 +21,14 @@ from tuner.engine.executor import Agenda, Work
 from tuner.engine.gpu_memory import measure_gpu_memory
 from tuner.engine.preflight import check_storage, hardware_of_nodes
 from tuner.engine.ray_patches import every_death_survived
-from tuner.engine.ray_session import cpus_and_gpus, ray_session, shared, workers_available, workers_of_one_node
+from tuner.engine.ray_session import (
+    cpus_and_gpus,
+    ray_session,
+    shared,
+    workers_available,
+    workers_in_words,
+    workers_of_one_node,
+)
 from tuner.engine.ray_tune import Processes, TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from tuner.engine.sending import check_code_travels, check_data_fit, send_by_value
 from tuner.engine.task import Task
@@ -97,6 +104,11 @@ class RayExecutor:
             self._resources = shared(asked, peak_bytes=peak_bytes, gpu_bytes=gpu_bytes)
             self.workers = workers_available(self._resources)
             self.cpus_a_trial, self._gpus_a_trial = cpus_and_gpus(self._resources)
+
+    @property
+    def workers_in_words(self) -> str:
+        """Why they are so many."""
+        return workers_in_words(self._resources)
 
     @property
     def workers_a_node(self) -> int:

@@ -21,9 +21,10 @@ from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
 from tuner.engine.ray_onlookers import without_onlookers
 from tuner.engine.run_log import ray_logged
-from tuner.engine.sharing import fitting, of_a_trial, settle, share_gpus
+from tuner.engine.sharing import fitting, of_a_trial, settle, share_gpus, share_in_words
 from tuner.errors import ResourceError
 
+_NICENESS = "RAY_worker_niceness"
 _ENVIRONMENT = {
     # A trial that was given no GPU sees none.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
@@ -32,7 +33,7 @@ _ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     # Added to the driver's own. Ray's 15 would leave a trial a thirtieth of a CPU on which anything else computes.
-    "RAY_worker_niceness": "0",
+    _NICENESS: "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # By itself Ray starts one process after another, each only when the one before has begun to work.
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
@@ -159,6 +160,16 @@ def workers_of_one_node(resources: ResourceConfig) -> int:
     """Return how many trials share a machine where most do, at least 1."""
     resources = settled(resources)
     return max([1, *(fitting(node, resources) for node in _largest_nodes(resources))])
+
+
+def workers_in_words(resources: ResourceConfig) -> str:
+    """Return why so many trials train side by side, and on this machine how politely."""
+    known = settled(resources)
+    words = share_in_words(resources, known, _largest_nodes(known))
+    if resources.address is not None:
+        return words
+    niceness = os.nice(0) + int(os.environ.get(_NICENESS, "0"))
+    return f"{words}, at niceness {min(niceness, 19)}"
 
 
 def _largest_nodes(resources: ResourceConfig) -> list[dict[str, float]]:

@@ -76,6 +76,39 @@ def fitting(node: Node, resources: ResourceConfig) -> int:
     return min(fits, _by_gpus(node, gpus)) if gpus > 0 else fits
 
 
+def share_in_words(asked: ResourceConfig, resources: ResourceConfig, nodes: Iterable[Node]) -> str:
+    """Return why so many trials train side by side: what each of them has, and of how much.
+
+    Args:
+        asked: The resources as the user gave them.
+        resources: The same, settled.
+        nodes: The machines there are, or may come; none if they are not known.
+    """
+    nodes = [node for node in nodes if fitting(node, resources)]
+    cpus, gpus = of_a_trial(resources)
+    all_cpus, all_gpus = (int(sum(node.get(name, 0.0) for node in nodes)) for name in ("CPU", "GPU"))
+    there = [_counted(all_cpus, "usable core"), *([_counted(all_gpus, "GPU")] if gpus and all_gpus else [])]
+    where = "this machine" if asked.address is None else f"the cluster of {_counted(len(nodes), 'machine')}"
+    if asked.workers is not None:
+        return "as --workers says" + (f"; {where} has {' and '.join(there)}" if nodes else "")
+    if gpus == 1:
+        return f"one for each of {_counted(all_gpus, 'GPU')} of {where}, with {_counted(cpus, 'core')} each"
+    if gpus > 1:
+        return f"each with {gpus:g} of {_counted(all_gpus, 'GPU')} and {_counted(cpus, 'core')} of {where}"
+    if gpus > 0:
+        together = int(1 / gpus + 1e-9)
+        return f"{together} on each of {_counted(all_gpus, 'GPU')} of {where}, with {_counted(cpus, 'core')} each"
+    if cpus == 1 and all_cpus == 1:
+        return f"for {where} has {there[0]}"
+    if cpus == 1:
+        return f"one for each of {there[0]} of {where}"
+    return f"each with {cpus} of {there[0]} of {where}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _by_gpus(node: Node, gpus_per_trial: float) -> int:
     """Return how many trials the GPUs of a machine hold, 0 if a trial takes none. A fraction lies on one GPU."""
     gpus = node.get("GPU", 0.0)
