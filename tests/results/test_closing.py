@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tuner.journal.history import History
+from tuner.results.best import BestDescription
 from tuner.results.closing import closing
 
-COMMANDS = [
-    ("python -m tuner.predict runs/study IMAGE...", "ask the model about images"),
-    ("python -m tuner.report runs/study", "the whole report as text"),
-]
+IMAGES = BestDescription("cnn", "cnn", "fashion-mnist", {}, mean=0.3, std=0.3)
+ELSE = BestDescription("fit", "fit.py", "fit.py", {})
 
 
 def test_a_run_ends_with_its_answer_the_table_and_where_to_go_on(finished: History) -> None:
-    assert closing(finished, "runs/study", COMMANDS).splitlines() == [
+    assert closing(finished, "runs/study", IMAGES).splitlines() == [
         "After tuning, the test accuracy is 0.9150 ±0.0071 (mean of 2 seeds); the baseline's 0.8900, the",
         "reference's 0.9353.",
         "",
@@ -29,22 +28,27 @@ def test_a_run_ends_with_its_answer_the_table_and_where_to_go_on(finished: Histo
         "          24.0s until the search ended",
         "Winner    trial 0: lr 1, widths [8, 16]",
         "Report    runs/study/report.html",
-        "Next      python -m tuner.predict runs/study IMAGE...  # ask the model about images",
+        "Next      python -m tuner.predict runs/study IMAGE...  # ask the model about your images",
         "          python -m tuner.report runs/study            # the whole report as text",
     ]
 
 
 def test_on_a_narrow_screen_a_command_stays_in_one_piece(finished: History) -> None:
-    lines = closing(finished, "runs/study", COMMANDS, 50).splitlines()
+    lines = closing(finished, "runs/study", IMAGES, 50).splitlines()
     assert "Next      python -m tuner.predict runs/study IMAGE..." in lines
     assert "          python -m tuner.report runs/study" in lines
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])
 def test_a_run_without_a_result_says_that(run: str, request: pytest.FixtureRequest) -> None:
-    text = closing(request.getfixturevalue(run), "runs/study", COMMANDS)
+    text = closing(request.getfixturevalue(run), "runs/study", IMAGES)
     assert text.splitlines()[0] in (
         "No trial has finished an epoch yet.",
         "The best so far is trial 0: dev accuracy 0.9000.",
     )
     assert "tuned" not in text
+
+
+def test_a_model_of_anything_else_is_not_asked_about_images(finished: History) -> None:
+    lines = closing(finished, "my runs/study", ELSE).splitlines()
+    assert lines[-1] == "Next      python -m tuner.report 'my runs/study'  # the whole report as text"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -239,20 +238,14 @@ class _Job:
                 self._do()
             if self._mirror is not None:
                 self._outage.retry(self._mirror.push)
-            self._progress.close(closing(self._history(), self._where, self._next_commands(), self._progress.width))
+            self._progress.close(
+                closing(self._history(), self._where, read_description(self._paths), self._progress.width)
+            )
 
     @property
     def _where(self) -> str:
         """The run, as the user can name it to a command."""
         return self._paths.remote or _shown(self._paths.root)
-
-    def _next_commands(self) -> list[tuple[str, str]]:
-        """Return what can be done with the finished run, each with its purpose."""
-        where = shlex.quote(self._where)
-        commands = [(f"python -m tuner.report {where}", "the whole report as text")]
-        if read_description(self._paths).is_of_images:
-            commands.insert(0, (f"python -m tuner.predict {where} IMAGE...", "ask the model about your images"))
-        return commands
 
     def _do(self) -> None:
         """Work on what is not done, clear away what that needed, and write what follows from the journal."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
-from collections.abc import Sequence
 
 from tuner.journal.history import History
+from tuner.results.best import BestDescription
 from tuner.results.summary import Summary, summarize
 from tuner.results.text import aligned
 from tuner.results.wording import answer_line, final_cells, final_header, hparam_text, plain, state_counts, time_line
@@ -15,16 +16,14 @@ _TRAIN = "train"
 """The split that says least of what was reached."""
 
 
-def closing(history: History, where: str, commands: Sequence[tuple[str, str]], width: int = 100) -> str:
-    """Return the last words of a run in the folder `where`, in lines of at most `width` characters if words allow.
-
-    `commands` are what can be done with the run, each with its purpose.
-    """
+def closing(history: History, where: str, best: BestDescription, width: int = 100) -> str:
+    """Return the last words of a run in the folder `where`, in lines of at most `width` characters if words allow."""
     summary = summarize(history, where)
     blocks = [textwrap.fill(answer_line(summary), width)]
     if summary.is_measured:
         blocks.append(_table(summary))
-    return "\n\n".join([*blocks, "\n".join(_pointers(summary, where, commands, width))])
+    pointers = [*_pointers(summary, where, width), *_commands(where, best, width)]
+    return "\n\n".join([*blocks, "\n".join(pointers)])
 
 
 def _table(summary: Summary) -> str:
@@ -34,14 +33,23 @@ def _table(summary: Summary) -> str:
     return aligned([[row[place] for place in shown] for row in rows], left=2)
 
 
-def _pointers(summary: Summary, where: str, commands: Sequence[tuple[str, str]], width: int) -> list[str]:
+def _pointers(summary: Summary, where: str, width: int) -> list[str]:
     counts = f"{state_counts(summary)}; {summary.epochs:,} epochs in the search; {time_line(summary)}"
     pointers = {"Search": counts}
     if summary.winner is not None:
         hparams = ", ".join(f"{plain(name)} {hparam_text(value)}" for name, value in summary.winner.hparams.items())
         pointers["Winner"] = f"trial {summary.winner.trial}{': ' if hparams else ''}{hparams}"
     pointers["Report"] = f"{where}/report.html"
-    lines = [_filled(f"{name:<{_INDENT}}", " ".join(text.split()), width) for name, text in pointers.items()]
+    return [_filled(f"{name:<{_INDENT}}", " ".join(text.split()), width) for name, text in pointers.items()]
+
+
+def _commands(where: str, best: BestDescription, width: int) -> list[str]:
+    """Return what can be done with the run, each with its purpose if there is room."""
+    run = shlex.quote(where)
+    commands = [(f"python -m tuner.report {run}", "the whole report as text")]
+    if best.is_of_images:
+        commands.insert(0, (f"python -m tuner.predict {run} IMAGE...", "ask the model about your images"))
+    lines = []
     size = max(len(command) for command, _ in commands)
     for place, (command, purpose) in enumerate(commands):
         label = f"{'Next' if place == 0 else '':<{_INDENT}}"
