@@ -12,7 +12,7 @@ import torch
 
 import tuner
 from tests.metrics import metrics
-from tuner.errors import JournalError, StorageError
+from tuner.errors import JournalError, StorageError, TunerError
 from tuner.io.files import write_json
 from tuner.io.mirror import Mirror
 from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
@@ -80,6 +80,22 @@ def test_all_tables_and_the_configuration_are_there(paths: RunPaths) -> None:
     assert run.config["space"] == "cnn"
 
 
+def test_the_reports_figures_are_there_for_notebooks(paths: RunPaths) -> None:
+    plot = load_run(paths.root).plot
+    figure = plot.history()
+    (best, *_) = (line for line in figure.data if line.name == "best so far")
+    assert list(best.y) == [0.9, 0.9]
+    assert figure.layout.paper_bgcolor == "white"
+    names = [name for name, method in vars(type(plot)).items() if callable(method) and not name.startswith("_")]
+    assert {"history", "importance", "parallel", "slices", "rungs", "timeline", "confusion"} <= set(names)
+    shown = {"history", "trials", "timeline"}
+    for name in shown:
+        assert getattr(plot, name)().data
+    for name in set(names) - shown:
+        with pytest.raises(TunerError, match="there is nothing to plot: "):
+            getattr(plot, name)()
+
+
 def test_hyperparameters_and_model_come_from_best(paths: RunPaths) -> None:
     run = load_run(paths.root)
     with pytest.raises(StorageError, match="holds no retrained model"):
@@ -96,7 +112,7 @@ def test_tables_need_no_torch(paths: RunPaths) -> None:
 import sys
 from tuner.loaded_run import load_run
 load_run({str(paths.root)!r}).trials
-assert not {{"torch", "ray"}} & set(sys.modules), "imported"
+assert not {{"torch", "ray", "plotly"}} & set(sys.modules), "imported"
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr

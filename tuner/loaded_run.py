@@ -14,11 +14,14 @@ import pandas as pd
 
 from tuner.errors import JournalError, StorageError
 from tuner.io.reading import reading_run
+from tuner.journal.history import read_history
 from tuner.paths import RunPaths
 from tuner.results.best import read_description
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from tuner.results.plots import Plots
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ class LoadedRun:
     def retrain_epochs(self) -> pd.DataFrame:
         """One row per (candidate, seed, epoch)."""
         return self._table(self._paths.retrain_epochs)
+
+    @cached_property
+    def plot(self) -> Plots:
+        """The report's figures: `.history()`, `.importance()`, `.parallel()` and others return plotly figures.
+
+        Raises JournalError if the journal is damaged.
+        """
+        # Only here: who reads tables need not wait for plotly.
+        from tuner.results.kept import read_kept
+        from tuner.results.plots import Plots
+
+        return Plots(read_history(self._paths.journal), read_kept(self._paths))
 
     @property
     def hparams(self) -> dict[str, Any]:

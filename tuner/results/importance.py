@@ -7,11 +7,12 @@ PED-ANOVA (Watanabe et al., IJCAI 2023) looks at nothing but ranks: at how the b
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import cache
 
 from tuner.journal.history import History, TrialHistory
-from tuner.results.summary import rung_epochs
+from tuner.results.summary import pace_of, rung_epochs
 from tuner.search.trial import TrialState
 
 MIN_TRIALS = 20
@@ -61,13 +62,13 @@ def importances(history: History) -> dict[str, float]:
 
 def ranked_trials(history: History) -> list[TrialHistory]:
     """Return the trials that finished an epoch and did not fail, the best first."""
-    levels = rung_epochs(history)
+    levels, pace = rung_epochs(history), pace_of(history)
     trials = [one for _, one in sorted(history.trials.items()) if one.epochs and one.state is not TrialState.FAILED]
 
     def rank(trial: TrialHistory) -> tuple[int, float, int]:
         best = trial.best
         assert best is not None, trial.number
-        reached = sum(level <= max(trial.epochs) for level in levels)
+        reached = sum((pace.epoch_at(trial.number, level) or math.inf) <= max(trial.epochs) for level in levels)
         score = history.objective.score(best.metrics[history.objective.metric])
         return -reached, -score, trial.number
 

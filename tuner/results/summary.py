@@ -235,13 +235,18 @@ def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective
 
 def pace_of(history: History) -> Pace:
     """Return when the run's trials reached its rungs."""
-    plan, search = history.plan or {}, history.config.get("search") or {}
-    unit = plan.get("seconds_per_epoch") if search.get("resource") == "seconds" else None
+    plan = history.plan or {}
+    unit = None if counts_epochs(history) else plan.get("seconds_per_epoch")
     pace = Pace(plan.get("rungs", (1,)), unit)
     for trial in history.trials.values():
         if 1 in trial.epochs:
             pace.note(trial.number, 1, trial.epochs[1].seconds)
     return pace
+
+
+def counts_epochs(history: History) -> bool:
+    """Return whether a rung is the same number of epochs for every trial, and not the same time."""
+    return (history.config.get("search") or {}).get("resource") != "seconds"
 
 
 def _rung_row(history: History, pace: Pace, level: int) -> RungRow:

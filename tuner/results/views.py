@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from tuner.journal.history import History
 from tuner.results.kept import Kept, read_kept
 from tuner.results.sections.classes import data_views, mistake_views
 from tuner.results.sections.origin import origin_views
 from tuner.results.sections.outcome import outcome_views
 from tuner.results.sections.search import search_views
-from tuner.results.summary import summarize
+from tuner.results.summary import Summary, summarize
 from tuner.results.view import Picture, Table, View
 
-__all__ = ["Kept", "Picture", "Table", "View", "read_kept", "views"]
+__all__ = ["GROUPS", "Kept", "Picture", "Table", "View", "read_kept", "views"]
+
+
+GROUPS: tuple[Callable[[History, Summary, Kept], Iterable[View]], ...] = (
+    outcome_views,
+    mistake_views,
+    search_views,
+    data_views,
+    origin_views,
+)
+"""The parts of `views`, in order."""
 
 
 def views(history: History, name: str, kept: Kept | None = None) -> list[View]:
@@ -19,11 +31,5 @@ def views(history: History, name: str, kept: Kept | None = None) -> list[View]:
 
     `kept` is what the run keeps beside its journal (`read_kept`); without it there are fewer views.
     """
-    summary, kept = summarize(history, name), kept or Kept()
-    return [
-        *outcome_views(history, summary),
-        *mistake_views(kept),
-        *search_views(history, summary),
-        *data_views(history, kept),
-        *origin_views(history, summary),
-    ]
+    summary = summarize(history, name)
+    return [view for group in GROUPS for view in group(history, summary, kept or Kept())]

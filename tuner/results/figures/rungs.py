@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.style import BLUE, GREEN, GREY, ORANGE, RED, VIOLET, brief, new_figure, shown
 from tuner.results.figures.trial_curves import best_so_far
-from tuner.results.summary import rung_epochs
+from tuner.results.summary import pace_of, rung_epochs
+from tuner.search.pace import Pace
 from tuner.search.scheduler import Action
 from tuner.search.trial import TrialState
 
@@ -48,8 +49,8 @@ class Stay:
 
 def rungs(history: History) -> go.Figure | None:
     """Return one point for every trial at every rung that it reached; None before the first comparison."""
-    levels = rung_epochs(history)
-    stays = [stay for _, trial in sorted(history.trials.items()) for stay in stays_of(trial, levels)]
+    levels, pace = rung_epochs(history), pace_of(history)
+    stays = [stay for _, trial in sorted(history.trials.items()) for stay in stays_of(trial, levels, pace)]
     if not any(trial.decisions for trial in history.trials.values()):
         return None
     reached = [level for level in levels if any(stay.level == level for stay in stays)]
@@ -72,22 +73,23 @@ def rungs(history: History) -> go.Figure | None:
     return figure
 
 
-def stays_of(trial: TrialHistory, levels: Sequence[int]) -> Iterator[Stay]:
-    """Yield the trial at each rung that it reached, from the first."""
+def stays_of(trial: TrialHistory, levels: Sequence[int], pace: Pace) -> Iterator[Stay]:
+    """Yield the trial at each rung that it reached, from the first; `pace` says with which of its epochs."""
     epochs, values = best_so_far(trial)
     best = dict(zip(epochs, values, strict=True))
     reasons = {decision.epoch: decision.reason for decision in trial.decisions}
     for level in levels:
-        if level in best:
-            fate = _fate(trial, level)
+        epoch = pace.epoch_at(trial.number, level)
+        if epoch in best:
+            fate = _fate(trial, level, epoch)
             reason = reasons.get(level, "")
             if trial.ended is not None and fate in ("given up", "complete") and trial.ended.reason != reason:
                 reason = f"{reason}; {trial.ended.reason}" if reason else trial.ended.reason
-            yield Stay(trial.number, level, best[level], fate, reason)
+            yield Stay(trial.number, level, best[epoch], fate, reason)
 
 
-def _fate(trial: TrialHistory, level: int) -> str:
-    if max(trial.epochs) > level:
+def _fate(trial: TrialHistory, level: int, epoch: int) -> str:
+    if max(trial.epochs) > epoch:
         return "went on"
     if trial.state is TrialState.COMPLETE:
         return "complete"
@@ -105,7 +107,7 @@ def _fate(trial: TrialHistory, level: int) -> str:
 
 def _label(level: int, stays: Sequence[Stay]) -> str:
     on = sum(stay.fate == "went on" for stay in stays)
-    text = f"epoch {level}<br>{len(stays):,} trial{'s' * (len(stays) != 1)}"
+    text = f"rung {level}<br>{len(stays):,} trial{'s' * (len(stays) != 1)}"
     return f"{text}<br>{on:,} went on" if on else text
 
 

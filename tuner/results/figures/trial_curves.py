@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.style import BLUE, GREY, STATE_COLOURS, brief, evenly, new_figure, shown
 from tuner.results.selection import select
-from tuner.results.summary import rung_epochs
+from tuner.results.summary import counts_epochs, rung_epochs
 
 _LINES = 250
 """Of each state at most so many trials are drawn, evenly chosen; more would be one blot."""
@@ -25,10 +25,14 @@ def trial_curves(history: History) -> go.Figure | None:
     if not trials:
         return None
     longest = max(max(trial.epochs) for trial in trials)
-    levels = [level for level in rung_epochs(history) if level <= longest]
+    levels = [level for level in rung_epochs(history) if level <= longest] if counts_epochs(history) else []
     figure = new_figure(
         420,
-        xaxis={"type": "log", "title": {"text": "epoch (dotted: rungs)"}, "tickvals": levels or [1, longest]},
+        xaxis={
+            "type": "log",
+            "title": {"text": "epoch (dotted: rungs)" if levels else "epoch"},
+            "tickvals": levels or [1, longest],
+        },
         yaxis={"title": {"text": shown(f"best {history.objective.words} so far")}},
     )
     for state in STATE_COLOURS:

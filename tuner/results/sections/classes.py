@@ -12,6 +12,7 @@ from tuner.data.sample import DataSample
 from tuner.journal.history import History
 from tuner.results.figures.confusion import confusion
 from tuner.results.kept import Kept, picture_source
+from tuner.results.summary import Summary
 from tuner.results.view import Picture, Table, View
 from tuner.results.wording import plain
 from tuner.search.objective import number_text
@@ -32,7 +33,7 @@ _LISTED = 12
 """Mistakes that are listed where there are no pictures, and confusions that are told."""
 
 
-def mistake_views(kept: Kept) -> Iterator[View]:
+def mistake_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
     """Yield how the retrained winner does on the dev set, class by class; nothing without its answers."""
     found = kept.predictions
     if found is None:
@@ -44,7 +45,7 @@ def mistake_views(kept: Kept) -> Iterator[View]:
         yield _most_wrong(found)
 
 
-def data_views(history: History, kept: Kept) -> Iterator[View]:
+def data_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
     """Yield what the data are: sizes, statistics, classes and samples, as far as they are known."""
     sizes: Mapping[str, Any] = history.environment.get("examples") or {}
     rows = [(split, "-" if size is None else f"{size:,}") for split, size in sizes.items()]

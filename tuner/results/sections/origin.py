@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tuner.journal.history import History
+from tuner.results.kept import Kept
 from tuner.results.summary import Summary
 from tuner.results.view import Table, View
 from tuner.results.wording import command_to_repeat, commits, flatten, plain
@@ -18,7 +19,7 @@ _AGAIN = (
 )
 
 
-def origin_views(history: History, summary: Summary) -> Iterator[View]:
+def origin_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
     """Yield the failures, the environment and the way to repeat the run."""
     yield from _failures(history)
     environment, plan = list(flatten(history.environment)), list(flatten(history.plan or {}))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tuner.journal.history import History
 from tuner.results.figures.learning_curves import learning_curves
+from tuner.results.kept import Kept
 from tuner.results.summary import Summary
 from tuner.results.view import Table, View
 from tuner.results.wording import (
@@ -31,7 +32,7 @@ _CURVES = (
 )
 
 
-def outcome_views(history: History, summary: Summary) -> Iterator[View]:
+def outcome_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
     """Yield the answer first, then what it rests on."""
     yield _answer(summary)
     others = others_rows(summary)

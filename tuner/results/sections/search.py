@@ -17,6 +17,7 @@ from tuner.results.figures.timeline import timeline
 from tuner.results.figures.trial_curves import trial_curves
 from tuner.results.front import objectives_of_run, placed_trials
 from tuner.results.importance import importances
+from tuner.results.kept import Kept
 from tuner.results.lanes import timeline_of
 from tuner.results.summary import Summary
 from tuner.results.view import Table, View
@@ -44,7 +45,7 @@ _SLICES = "Each trial's best {words} by the value of one hyperparameter; the blu
 _TIMELINE = "One lane a worker; a gap is time without training: starting, waiting, saving."
 
 
-def search_views(history: History, summary: Summary) -> Iterator[View]:
+def search_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
     """Yield what is known of the search so far."""
     words = summary.objective.words
     known = importances(history)
