@@ -1,4 +1,4 @@
-"""The package as others install it: outside the repository, from a wheel."""
+"""The package as others install it: a wheel, in an environment of its own, outside the repository."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import site
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,27 +16,61 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.timeout(300)
-def test_a_wheel_runs_a_study_anywhere_and_puts_one_name_into_site_packages(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    _uv("build", "--wheel", "--quiet", "--out-dir", folder, REPOSITORY)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment in which the wheel is installed.
+
+    What the wheel needs comes from here, by a path alone: so this repository, which is installed here too, does not.
+    """
+    environment = tmp_path_factory.mktemp("elsewhere") / "venv"
+    _uv("venv", "--quiet", "--python", sys.executable, environment)
+    _uv("pip", "install", "--quiet", "--offline", "--no-deps", "--python", environment / "bin" / "python", wheel)
+    [packages] = environment.glob("lib/python*/site-packages")
+    here = [path for path in site.getsitepackages() if Path(path).is_dir()]
+    (packages / "what_it_needs.pth").write_text("\n".join(here))
+    return environment / "bin"
+
+
+def _uv(*args: str | Path) -> None:
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("needs uv, which builds the wheel")
-    subprocess.run([uv, "build", "--wheel", "--quiet", "--out-dir", tmp_path, REPOSITORY], check=True)
-    [wheel] = tmp_path.glob("*.whl")
-    installed = tmp_path / "site"
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run([uv, *args], check=True, env=environment)
+
+
+@pytest.mark.timeout(300)
+def test_a_wheel_puts_one_name_into_site_packages_and_tells_type_checkers_of_its_types(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        assert {name.split("/")[0] for name in archive.namelist() if ".dist-info/" not in name} == {"tuner"}
-        archive.extractall(installed)
-    # The packages it needs come from here; this repository, which is installed here too, does not.
-    others = [path for path in site.getsitepackages() if Path(path).is_dir()]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *others])}
-    python = [sys.executable, "-S", "-m"]
-    command = [*python, "tuner.run", "--preset", "smoke", "--space", "cnn", "--in-process", "--trials", "1"]
-    command += ["--max-epochs", "1", "--retrain-seeds", "1", "--no-baseline", "--name", "run"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "run" / "space" / "cnn.py").is_file()
-    where = subprocess.run(
-        [*python[:-1], "-c", "import tuner; print(tuner.__file__)"], cwd=tmp_path, env=environment, capture_output=True
-    )
-    assert where.stdout.decode().startswith(str(installed))
+        names = archive.namelist()
+        [metadata] = [archive.read(name).decode() for name in names if name.endswith("/METADATA")]
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"tuner"}
+    assert "tuner/py.typed" in names
+    assert not [name for name in names if "__pycache__" in name or "/test" in name]
+    for python in ("3.11", "3.12", "3.13"):
+        assert f"Classifier: Programming Language :: Python :: {python}\n" in metadata
+
+
+@pytest.mark.timeout(300)
+def test_the_commands_of_an_installed_wheel_run_anywhere(installed: Path, tmp_path: Path) -> None:
+    def run(*command: str) -> str:
+        done = subprocess.run([installed / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = run("python", "-c", "import tuner; print(tuner.__file__)")
+    assert where.startswith(str(installed.parent))
+    assert run("tuner", "--version") == f"tuner {version('tuner')}\n"
+    assert "mine.py is written" in run("tuner", "new", "mine")
+    assert "Data set: digits" in run("tuner", "describe", "--dataset", "digits", "--model", "small-cnn")
+    study = ["--preset", "smoke", "--in-process", "--trials", "1", "--max-epochs", "1", "--retrain-epochs", "1"]
+    run("tuner", "run", *study, "--retrain-seeds", "1", "--no-baseline", "--name", "run")
+    assert (tmp_path / "runs" / "run" / "space" / "digits.py").is_file()
