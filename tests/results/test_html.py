@@ -88,7 +88,7 @@ def test_the_page_needs_no_network_and_runs_no_script_but_ours(source: str, page
     (policy,) = (value for name, value in page.attributes if value.startswith("default-src"))
     scripts = [*page.scripts, gzip.decompress(base64.b64decode(page.plotly)).decode()]
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    assert len(hashes) == 3
+    assert len(hashes) == 4
     assert "://" not in source
     assert policy.split("; ")[:2] == [
         "default-src 'none'",

@@ -26,7 +26,8 @@ def html_report(history: History, name: str, kept: Kept | None = None) -> str:
     """
     found = views(history, name, kept)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    scripts = [_read("draw.js"), _read("unpack.js")] if any(view.figure is not None for view in found) else []
+    has_figures = any(view.figure is not None for view in found)
+    scripts = [_read(name) for name in ("figures.js", "draw.js", "unpack.js")] if has_figures else []
     context = {
         "title": f"{name}: tuning on {dataset_name(history)}",
         "is_finished": history.ended,

@@ -60,6 +60,13 @@ def importances(history: History) -> dict[str, float]:
     return dict(sorted(known.items(), key=lambda one: (-one[1], one[0])))
 
 
+def prepare() -> None:
+    """Import what `importances` needs, which takes seconds, for who must answer at once when he is asked."""
+    import optuna
+
+    optuna.importance.PedAnovaImportanceEvaluator()
+
+
 def ranked_trials(history: History) -> list[TrialHistory]:
     """Return the trials that finished an epoch and did not fail, the best first."""
     levels, pace = rung_epochs(history), pace_of(history)

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ def run(args: Sequence[str] | None = None) -> None:
     runs = RunsFolder(_checked(config))
     token = secrets.token_urlsafe(32) if config.token or not is_loopback(config.host) else None
     # Only here: `--help` and what is wrong with the arguments need not wait for the server's packages.
+    from tuner.results.importance import prepare
     from tuner.serve.app import build_app
 
     with contextlib.closing(listen(config.host, config.port)) as listener:
@@ -63,6 +65,8 @@ def run(args: Sequence[str] | None = None) -> None:
         app = build_app(runs, host=config.host, token=token, port=port, with_try=config.try_models)
         _say_where(config, port, token, runs)
         _yield_to_trainings()
+        # Whoever opens the page takes a moment to do so.
+        threading.Thread(target=prepare, name="prepare", daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
             server_of(app).run(sockets=[listener])
 

@@ -27,6 +27,7 @@ _LEAST_TO_COMPRESS = 100_000
 _ELSEWHERE = {
     "plotly.js": ("plotly", "package_data", "plotly.min.js"),
     "report.css": ("tuner.results", "page", "report.css"),
+    "figures.js": ("tuner.results", "page", "figures.js"),
 }
 _OURS = ("list.html", "list.js", "run.html", "run.js", "try.html", "try.js", "page.js", "page.css", "icon.svg")
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.journal.live import LiveHistory
-from tuner.results.wording import plain
 from tuner.serve.runs import RunsFolder, RunSource
 from tuner.serve.status import line_of
-from tuner.serve.watched import NO_PROBLEM, Message, message
+from tuner.serve.watched import NO_PROBLEM, Message, explain, message
 
 _SECONDS = 2.0
 """Between two looks."""
@@ -35,7 +34,7 @@ class Listing:
         try:
             names = self._runs.names()
         except TunerError as error:
-            self._publish({"problem": message("problem", {"text": plain(error)})})
+            self._publish({"problem": message("problem", {"text": explain(error)})})
             return _SECONDS
         self._known = {name: self._known.get(name) or _Known() for name in names}
         for name in names:
@@ -74,8 +73,8 @@ class _Known:
             return False
         try:
             return self._read(name, source)
-        except (TunerError, OSError) as error:
-            self.line = {"name": name, "state": "unreadable", "what": plain(error)}
+        except Exception as error:  # a journal may be a stranger's, and hold whole events that say impossible things
+            self.line = {"name": name, "state": "unreadable", "what": explain(error)}
             self._size = None
             return False
 

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +72,7 @@ def line_of(name: str, source: RunSource, live: LiveHistory) -> dict[str, Any]:
     winner = history.winner or select(history)
     objective = history.objective
     return line | {
-        "what": f"{_space(history)} · {dataset_name(history)}",
+        "what": f"{_space(history)} on {dataset_name(history)}",
         "trials": len(history.trials),
         "elapsed": history.elapsed,
         "words": objective.words,
@@ -155,7 +156,7 @@ def _marks(history: History, summary: Summary) -> list[dict[str, str]]:
     marks = []
     if summary.winner is not None:
         winner = summary.winner
-        word = "Winner" if history.winner else "Best so far"
+        word = f"{'Winner' if history.winner else 'Best so far'}: {objective.words}"
         detail = f"trial {winner.trial}, epoch {winner.epoch}"
         marks.append({"label": word, "value": objective.text(winner.value), "detail": detail})
     starts = [trial for trial in history.trials.values() if trial.proposed.origin is Origin.START]
@@ -173,21 +174,22 @@ def _marks(history: History, summary: Summary) -> list[dict[str, str]]:
 
 
 def _ladder(history: History, summary: Summary) -> list[dict[str, Any]]:
-    """Return the rungs, the highest first."""
-    running = dict.fromkeys((rung.epoch for rung in summary.rungs), 0)
+    """Return the rungs, the highest first, with what became of the trials that reached each."""
+    levels = [rung.epoch for rung in summary.rungs]
+    paused, climbing = Counter[int](), Counter[int]()
     for trial in history.trials.values():
-        if trial.state is TrialState.RUNNING:
-            level = next((level for level in running if level > max(trial.epochs, default=0)), None)
-            if level is not None:
-                running[level] += 1
+        if trial.state is TrialState.PAUSED:
+            paused[trial.paused_at[-1]] += 1
+        elif trial.state is TrialState.RUNNING:
+            climbing[next((level for level in levels if level > max(trial.epochs, default=0)), 0)] += 1
     return [
         {
             "epoch": rung.epoch,
             "reached": rung.reached,
-            "promoted": rung.promoted,
-            "paused": rung.paused - rung.promoted,
+            "passed": rung.reached - rung.stopped - paused[rung.epoch],
+            "paused": paused[rung.epoch],
             "stopped": rung.stopped,
-            "climbing": running[rung.epoch],
+            "climbing": climbing[rung.epoch],
             "best": None if rung.best is None else history.objective.text(rung.best),
         }
         for rung in reversed(summary.rungs)

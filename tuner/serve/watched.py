@@ -12,17 +12,20 @@ from typing import Any
 from plotly.io import to_json
 
 from tuner.errors import TunerError
+from tuner.journal.history import History
 from tuner.journal.live import LiveHistory
+from tuner.paths import RunPaths
+from tuner.results.summary import summarize
 from tuner.results.view import View
-from tuner.results.views import views
+from tuner.results.views import GROUPS, Group, read_kept
 from tuner.results.wording import plain
 from tuner.serve.runs import RunSource
 from tuner.serve.status import state_of, status_of
 
 _SECONDS, _SECONDS_IN_BUCKET = 0.4, 3.0
 """Between two looks at the journal; a look into a bucket is a request to it."""
-_SHARE = 0.05
-"""Of one core's time, at most, for drawing up views."""
+_SHARE = 0.03
+"""Of one core's time, at most, for drawing up a group of views."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,7 @@ class WatchedRun:
         self._interval = _SECONDS_IN_BUCKET if source.is_bucket else _SECONDS
         self._seen: object = None
         """The moment and the state that the head is of."""
-        self._views_are_old = True
-        self._views_due = 0.0
+        self._groups = [_Group(draw_up) for draw_up in GROUPS]
         self.messages: Mapping[str, Message] = {}
         """By what they are of, in the order of the page; replaced as a whole and never changed."""
 
@@ -64,40 +66,61 @@ class WatchedRun:
         """Bring the messages up to date with the journal, and return after how many seconds to do it again.
 
         The head follows at once. The views, which cost more the longer the run is, are drawn up as often as their
-        share of the processor allows, and whole when nothing is added any more.
+        share of the processor allows, and once more when nothing is added any more.
         """
-        if self._views_due_now():
-            self._draw_up()
         try:
+            self._draw_one_group()
             self.source.update()
-            self._views_are_old |= self._live.refresh()
-        except TunerError as error:
-            self._publish({"problem": message("problem", {"text": plain(error)})})
+            if self._live.refresh():
+                for group in self._groups:
+                    group.is_old = True
+            self._show_head()
+        except Exception as error:  # a journal may be a stranger's, and hold whole events that say impossible things
+            self._publish({"problem": message("problem", {"text": explain(error)})})
             return self._interval
-        state = state_of(self.source, self._live)
-        seen = self._live.heard, state
-        if seen != self._seen:
-            self._seen = seen
-            self._publish({"status": message("status", status_of(self.name, self.source, self._live))})
         self._publish({"problem": NO_PROBLEM})
-        return 0.0 if self._views_due_now() else self._interval
+        return 0.0 if any(group.is_due for group in self._groups) else self._interval
 
-    def _views_due_now(self) -> bool:
-        return self._views_are_old and self._live.history is not None and time.monotonic() >= self._views_due
+    def _show_head(self) -> None:
+        seen = self._live.heard, state_of(self.source, self._live)
+        if seen != self._seen:
+            self._publish({"status": message("status", status_of(self.name, self.source, self._live))})
+            self._seen = seen
 
-    def _draw_up(self) -> None:
-        assert self._live.history is not None
-        began = time.thread_time()
-        found = views(self._live.history, self.name)
-        drawn = {"order": message("order", {"ids": [view.id for view in found]})}
-        drawn |= {f"view {view.id}": Message("view", view_json(view)) for view in found}
-        self._views_are_old = False
-        self._views_due = time.monotonic() + (time.thread_time() - began) / _SHARE
-        self.messages = {key: self.messages[key] for key in ("problem", "status") if key in self.messages} | drawn
+    def _draw_one_group(self) -> None:
+        due = next((group for group in self._groups if group.is_due), None)
+        if due is None or self._live.history is None:
+            return
+        due.draw_up(self._live.history, self.name, self.source.paths)
+        drawn = [one for group in self._groups for one in group.drawn.items()]
+        order = {"order": message("order", {"ids": [name for name, _ in drawn]})}
+        head = {key: self.messages[key] for key in ("problem", "status") if key in self.messages}
+        self.messages = head | order | {f"view {name}": view for name, view in drawn}
 
     def _publish(self, messages: Mapping[str, Message]) -> None:
         if any(self.messages.get(key) != one for key, one in messages.items()):
             self.messages = {**self.messages, **messages}
+
+
+class _Group:
+    """Some views of the page, drawn up together and no more often than their share of the processor allows."""
+
+    def __init__(self, draw_up: Group) -> None:
+        self._draw_up = draw_up
+        self._due = 0.0
+        self.is_old = False
+        self.drawn: dict[str, Message] = {}
+        """By the view."""
+
+    @property
+    def is_due(self) -> bool:
+        return self.is_old and time.monotonic() >= self._due
+
+    def draw_up(self, history: History, name: str, paths: RunPaths) -> None:
+        began, self.is_old = time.thread_time(), False
+        views = self._draw_up(history, summarize(history, name), read_kept(paths))
+        self.drawn = {view.id: Message("view", view_json(view)) for view in views}
+        self._due = time.monotonic() + (time.thread_time() - began) / _SHARE
 
 
 def view_json(view: View) -> str:
@@ -108,8 +131,15 @@ def view_json(view: View) -> str:
     text = json.dumps(values)
     if view.figure is None:
         return text
-    figure = str(to_json(view.figure, engine="json", remove_uids=True))
+    drawing = view.figure.to_dict()
+    drawing["layout"].pop("template", None)
+    figure = str(to_json(drawing, validate=False, engine="json"))
     return f'{text[:-1]}, "figure": {figure}}}'
+
+
+def explain(error: Exception) -> str:
+    """Return what is wrong, for the page; of what is no error of the user's, which kind it is too."""
+    return plain(error) if isinstance(error, TunerError | OSError) else f"{type(error).__name__}: {plain(error)}"
 
 
 def message(event: str, values: Mapping[str, Any]) -> Message:

@@ -5,29 +5,13 @@ addEventListener("plotly", () => {
   const templates = parse("templates");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const places = [...document.querySelectorAll("[data-figure]")];
-  const config = {
-    displaylogo: false,
-    responsive: true,
-    displayModeBar: "hover",
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-    showTips: false,
-  };
   const template = (isDark) => (isDark ? templates.dark : templates.light);
 
   const narrow = matchMedia("(max-width: 640px)");
 
   function draw(place, isDark, isNarrow) {
     const figure = parse(place.dataset.figure);
-    const layout = { ...figure.layout, template: template(isDark) };
-    if (isNarrow) {
-      layout.font = { size: 11 };
-      layout.margin = { l: 44, r: 8, ...layout.margin };
-      // A figure says itself how its panels lie where there is little room.
-      for (const [name, value] of Object.entries(layout.meta?.narrow ?? {})) {
-        layout[name] = typeof value === "object" ? { ...layout[name], ...value } : value;
-      }
-    }
-    return Plotly.react(place, figure.data, layout, config);
+    return Plotly.react(place, figure.data, layoutOf(figure, template(isDark), isNarrow), FIGURE_CONFIG);
   }
 
   async function drawAll() {

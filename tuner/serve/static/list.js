@@ -17,7 +17,7 @@
       element("th", { scope: "row" }, link),
       element("td", {}, state),
       cell("What is tuned", line.what),
-      cell("Best so far", line.best && `${line.best} ${line.words}`),
+      cell("Best", line.best && `${line.best} ${line.words}`),
       cell("Trials", line.trials === undefined ? "" : String(line.trials), "number"),
       cell("Time", line.elapsed === undefined ? "" : duration(line.elapsed), "number"),
       cell("Began", when),

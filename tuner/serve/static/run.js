@@ -34,8 +34,7 @@
     const isSearching = found.state !== "finished" && found.stage === "Searching";
     const expected = isSearching && found.expected ? ` of about ${found.expected}` : "";
     const trials = found.trials === undefined ? [] : [{ label: "Trials", value: `${found.trials}${expected}`, detail: counts }];
-    const named = (found.marks ?? []).map((one) => ({ ...one, label: `${one.label}: ${found.words}` }));
-    return [...named, ...trials];
+    return [...(found.marks ?? []), ...trials];
   }
 
   const mark = ({ label, value, detail }) => element(
@@ -75,15 +74,12 @@
   }
 
   function rungLine(rung, most) {
-    const rest = rung.reached - rung.promoted - rung.paused - rung.stopped;
-    const parts = [["promoted", rung.promoted + Math.max(0, rest)], ["paused", rung.paused], ["stopped", rung.stopped], ["climbing", rung.climbing]];
+    const kinds = ["passed", "paused", "stopped", "climbing"];
     const track = element("div", { class: "track", "aria-hidden": "true" });
-    for (const [kind, count] of parts) {
-      if (count > 0) {
-        const part = element("div", { class: kind });
-        part.style.width = `${(100 * count) / most}%`;
-        track.append(part);
-      }
+    for (const kind of kinds.filter((one) => rung[one] > 0)) {
+      const part = element("div", { class: kind });
+      part.style.width = `${(100 * rung[kind]) / most}%`;
+      track.append(part);
     }
     const epochs = `${rung.epoch} epoch${rung.epoch === 1 ? "" : "s"}`;
     const said = rung.reached ? `${rung.reached}, best ${rung.best}` : rung.climbing ? `${rung.climbing} on the way` : "nobody yet";
@@ -141,13 +137,6 @@
   const views = new Map();
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 640px)");
-  const config = {
-    displaylogo: false,
-    responsive: true,
-    displayModeBar: "hover",
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-    showTips: false,
-  };
   let templates = null;
   const waiting = new Set();
   let isDrawing = false;
@@ -176,7 +165,7 @@
       shown.isOld = false;
       const began = performance.now();
       try {
-        await Plotly.react(shown.place, shown.figure.data, layoutOf(shown), config);
+        await Plotly.react(shown.place, shown.figure.data, laidOut(shown), FIGURE_CONFIG);
       } catch (error) {
         console.error(`${shown.id} cannot be drawn`, error);
       }
@@ -186,17 +175,10 @@
     isDrawing = false;
   }
 
-  function layoutOf({ id, figure }) {
-    const layout = { ...figure.layout, template: dark.matches ? templates.dark : templates.light, uirevision: id };
-    if (narrow.matches) {
-      layout.font = { size: 11 };
-      layout.margin = { l: 44, r: 8, ...layout.margin };
-      // A figure says itself how its panels lie where there is little room.
-      for (const [key, value] of Object.entries(layout.meta?.narrow ?? {})) {
-        layout[key] = typeof value === "object" ? { ...layout[key], ...value } : value;
-      }
-    }
-    return layout;
+  function laidOut({ id, figure }) {
+    const template = dark.matches ? templates.dark : templates.light;
+    // The same revision: what is zoomed into stays so.
+    return { ...layoutOf(figure, template, narrow.matches), uirevision: id };
   }
 
   function redrawAll() {
@@ -234,7 +216,7 @@
       view.preformatted ? element("pre", { tabindex: "0" }, view.preformatted) : null,
       view.figure ? shown.place : null,
       view.pictures.length ? pictures(view.pictures) : null,
-      view.table ? table(view.table, title) : null,
+      view.table ? table(view.table, title, isOpen) : null,
       view.note ? element("p", { class: "note" }, view.note) : null,
     ].filter(Boolean);
     if (shown.place?.parentNode === section && view.figure) {
@@ -257,7 +239,7 @@
     }
   }
 
-  function table({ header, rows, left }, title) {
+  function table({ header, rows, left }, title, isOpen) {
     const kind = (column) => (column >= left ? { class: "number" } : {});
     const made = element("table", header.length ? {} : { class: "fields" });
     if (header.length) {
@@ -268,7 +250,9 @@
     const lines = rows.map((row) => element("tr", {}, ...row.map((text, column) =>
       column ? element("td", kind(column), text) : element("th", { scope: "row", ...kind(column) }, text))));
     made.append(element("tbody", {}, ...lines));
-    return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": title }, made);
+    const place = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": title }, made);
+    if (header.length || rows.length <= 12) return place;
+    return element("details", isOpen ? { open: "" } : {}, element("summary", {}, `${rows.length} settings`), place);
   }
 
   function pictures(all) {
