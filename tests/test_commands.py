@@ -34,7 +34,7 @@ def test_help_says_what_the_command_does_and_how_it_is_called(command: str, caps
     assert "STR" not in printed.out  # what is to be given has a name
     assert purpose[0].isupper()
     examples = [line for line in purpose.splitlines() if line.startswith(f"  python -m tuner.{command}")]
-    assert len(examples) == 2
+    assert len(examples) >= 2
 
 
 @pytest.mark.parametrize("args", [["--trails", "3"], ["--trails=3"]])

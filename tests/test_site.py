@@ -14,6 +14,8 @@ import pytest
 
 import tuner
 from tests.documents import REPOSITORY
+from tuner.__main__ import available_commands
+from tuner.completion import arguments_of
 
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "object": "data"}
 """What a browser gets by itself, by the tag that names it."""
@@ -91,3 +93,11 @@ def test_no_link_leads_nowhere(site: Path, pages: dict[Path, Page]) -> None:
 def test_what_people_import_is_in_the_reference(site: Path, pages: dict[Path, Page]) -> None:
     named = {anchor.rpartition(".")[2] for anchor in pages[site / "reference.html"].anchors}
     assert set(tuner.__all__) <= named
+
+
+@pytest.mark.parametrize("command", available_commands())
+def test_every_argument_of_every_command_is_on_its_page(command: str, site: Path) -> None:
+    text = (site / "commands.html").read_text(encoding="utf-8")
+    described = text.partition(f'id="tuner-{command}"')[2].partition("<h2")[0]
+    for argument in arguments_of(command):
+        assert f"<code>{argument.name}" in described.replace("--[no-]", "--"), argument.name

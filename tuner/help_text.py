@@ -45,6 +45,7 @@ class Argument:
     """What it is about, with others; empty for those of the command itself."""
     is_switch: bool = False
     """Whether it takes no value, and `--no-` before its name turns it off."""
+    is_required: bool = False
 
     @property
     def is_flag(self) -> bool:
@@ -91,6 +92,7 @@ def _argument(action: argparse.Action, section: str) -> Argument:
         choices=tuple(sorted(str(choice) for choice in action.choices or () if choice != _NONE)),
         section=section,
         is_switch=is_switch,
+        is_required=text.endswith("(required)"),
     )
 
 
@@ -137,7 +139,7 @@ def render(
 
 
 def _usage(prog: str, arguments: Iterable[Argument]) -> str:
-    places = [one.name for one in arguments if not one.is_flag]
+    places = [one.name if one.is_required else f"[{one.name}]" for one in arguments if not one.is_flag]
     has_flags = any(one.is_flag for one in arguments)
     return " ".join(["usage:", prog, *places, *(["[ARGUMENTS]"] if has_flags else [])])
 
