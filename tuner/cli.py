@@ -105,7 +105,7 @@ def parse(
 def as_called(prog: str) -> str:
     """Return `python -m tuner.X` as the user called it: `tuner X`, if that is how the process was started."""
     called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    if called.parts[-2:] == ("tuner", "__main__.py"):
         return prog.replace("-m tuner.", "-m tuner ", 1)
     return prog.replace("python -m tuner.", "tuner ", 1) if called.stem == "tuner" else prog
 

@@ -92,7 +92,7 @@ def _argument(action: argparse.Action, section: str) -> Argument:
         choices=tuple(sorted(str(choice) for choice in action.choices or () if choice != _NONE)),
         section=section,
         is_switch=is_switch,
-        is_required=text.endswith("(required)"),
+        is_required=not default and not action.option_strings,
     )
 
 

@@ -1,0 +1,72 @@
+"""What the documents show runs as it stands."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.documents import REPOSITORY, blocks
+from tuner import load_run, tune
+
+README = REPOSITORY / "README.md"
+YOUR_OWN = REPOSITORY / "docs" / "your-own.md"
+FEW: dict[str, Any] = {
+    "preset": "smoke",
+    "trials": 3,
+    "max_epochs": 3,
+    "retrain_epochs": 2,
+    "retrain_seeds": 1,
+    "in_process": True,
+}
+"""In one process, one trial after another: quick, and without Ray."""
+
+
+def tuned(code: str, folder: Path) -> Any:
+    """Return the run of a file with this code."""
+    path = folder / "mine.py"
+    path.write_text(code)
+    return tune(**FEW, space=str(path), storage=str(folder / "runs"), name="NAME")
+
+
+def test_the_readme_is_short_and_its_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 100
+    mine, reading = blocks(README, "python")
+    run = tuned(mine, tmp_path)
+    assert run.final["split"].tolist()[:3] == ["train", "dev", "test"]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(reading, names)
+    assert names["run"].path == Path("runs/NAME")
+    assert names["run"].final["accuracy"].between(0, 1).all()
+
+
+def test_the_script_and_what_it_becomes_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, loop, data, space, task, notebook = blocks(YOUR_OWN, "python")
+    exec(script, {})
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    for code in ("\n\n".join([loop, data, space]), "\n\n".join([loop, data, space, task])):
+        folder = tmp_path / str(len(code))
+        folder.mkdir()
+        run = tuned(code, folder)
+        assert run.trials["best_dev_accuracy"].notna().all()
+        assert set(run.final["candidate"]) == {"tuned", "baseline"}
+    assert 'budget="5m"' in notebook
+
+
+def test_what_the_notebook_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, loop, data, space, task, notebook = blocks(YOUR_OWN, "python")
+    monkeypatch.chdir(tmp_path)
+    few = ", ".join(f"{name}={value!r}" for name, value in FEW.items())
+    cells = tmp_path / "cells.py"
+    cells.write_text("\n\n".join([loop, data, space, task, notebook.replace('budget="5m"', few)]))
+    spec = spec_from_file_location("cells", cells)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "cells", module)
+    spec.loader.exec_module(module)
+    assert len(load_run(module.run.path).trials) == 3
