@@ -13,8 +13,11 @@ _GONE_FOR_GOOD = (errno.EPIPE, errno.EIO, errno.EBADF)
 
 
 def lasting_console() -> Console:
-    """Return a console on standard output that drops what cannot be written."""
-    return Console(file=Lasting(sys.stdout))  # type: ignore[arg-type] # has all that a console asks of a file
+    """Return a console on standard output that drops what cannot be written.
+
+    In a notebook too it writes lines: by itself it would make an output of its own of each.
+    """
+    return Console(file=Lasting(sys.stdout), force_jupyter=False)  # type: ignore[arg-type] # has all that it needs
 
 
 class Lasting:

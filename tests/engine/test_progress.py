@@ -155,11 +155,18 @@ def test_a_long_line_is_not_broken(screen: Screen) -> None:
     assert screen.lines == ["x" * 500]
 
 
+class Tty(io.StringIO):
+    """A terminal that remembers."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def watched() -> Iterator[tuple[Progress, io.StringIO]]:
     """A progress that is watched on a terminal, and what was written there."""
-    shown = io.StringIO()
-    console = Console(file=shown, force_terminal=True, width=100, height=30, color_system=None)
+    shown = Tty()
+    console = Console(file=shown, width=100, height=30, color_system=None)
     with Progress(console, lambda: 65.0) as progress:
         yield progress, shown
 
@@ -215,11 +222,17 @@ def test_a_view_that_cannot_be_drawn_ends_nothing(
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("term", ["dumb", "unknown"])
-def test_a_terminal_that_cannot_move_its_cursor_is_given_lines(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", term)
-    shown = io.StringIO()
-    with Progress(Console(file=shown, force_terminal=True, width=80), lambda: 1.0) as progress:
+@pytest.mark.parametrize(
+    ("shown", "environment"),
+    [(Tty(), {"TERM": "dumb"}), (Tty(), {"TERM": "unknown"}), (io.StringIO(), {"FORCE_COLOR": "1"})],
+    ids=["dumb", "unknown", "a pipe that is to be coloured"],
+)
+def test_where_no_cursor_can_be_moved_there_are_lines(
+    shown: io.StringIO, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with Progress(Console(file=shown, width=80), lambda: 1.0) as progress:
         progress.on_event(epoch(0, 1, 0.8))
         progress.say("said")
     assert shown.getvalue() == "[1.0s] trial 0 epoch 1: dev accuracy 0.8000\nsaid\n"

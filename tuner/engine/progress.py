@@ -17,7 +17,7 @@ from rich.text import Text
 from tuner.engine.live.cell import NotebookCell, in_notebook
 from tuner.engine.live.glyphs import glyphs_for
 from tuner.engine.live.state import LiveState, Phase
-from tuner.engine.live.terminal import TerminalBlock
+from tuner.engine.live.terminal import TerminalBlock, is_drawn_on
 from tuner.engine.live.ticker import Ticker
 from tuner.engine.live.view import Size, draw
 from tuner.engine.plan import Plan
@@ -71,10 +71,10 @@ class Progress:
         self._glyphs = glyphs_for(console)
         self._block: TerminalBlock | None = None
         self._cell: NotebookCell | None = None
-        if is_live and console.is_terminal and not console.is_dumb_terminal:
-            self._block = TerminalBlock(console, self._lines)
-        elif is_live and in_notebook():
+        if is_live and in_notebook():
             self._cell = NotebookCell(self._lines)
+        elif is_live and is_drawn_on(console):
+            self._block = TerminalBlock(console, self._lines)
         self._showing = ExitStack()
         self._ticker: Ticker | None = None
         self._last_line = -_SECONDS_BETWEEN_LINES

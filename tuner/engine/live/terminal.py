@@ -20,6 +20,14 @@ _ERASE_LINE_END = "\x1b[0K"
 _ERASE_BELOW = "\x1b[0J"
 
 
+def is_drawn_on(console: Console) -> bool:
+    """Return whether the console is a terminal whose cursor can be moved.
+
+    Rich also takes for one what is told to use colours, by $FORCE_COLOR, such as a pipe in continuous integration.
+    """
+    return console.file.isatty() and console.is_terminal and not console.is_dumb_terminal
+
+
 class TerminalBlock(RenderHook):
     """Draws in place, as `rich.live` does, with three differences that a run of hours makes felt.
 
