@@ -98,7 +98,7 @@ def pretended(trial: int, epoch: int) -> EpochReport:
     return EpochReport(epoch, metrics(1.0 - accuracy, accuracy, 1.0 - accuracy, accuracy, 0.1), 0.0)
 
 
-def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..., None]) -> Coordinator:
+def coordinator_of(arguments: argparse.Namespace, trials: int, record: Callable[..., None]) -> Coordinator:
     search = build_search(
         load_space("cnn"),
         searcher=arguments.searcher,
@@ -123,7 +123,7 @@ def _coordinator(arguments: argparse.Namespace, trials: int, record: Callable[..
     )
 
 
-def _without_ray(arguments: argparse.Namespace, coordinator: Coordinator) -> None:
+def run_without_ray(arguments: argparse.Namespace, coordinator: Coordinator) -> None:
     """Give the coordinator results as fast as it takes them, `--nodes` trials at a time."""
     running: list[list[int]] = []
     while True:
@@ -160,9 +160,9 @@ def measure(arguments: argparse.Namespace, trials: int) -> dict[str, Any]:
         with JournalWriter(paths.journal) as journal:
             journal.append(StudyStarted({}, {}))
             meter = Meter(journal, trials)
-            coordinator = _coordinator(arguments, trials, meter.record)
+            coordinator = coordinator_of(arguments, trials, meter.record)
             if arguments.without_ray:
-                _without_ray(arguments, coordinator)
+                run_without_ray(arguments, coordinator)
             else:
                 _with_ray(arguments, coordinator, paths)
             end = meter.finish()

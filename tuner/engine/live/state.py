@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -40,6 +40,7 @@ from tuner.search.scheduler import Action
 from tuner.search.trial import Origin, TrialState
 
 _REMEMBERED_TROUBLES = 8
+_UNREAD_RESULTS = 1000
 
 
 class Phase(StrEnum):
@@ -138,7 +139,6 @@ class LiveState:
         """Of all trials that can win."""
         self.range: tuple[float, float] | None = None
         """The lowest and the highest value seen."""
-        self.influence = Influence()
         self.winner: WinnerSelected | None = None
         self.retrains: dict[tuple[str, int], Retrain] = {}
         self.troubles: deque[str] = deque(maxlen=_REMEMBERED_TROUBLES)
@@ -147,11 +147,20 @@ class LiveState:
         self._bests: dict[int, Best] = {}
         """Of ended trials too: should the best turn out not to count, there must be another."""
         self._baseline: int | None = None
+        self._influence = Influence()
+        self._unread: deque[tuple[Mapping[str, Any], Mapping[str, str], float]] = deque(maxlen=_UNREAD_RESULTS)
+        """First results that the influence does not know yet; it is asked only when something is drawn."""
 
     @property
     def running(self) -> list[Trial]:
         """The trials that are being trained."""
         return [trial for trial in self.trials.values() if trial.waits_at is None]
+
+    def ranked(self, names: Sequence[str]) -> list[str]:
+        """Return parameters by their influence on the results at the first rung, the largest first."""
+        while self._unread:
+            self._influence.add(*self._unread.popleft())
+        return self._influence.ranked(names)
 
     def take(self, event: Event) -> None:
         """Take note of what happened."""
@@ -235,7 +244,7 @@ class LiveState:
             if rung.best is None or self._is_better(trial.best.value, rung.best):
                 rung.best = trial.best.value
             if self.plan is not None and event.epoch == self.plan.rungs[0]:
-                self.influence.add(trial.params, trial.distributions, self.objective.score(trial.best.value))
+                self._unread.append((trial.params, trial.distributions, self.objective.score(trial.best.value)))
 
     def _decide(self, trial: Trial, event: RungDecided) -> None:
         rung = self.rungs.get(event.epoch)

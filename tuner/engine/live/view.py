@@ -271,7 +271,7 @@ class _Painter:
     def _hparams(self, params: Mapping[str, Any], room: int) -> str:
         """Return as many parameters as there is room for, those that matter most first."""
         shown = ""
-        for name in self.state.influence.ranked(list(params)):
+        for name in self.state.ranked(list(params)):
             value = params[name]
             text = f"{value:.3g}" if isinstance(value, float) else hparam_text(value)
             longer = f"{shown}{', ' if shown else ''}{plain(name)} {' '.join(text.split())}"
