@@ -65,7 +65,8 @@ def test_the_last_of_it_shows_where_the_run_stands_as_html_and_as_text(messages:
 
 
 def test_what_is_said_is_ordinary_output(messages: list[dict[str, Any]]) -> None:
-    said = "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
+    streams = [message["content"] for message in messages if message["msg_type"] == "stream"]
+    said = "".join(stream["text"] for stream in streams if stream["name"] == "stdout")
     assert said.startswith("the plan\n")
     assert "[1m 05s] the search ended: all trials have ended\n" in said
     assert "epoch 1" not in said

@@ -29,7 +29,7 @@ _HTML = '<pre style="line-height:1.35;overflow-x:auto;margin:0">{code}</pre>'
 def in_notebook() -> bool:
     """Return whether this process is a notebook's: of Jupyter, VS Code, Colab and what else has an IPython kernel."""
     try:
-        from IPython import get_ipython  # type: ignore[attr-defined, import-not-found, unused-ignore]
+        from IPython import get_ipython
     except ImportError:
         return False
     return getattr(get_ipython(), "kernel", None) is not None
@@ -53,7 +53,7 @@ class NotebookCell:
         self._shown = text
         bundle = {"text/html": to_html(lines), "text/plain": text}
         if self._handle is None:
-            from IPython.display import display  # type: ignore[import-not-found, unused-ignore]
+            from IPython.display import display
 
             self._handle = display(bundle, raw=True, display_id=True)
         else:
