@@ -59,7 +59,7 @@ LIBRARIES = {
 
 ADAPTERS = {
     # Single modules that speak a library's language, each of which is imported only where that is wanted.
-    "optuna": {"tuner.results.importance", "tuner.results.optuna_study"},
+    "optuna": {"tuner.results.importance", "tuner.results.optuna_study", "tuner.results.optuna_trials"},
 }
 
 

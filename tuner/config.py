@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tuner.errors import ConfigError, unknown_name
 from tuner.io.storage import check_location, is_bucket
-from tuner.paths import at_home
+from tuner.paths import SQLITE, at_home
 from tuner.search.objective import Objective
 
 DEFAULT_OBJECTIVE = Objective("dev_accuracy", proportion=True)
@@ -74,7 +74,8 @@ class SearchConfig:
     warm_start: str | None = None
     """Folder or `s3://` address of an earlier run on the same data, or its `trials.parquet`: its trials inform the
     search, its best is tried early, and a configuration that it trained is not trained again. The space may have
-    changed since."""
+    changed since. Or another tool's results, of which the best are tried early: an Optuna storage (`sqlite:///study.db`
+    or a journal file), a CSV or a Parquet file with a column for each parameter."""
 
 
 @dataclass(frozen=True)
@@ -396,7 +397,7 @@ def check(config: StudyConfig) -> None:
             "--in-process trains one trial after another in this process: give no --address and no --workers."
         )
     check_location("--storage", config.storage)
-    if search.warm_start is not None:
+    if search.warm_start is not None and not search.warm_start.startswith(SQLITE):
         check_location("--warm-start", search.warm_start)
     if config.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise ConfigError(f"--name is {config.name!r}, but must be letters, digits, '.', '_' and '-' alone.")
@@ -415,6 +416,8 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _absolute_place(location: str) -> str:
+    if location.startswith(SQLITE):
+        return f"{SQLITE}{_absolute(location.removeprefix(SQLITE))}"
     return location if is_bucket(location) else str(_absolute(location))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SQLITE = "sqlite:///"
+"""What stands before the path of a database in its address."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

@@ -16,7 +16,7 @@ from tuner.search.registry import build_search
 from tuner.search.simulator import Curve, simulate
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, TrialState
-from tuner.search.warm_start import fit_to_space, with_best_start, without_starts
+from tuner.search.warm_start import fit_to_space, with_best_starts, without_starts
 
 LEVELS = (1, 3, 9)
 DEFAULTS = {"decay": 0.1}
@@ -103,7 +103,7 @@ def test_the_best_earlier_configuration_is_tried_behind_the_reference(space: Sea
         space,
         warm(earlier(0, {"x": 0.1, "kind": "a"}, (0.9, 0.2)), earlier(1, {"x": 0.2, "kind": "a"}, (0.3, 0.8))),
     )
-    begun = with_best_start(space, fitted, DEFAULT_OBJECTIVE)
+    begun = with_best_starts(space, fitted, DEFAULT_OBJECTIVE)
     assert begun.start == (space.start[0], {"x": 0.1, "kind": "a"}, space.start[1])
     searcher = OptunaSearcher(begun, None, LEVELS, seed=0, startup_trials=0, objectives=(DEFAULT_OBJECTIVE,))
     second = [searcher.propose(number) for number in range(3)][1]
@@ -113,7 +113,7 @@ def test_the_best_earlier_configuration_is_tried_behind_the_reference(space: Sea
 
 def test_a_best_that_is_a_start_configuration_is_not_tried_twice(space: SearchSpace) -> None:
     fitted = fit_to_space(space, warm(earlier(0, dict(space.start[1]), (0.9,)), earlier(1, {"x": 0.2, "kind": "a"})))
-    assert with_best_start(space, fitted, DEFAULT_OBJECTIVE) is space
+    assert with_best_starts(space, fitted, DEFAULT_OBJECTIVE) is space
     # It will be a trial of the new search, and must not count twice.
     assert [one.trial.number for one in without_starts(space, fitted)] == [1]
 

@@ -67,6 +67,7 @@ from tuner.paths import RunPaths
 from tuner.results.best import read_description
 from tuner.results.closing import closing
 from tuner.results.earlier import read_earlier, unmeasured
+from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
@@ -380,9 +381,11 @@ class _Job:
     def _search(self, plan: Plan, workers: int) -> Iterator[Work]:
         warm_start = self._history().warm_start
         objectives = objectives_of(self._config.search.objectives, self._ingredients.task.objective)
-        notice = unmeasured(warm_start, objectives) if warm_start else None
-        if notice is not None:
-            self._progress.say(f"NOTICE: {notice}")
+        if warm_start is not None:
+            space = self._ingredients.task.space
+            notice = unmeasured(warm_start, objectives) if warm_start.comparable else taken(warm_start, space)
+            if notice is not None:
+                self._progress.say(f"NOTICE: {notice}")
         coordinator = coordinator_of(
             self._config,
             self._ingredients.task.space,

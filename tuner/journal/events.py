@@ -67,7 +67,10 @@ class WarmStarted:
     """Each with the fields of `EarlierTrial`."""
     defaults: Mapping[str, Any]
     reusable: bool
-    """These two as in `WarmStart`."""
+    comparable: bool = True
+    """These three as in `WarmStart`."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Of another tool's trials, how many are not among these, by the reason."""
 
     def warm_start(self) -> WarmStart:
         """Return it as the search wants it; raises JournalError if a trial is not what it must be."""
@@ -75,7 +78,7 @@ class WarmStarted:
             trials = [_earlier(trial) for trial in self.trials]
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(f"a trial of the warm start from {self.source} cannot be read: {error}") from error
-        return WarmStart(trials, self.defaults, self.reusable)
+        return WarmStart(trials, self.defaults, self.reusable, self.comparable)
 
 
 @dataclass(frozen=True)

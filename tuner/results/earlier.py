@@ -16,6 +16,7 @@ from tuner.io.reading import reading_run
 from tuner.journal.events import EpochReported, WarmStarted
 from tuner.journal.history import History, read_history
 from tuner.paths import RunPaths
+from tuner.results.foreign import is_foreign, read_foreign
 from tuner.results.schema import CONDITIONS, MEASURE_COLUMNS, metric_columns
 from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierEpoch, EarlierTrial
@@ -33,13 +34,16 @@ def read_earlier(
     """Return what a run with this `environment`, `patience` and `objective` takes from the run that `source` names.
 
     `source` is a run's folder or `s3://` address, whose journal is read, or a `trials.parquet` with the
-    `epochs.parquet` beside it. `defaults` are what model and training take where a configuration is silent.
+    `epochs.parquet` beside it; or another tool's results, as in `foreign`. `defaults` are what model and training take
+    where a configuration is silent.
 
     Raises:
         ConfigError: if there is nothing to read, nothing in it, it was trained on other data, or it does not report the
             objective: results on two data sets cannot be compared.
         JournalError: if the folder holds no journal, or a damaged one.
     """
+    if is_foreign(source):
+        return read_foreign(source, defaults, objective)
     found, trials = _read_anywhere(source)
     if not found["data_hashes"] or found["data_hashes"] != environment["data_hashes"]:
         raise ConfigError(

@@ -51,7 +51,8 @@ def _tell(event: Event, objective: Objective, *, brief: bool) -> str:
         case DriverStarted():
             return f"a driver began on {event.host}, commit {event.commit or 'unknown'}"
         case WarmStarted():
-            return f"the search starts warm, with {len(event.trials)} trials of {event.source}"
+            what = "trials" if event.comparable else "configurations"
+            return f"the search starts warm, with {len(event.trials)} {what} of {event.source}"
         case PlanMade():
             return "plan: " + ", ".join(f"{name} {value}" for name, value in flatten(event.plan))
         case SearchEnded():

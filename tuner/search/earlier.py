@@ -61,3 +61,5 @@ class WarmStart:
     """What model and training take where a configuration is silent; empty for a user's own model."""
     reusable: bool
     """Whether an equal configuration would train alike: the model is the same."""
+    comparable: bool = True
+    """Whether their results are known to be of the same data. If not, they are configurations to try and no more."""

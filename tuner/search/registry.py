@@ -16,7 +16,7 @@ from tuner.search.scheduler import Scheduler
 from tuner.search.search import Search
 from tuner.search.searchers import build_searcher
 from tuner.search.space import SearchSpace
-from tuner.search.warm_start import fit_to_space, with_best_start, without_starts
+from tuner.search.warm_start import FOREIGN_STARTS, fit_to_space, with_best_starts, without_starts
 
 SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int, Objective], Scheduler]] = {
     "asha": Asha,
@@ -56,14 +56,15 @@ def build_search(
     if levels is None:
         levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
-    space = with_best_start(space, fitted, objectives[0])
+    comparable = warm_start is None or warm_start.comparable
+    space = with_best_starts(space, fitted, objectives[0], 1 if comparable else FOREIGN_STARTS)
     proposer = build_searcher(
         searcher,
         space,
         levels,
         seed=seed,
         startup_trials=startup_trials,
-        earlier=without_starts(space, fitted) if fitted else (),
+        earlier=without_starts(space, fitted) if fitted and comparable else (),
         objectives=objectives,
     )
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])

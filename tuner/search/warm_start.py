@@ -14,6 +14,8 @@ hardly try another (simulated over ten seeds with one added parameter, 20 traini
 completed trials and 0.30 without a warm start). Optuna's group decomposition then models the added ones apart. Dropped
 parameters are ignored: their trials differ by what the new search does not ask about. A trial is left out if a value
 does not fit the new range, if the space and the trial share no parameter, or if it failed.
+
+Trials whose results are not comparable, those of another tool, are never learnt from: the best of them are starts.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from tuner.search.objective import Objective
 from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState, canonical
+
+FOREIGN_STARTS = 5
+"""As many configurations of another tool are tried early: a few, for nobody can tell how good they are here."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,18 @@ def fit_to_space(space: SearchSpace, warm_start: WarmStart) -> tuple[FittedTrial
     return tuple(one for one in fitted if one is not None)
 
 
-def with_best_start(space: SearchSpace, fitted: Sequence[FittedTrial], objective: Objective) -> SearchSpace:
-    """Return the space with the best earlier configuration as its second to start from, behind the reference."""
-    if not fitted:
-        return space
-    best = max(fitted, key=lambda one: (score_of(one.trial.best(objective), objective), -one.trial.number))
-    if canonical(best.hparams) in _starts(space):
-        return space
-    return replace(space, start=(*space.start[:1], best.params, *space.start[1:]))
+def with_best_starts(
+    space: SearchSpace, fitted: Sequence[FittedTrial], objective: Objective, most: int = 1
+) -> SearchSpace:
+    """Return the space with the best earlier configurations as those to start from, behind the reference.
+
+    They are at most so many, best first, without those that are starts already.
+    """
+    ranked = sorted(fitted, key=lambda one: (-score_of(one.trial.best(objective), objective), one.trial.number))
+    best = list({canonical(one.hparams): one.params for one in reversed(ranked)}.items())[::-1][:most]
+    known = _starts(space)
+    added = [params for hparams, params in best if hparams not in known]
+    return replace(space, start=(*space.start[:1], *added, *space.start[1:])) if added else space
 
 
 def without_starts(space: SearchSpace, fitted: Sequence[FittedTrial]) -> tuple[FittedTrial, ...]:
