@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def test_a_study_that_was_killed_twice_has_every_epoch_once(tell_until: Tell, fo
         tracker = Tracker()
         tell_until(tracker, count)
         tracker._runs.close_all()  # a process that is killed leaves its files to W&B's own, which writes them down
+        _wait_until_written(folder)
     steps: dict[str, Counter[int]] = {}
     names, groups, summary = set(), set(), {}
     for path in sorted(folder.glob("*/run-*.wandb")):
@@ -44,11 +46,22 @@ def test_a_study_that_was_killed_twice_has_every_epoch_once(tell_until: Tell, fo
     assert {trial: list(found.elements()) for trial, found in steps.items()} == {
         str(trial): epochs for trial, epochs in EPOCHS.items() if epochs
     }
+    files = sorted(folder.rglob("*.wandb"))
+    tell_until(Tracker(), None)
+    assert sorted(folder.rglob("*.wandb")) == files  # what is whole is not opened again
     assert groups == {"study"}
     assert names == {"study", "study trial 0", "study trial 1", "study trial 2"}
     assert summary["0", "best/dev_accuracy"] == 0.90
     assert summary["1", "state"] == "PRUNED"
     assert summary["study", "tuned-seed-1/test/accuracy"] == 0.92
+
+
+def _wait_until_written(folder: Path) -> None:
+    """W&B's process writes on after a run is finished; a driver that goes on comes seconds later."""
+    until = time.monotonic() + 10
+    while not all(any(one.HasField("exit") for one in records(path)) for path in folder.glob("*/run-*.wandb")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def record_trial(path: Path) -> str:

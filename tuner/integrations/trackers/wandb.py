@@ -136,6 +136,7 @@ class Tracker(Callback):
                 disable_git=True,
                 disable_code=True,
                 x_disable_stats=True,
+                x_save_requirements=False,  # else each run lists all packages, in a third of a second
                 x_transaction_log_flush_interval=1.0,
             ),
         )
@@ -172,7 +173,7 @@ def _read_back(folder: Path, study: str) -> Iterator[tuple[str, _Known]]:
             if kind == "history":
                 known.epochs |= {int(value) for name, value in _items(record.history.item) if name == _EPOCH}
             elif kind == "summary":
-                known.state = next((value for name, value in _items(record.summary.update) if name == _STATE), None)
+                known.state = dict(_items(record.summary.update)).get(_STATE, known.state)
             elif kind == "exit":
                 known.exited = True
     yield from found.items()
