@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).resolve().parent.parent / ".cache" / "axe.min.js"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 """Width and height in pixels."""
 
@@ -66,3 +67,13 @@ def watched(browser: Browser, size: tuple[int, int] = DESKTOP, *, dark: bool = F
         assert [url for url in asked if not url.startswith(_INSIDE)] == []
     finally:
         context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with the page for people who see, hear or point otherwise, a line each."""
+    if not AXE.exists():
+        pytest.skip(f"needs axe-core: {AXE} is missing (.ci/run fetches it with npm)")
+    # Not as a script element, which the page's policy forbids.
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:120]})" for one in found]

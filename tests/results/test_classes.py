@@ -92,3 +92,16 @@ def test_what_a_run_keeps_is_in_its_report_and_a_damaged_file_counts_as_missing(
     found = read_kept(paths)
     assert found.predictions is None
     assert found.data is not None
+
+
+def test_of_very_many_classes_the_worst_are_listed_and_the_page_stays_small(finished: History) -> None:
+    labels = np.arange(600, dtype=np.int64) % 300
+    probabilities = np.eye(300)[labels]
+    probabilities[0] = np.eye(300)[7]
+    found = by_id(finished, Kept(predictions=Predictions.of((np.zeros((600, 2)), labels), probabilities)))
+    assert found["confusion"].figure is None
+    assert found["confusion"].text == ["1 of 600 dev examples have a wrong answer. Most often taken: 0 for 7 (1)."]
+    table = found["classes"].table
+    assert table is not None
+    assert len(table.rows) == 60
+    assert [row[0] for row in table.rows[:3]] == ["0", "7", "1"]

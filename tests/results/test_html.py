@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import PHONE, watched
+from tests.browser import PHONE, violations, watched
 from tuner.journal.events import EpochReported, Event, StudyStarted
 from tuner.journal.history import History
 from tuner.results.html import html_report
@@ -162,8 +162,23 @@ def test_a_browser_draws_every_figure_in_the_readers_colours(
         page.wait_for_selector(f"html[data-drawn={'dark' if dark else 'light'}]")
         assert page.locator(".figure .main-svg").count() >= 3
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []
         text = page.locator(".xtick text").first.evaluate("one => getComputedStyle(one).fill")
         assert text == ("rgb(220, 225, 231)" if dark else "rgb(36, 41, 47)")
+
+
+def test_on_paper_the_figures_are_light_and_fit(source: str, browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(source)
+    with watched(browser, dark=True) as page:
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-drawn=dark]")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        fill = "one => getComputedStyle(one).fill"
+        assert page.locator(".xtick text").first.evaluate(fill) == "rgb(36, 41, 47)"
+        assert max(page.locator(".figure .main-svg").evaluate_all("all => all.map(one => one.clientWidth)")) == 700
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        page.wait_for_function("getComputedStyle(document.querySelector('.xtick text')).fill === 'rgb(220, 225, 231)'")
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])

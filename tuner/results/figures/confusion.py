@@ -11,11 +11,13 @@ from tuner.results.figures.style import BLUE, new_figure, shown
 
 _NUMBERED = 20
 """With more classes there is no room for numbers."""
+MOST_CLASSES = 60
+"""With more there is no room for a matrix."""
 
 
 def confusion(predictions: Predictions | None) -> go.Figure | None:
-    """Return the confusion matrix, by label (rows) and answer (columns); None without answers."""
-    if predictions is None:
+    """Return the confusion matrix, by label (rows) and answer (columns); None without answers and with many classes."""
+    if predictions is None or len(predictions.class_names) > MOST_CLASSES:
         return None
     counts = predictions.confusion
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))

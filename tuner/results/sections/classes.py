@@ -10,7 +10,7 @@ import numpy as np
 from tuner.data.predictions import Predictions
 from tuner.data.sample import DataSample
 from tuner.journal.history import History
-from tuner.results.figures.confusion import confusion
+from tuner.results.figures.confusion import MOST_CLASSES, confusion
 from tuner.results.kept import Kept, picture_source
 from tuner.results.summary import Summary
 from tuner.results.view import Picture, Table, View
@@ -38,9 +38,10 @@ def mistake_views(history: History, summary: Summary, kept: Kept) -> Iterator[Vi
     found = kept.predictions
     if found is None:
         return
-    yield View("confusion", "Confusion matrix", _CONFUSIONS, figure=confusion(found), text=_most_confused(found))
-    header = ("class", "precision", "recall", "F1", "examples")
-    yield View("classes", "Scores by class", _SCORES, table=Table(header, _class_rows(found)))
+    figure = confusion(found)
+    title, note = ("Confusions", "") if figure is None else ("Confusion matrix", _CONFUSIONS)
+    yield View("confusion", title, note, figure=figure, text=_most_confused(found))
+    yield _scores(found)
     if len(found.wrong):
         yield _most_wrong(found)
 
@@ -58,7 +59,8 @@ def data_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]
     counts = [
         (plain(name), *map("{:,}".format, row)) for name, row in zip(sample.class_names, sample.counts.T, strict=True)
     ]
-    yield View("balance", "Classes", table=Table(("class", "train", "dev"), counts))
+    more = f"The first {MOST_CLASSES} of {len(counts)}." if len(counts) > MOST_CLASSES else ""
+    yield View("balance", "Classes", more, table=Table(("class", "train", "dev"), counts[:MOST_CLASSES]))
     if len(sample.images):
         names = [plain(sample.class_names[label]) for label in sample.image_labels]
         pictures = [Picture(picture_source(one), name) for one, name in zip(sample.images, names, strict=True)]
@@ -79,7 +81,15 @@ def _most_confused(found: Predictions) -> list[str]:
     return [f"{wrong} Most often taken: {', '.join(told)}."]
 
 
+def _scores(found: Predictions) -> View:
+    rows = _class_rows(found)
+    table = Table(("class", "precision", "recall", "F1", "examples"), rows[:MOST_CLASSES])
+    text = [f"The {MOST_CLASSES} of {len(rows)} classes with the lowest F1."] if len(rows) > MOST_CLASSES else []
+    return View("classes", "Scores by class", _SCORES, table=table, text=text)
+
+
 def _class_rows(found: Predictions) -> list[tuple[str, ...]]:
+    """Return a row for each class; of more than can be read at a glance, the lowest F1 first."""
     counts = found.confusion
     right, asked, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
     rows = []
@@ -89,7 +99,7 @@ def _class_rows(found: Predictions) -> list[tuple[str, ...]]:
         f1 = 2 * right[place] / (asked[place] + answered[place]) if asked[place] + answered[place] else None
         scores = ("-" if value is None else f"{value:.4f}" for value in (precision, recall, f1))
         rows.append((plain(name), *scores, f"{asked[place]:,}"))
-    return rows
+    return rows if len(rows) <= MOST_CLASSES else sorted(rows, key=lambda row: row[3])
 
 
 def _most_wrong(found: Predictions) -> View:
