@@ -74,7 +74,7 @@ class Trying:
     def _answer(self, source: RunSource, picture: bytes, invert: bool) -> dict[str, object]:
         pixels = decode(picture, invert)
         loaded = self._load(source)
-        (found,) = predict(loaded.model, loaded.description, pixels[None])
+        (found,) = predict(loaded.model, loaded.description, np.stack([pixels]))
         return {
             "class": found.class_name,
             "probability": found.probability,

@@ -250,7 +250,7 @@
     const lines = rows.map((row) => element("tr", {}, ...row.map((text, column) =>
       column ? element("td", kind(column), text) : element("th", { scope: "row", ...kind(column) }, text))));
     made.append(element("tbody", {}, ...lines));
-    const place = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": title }, made);
+    const place = element("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": title }, made);
     if (header.length || rows.length <= 12) return place;
     return element("details", isOpen ? { open: "" } : {}, element("summary", {}, `${rows.length} settings`), place);
   }
