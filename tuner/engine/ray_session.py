@@ -55,6 +55,10 @@ _PRELOADED = {"RAY_preload_python_modules": "tuner.engine.trainable"}
 _MOST_PRELOADED = 16
 """CPUs of a machine on which that is done: Ray starts a process for each, and with more of them most stay idle."""
 
+_STARTS = 3
+"""Times that a local Ray is started before the user is told that it cannot be."""
+_TOO_SLOW = "timed out during startup"
+
 _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
@@ -252,14 +256,20 @@ def _token_is_given() -> bool:
 
 
 def _init(address: str | None) -> None:
+    """Start Ray, or join the cluster; a machine so busy that Ray gives up after half a minute gets another chance."""
     local: dict[str, Any] = {}
     if address is None:
         local = {"num_cpus": usable_cpus(), "_temp_dir": ray_folder()}
         local |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    # A machine too busy to start Ray in time makes it raise a bare Exception.
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        where = "this machine" if address is None else f"--address {address!r}"
-        raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
+    for start in range(1, _STARTS + 1):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+            return
+        # A machine too busy to start Ray in time makes it raise a bare Exception.
+        except Exception as error:
+            if address is None and start < _STARTS and _TOO_SLOW in str(error):
+                ray.shutdown()
+                continue
+            reason = " ".join(str(error).split())
+            where = "this machine" if address is None else f"--address {address!r}"
+            raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
