@@ -127,7 +127,7 @@ def test_a_missing_or_damaged_table_says_how_to_get_it(paths: RunPaths) -> None:
     paths.final.unlink()
     paths.epochs.write_bytes(paths.epochs.read_bytes()[:50])
     run = load_run(paths.root)
-    with pytest.raises(StorageError, match=r"final\.parquet is missing: write it with python -m tuner\.report"):
+    with pytest.raises(StorageError, match=r"final\.parquet is missing: write it with tuner report"):
         _ = run.final
     with pytest.raises(StorageError, match=r"epochs\.parquet is damaged"):
         _ = run.epochs

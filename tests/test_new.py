@@ -24,8 +24,8 @@ def test_the_file_names_itself_in_the_command_that_tunes_it(tmp_path: Path, kind
     assert path == tmp_path / "mine.py"
     said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert "mine.py" in said
-    assert "NAME" not in path.read_text(encoding="utf-8").replace("tuner.new NAME", "")
-    assert "python -m tuner.run" in said
+    assert "NAME" not in path.read_text(encoding="utf-8").replace("tuner new NAME", "")
+    assert "tuner run" in said
 
 
 def test_the_command_is_told(

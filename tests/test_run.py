@@ -465,8 +465,8 @@ def test_a_run_prints_the_plan_the_events_the_answer_and_what_to_do_next(smoke: 
     assert any("] the search ended: all trials have ended" in line for line in lines)
     assert any(line.startswith("After tuning, the test accuracy is 0.") for line in lines)
     assert lines[-3] == "Report    runs/study/report.html"
-    assert lines[-2].startswith("Next      python -m tuner.predict runs/study IMAGE...  # ")
-    assert lines[-1].startswith("          python -m tuner.report runs/study            # ")
+    assert lines[-2].startswith("Next      tuner predict runs/study IMAGE...  # ")
+    assert lines[-1].startswith("          tuner report runs/study            # ")
 
 
 @RUN

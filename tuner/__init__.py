@@ -52,7 +52,7 @@ def tune(
     resume: str | Path | None = None,
     **values: Any,
 ) -> LoadedRun:
-    """Do the whole job, as `python -m tuner.run` does, and return the finished run.
+    """Do the whole job, as `tuner run` does, and return the finished run.
 
     What is tuned is either a file, `space="my.py"` or a registered name, or given here as objects: `suggest`, and
     `trainable` or `model`, and if you like `load_data`, `objective` and `start`; they are what a task file defines as

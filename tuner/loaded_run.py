@@ -113,7 +113,7 @@ class LoadedRun:
 
     def _table(self, path: Path) -> pd.DataFrame:
         if not path.is_file():
-            raise StorageError(f"{path} is missing: write it with python -m tuner.report {self.path}.")
+            raise StorageError(f"{path} is missing: write it with tuner report {self.path}.")
         try:
             with path.open("rb") as handle:  # given a path, Arrow takes only one that is UTF-8
                 return pd.read_parquet(
@@ -121,7 +121,7 @@ class LoadedRun:
                 )
         # Damage makes Arrow raise almost anything.
         except Exception as error:
-            raise StorageError(f"{path} is damaged: write it again with python -m tuner.report {self.path}.") from error
+            raise StorageError(f"{path} is damaged: write it again with tuner report {self.path}.") from error
 
 
 def load_run(run: str | Path) -> LoadedRun:

@@ -71,7 +71,7 @@ def new(name: str, kind: str) -> Path:
 def command(path: Path, kind: str) -> str:
     """Return the command that tunes a file of this kind."""
     what = f"--objective {path}:objective --direction minimize" if kind == _OPTUNA else f"--space {path}"
-    return f"python -m tuner.run {what} --budget 5m"
+    return f"tuner run {what} --budget 5m"
 
 
 if __name__ == "__main__":

@@ -28,15 +28,15 @@ def test_a_run_ends_with_its_answer_the_table_and_where_to_go_on(finished: Histo
         "          24.0s until the search ended",
         "Winner    trial 0: lr 1, widths [8, 16]",
         "Report    runs/study/report.html",
-        "Next      python -m tuner.predict runs/study IMAGE...  # ask the model about your images",
-        "          python -m tuner.report runs/study            # the whole report as text",
+        "Next      tuner predict runs/study IMAGE...  # ask the model about your images",
+        "          tuner report runs/study            # the whole report as text",
     ]
 
 
 def test_on_a_narrow_screen_a_command_stays_in_one_piece(finished: History) -> None:
     lines = closing(finished, "runs/study", IMAGES, 50).splitlines()
-    assert "Next      python -m tuner.predict runs/study IMAGE..." in lines
-    assert "          python -m tuner.report runs/study" in lines
+    assert "Next      tuner predict runs/study IMAGE..." in lines
+    assert "          tuner report runs/study" in lines
 
 
 @pytest.mark.parametrize("run", ["nothing", "searching"])
@@ -51,4 +51,4 @@ def test_a_run_without_a_result_says_that(run: str, request: pytest.FixtureReque
 
 def test_a_model_of_anything_else_is_not_asked_about_images(finished: History) -> None:
     lines = closing(finished, "my runs/study", ELSE).splitlines()
-    assert lines[-1] == "Next      python -m tuner.report 'my runs/study'  # the whole report as text"
+    assert lines[-1] == "Next      tuner report 'my runs/study'  # the whole report as text"

@@ -37,7 +37,7 @@ def test_the_report_names_winner_failures_and_the_command_to_repeat(finished: Hi
     assert "Trial 0 won with dev accuracy 0.9000 at epoch 2." in report
     assert "trial 2: loss is nan" in report
     assert "retraining of baseline, seed 2: the loss is inf" in report
-    assert "python -m tuner.run --config runs/study/config.json --name study-again" in report
+    assert "tuner run --config runs/study/config.json --name study-again" in report
     assert "commit: c0ffee" in report
 
 

@@ -46,9 +46,9 @@ def _pointers(summary: Summary, where: str, width: int) -> list[str]:
 def _commands(where: str, best: BestDescription, width: int) -> list[str]:
     """Return what can be done with the run, each with its purpose if there is room."""
     run = shlex.quote(where)
-    commands = [(f"python -m tuner.report {run}", "the whole report as text")]
+    commands = [(f"tuner report {run}", "the whole report as text")]
     if best.is_of_images:
-        commands.insert(0, (f"python -m tuner.predict {run} IMAGE...", "ask the model about your images"))
+        commands.insert(0, (f"tuner predict {run} IMAGE...", "ask the model about your images"))
     lines = []
     size = max(len(command) for command, _ in commands)
     for place, (command, purpose) in enumerate(commands):

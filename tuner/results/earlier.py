@@ -131,7 +131,7 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
     if found is None:
         raise ConfigError(
             f"--warm-start is {str(trials_path)!r}, which does not say on what data it was trained: "
-            "give the run's folder, or write the table again with python -m tuner.report."
+            "give the run's folder, or write the table again with tuner report."
         )
     known = json.loads(found)
     metrics = metric_columns(epochs.schema)

@@ -24,7 +24,7 @@ from tuner.search.objective import number_text
 _IMAGES = ("fashion-mnist", "digits")
 """The data sets of which the command `predict` knows how to read an example."""
 _USE_IMAGES = """```
-python -m tuner.predict RUN IMAGE...
+tuner predict RUN IMAGE...
 ```
 
 Or in Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."""

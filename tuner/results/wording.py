@@ -276,7 +276,7 @@ def flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def command_to_repeat(history: History, name: str) -> str:
     """Return the command that runs the same study again, beside the first."""
     folder = PurePath(str(history.config.get("storage", "runs"))) / name
-    return shlex.join(["python", "-m", "tuner.run", "--config", str(folder / "config.json"), "--name", f"{name}-again"])
+    return shlex.join(["tuner", "run", "--config", str(folder / "config.json"), "--name", f"{name}-again"])
 
 
 def commits(history: History) -> str:

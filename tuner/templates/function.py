@@ -1,8 +1,8 @@
 """Tune a training loop that is a function: it yields its metrics once an epoch.
 
-    python -m tuner.run --space NAME.py --budget 5m
+    tuner run --space NAME.py --budget 5m
 
-It can be stopped after any epoch, but not paused: that takes a class with a state (`python -m tuner.new NAME`).
+It can be stopped after any epoch, but not paused: that takes a class with a state (`tuner new NAME`).
 """
 
 import torch

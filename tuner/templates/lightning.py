@@ -1,7 +1,7 @@
 """Tune a Lightning module.
 
     pip install 'tuner[lightning]'
-    python -m tuner.run --space NAME.py --budget 5m
+    tuner run --space NAME.py --budget 5m
 
 Lightning's own `Trainer` trains it; it can be stopped, paused and taken up again after any epoch.
 """

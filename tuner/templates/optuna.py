@@ -1,6 +1,6 @@
 """An Optuna objective, as it is written for Optuna. Tune it as it stands:
 
-python -m tuner.run --objective NAME.py:objective --direction minimize --trials 30
+tuner run --objective NAME.py:objective --direction minimize --trials 30
 """
 
 import optuna

@@ -1,6 +1,6 @@
 """Tune a scikit-learn estimator.
 
-    python -m tuner.run --space NAME.py --trials 30
+    tuner run --space NAME.py --trials 30
 
 One `fit` is one epoch: there is nothing to stop early, so every trial is trained to its end. An estimator with
 `partial_fit` can yield after each pass over the data and is then stopped early; the last lines show how.

@@ -1,6 +1,6 @@
 """Tune a PyTorch training of your own.
 
-    python -m tuner.run --space NAME.py --budget 5m
+    tuner run --space NAME.py --budget 5m
 
 Replace the data, the model and the loop by yours; what stands here runs as it is: scikit-learn's digits, SGD, macro-F1.
 """

@@ -1,7 +1,7 @@
 """Tune a Hugging Face `Trainer`.
 
     pip install 'tuner[transformers]'
-    python -m tuner.run --space NAME.py --budget 10m
+    tuner run --space NAME.py --budget 10m
 
 It trains, evaluates and saves as it always does; it can be stopped, paused and taken up again after any epoch. What
 stands here needs no download: a tiny model with random weights learns which of two words a made-up sentence holds.

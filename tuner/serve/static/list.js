@@ -56,6 +56,6 @@
   fetch("/static/settings.json").then((answer) => answer.json()).then((found) => {
     settings = found;
     byId("location").textContent = settings.location;
-    byId("start").textContent = `python -m tuner.run --storage ${settings.location}`;
+    byId("start").textContent = `tuner run --storage ${settings.location}`;
   });
 })();
