@@ -134,7 +134,7 @@ def test_without_its_package_the_line_that_installs_it_is_named(
     paths: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ConfigError, match=r'onnxscript is not installed: pip install "tuner\[onnx\]"'):
+    with pytest.raises(ConfigError, match=r"onnxscript is not installed: .*install .*onnxscript"):
         export(paths.root, "onnx", tmp_path / "model.onnx")
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tuner.errors import ConfigError, StorageError
+from tuner.extras import install_line
 from tuner.io.files import write_whole
 from tuner.results.best import BestDescription
 
@@ -87,7 +88,7 @@ def _write_checked(model: nn.Module, description: BestDescription, made: ModelFo
         if made.needs is None:
             raise
         raise ConfigError(
-            f'--to is {name!r}, but {error.name or made.needs} is not installed: pip install "tuner[{made.needs}]".'
+            f"--to is {name!r}, but {error.name or made.needs} is not installed: {install_line(made.needs)}"
         ) from error
     except Exception as error:  # a model of the user's own may do anything that a format does not know
         reason = " ".join(str(error).split())[:500]

@@ -1,6 +1,6 @@
 """A Lightning module as a trainable: Lightning's own `Trainer` trains it, an epoch at a time.
 
-`pip install 'tuner[lightning]'` brings Lightning.
+The extra `lightning` brings Lightning.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import torch
 
 from tuner.errors import SpaceError
+from tuner.extras import install_line
 from tuner.integrations.turns import Turns
 from tuner.training.trainable import TrainingOver
 
 try:
     import lightning.pytorch as pl
 except ImportError as error:
-    raise SpaceError("this space needs Lightning, which is not installed: pip install 'tuner[lightning]'.") from error
+    raise SpaceError(f"this space needs Lightning, which is not installed: {install_line('lightning')}") from error
 
 _QUIET: Mapping[str, Any] = {
     "logger": False,

@@ -1,6 +1,6 @@
 """A Hugging Face `Trainer` as a trainable: it trains, evaluates and saves as it always does, an epoch at a time.
 
-`pip install 'tuner[transformers]'` brings Transformers and Accelerate.
+The extra `transformers` brings Transformers and Accelerate.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tuner.errors import SpaceError
+from tuner.extras import install_line
 from tuner.integrations.turns import Turns
 from tuner.search.seeds import derive_seed
 from tuner.training.trainable import TrainingOver
@@ -31,7 +32,7 @@ try:
     from transformers.utils import logging
 except ImportError as error:
     raise SpaceError(
-        "this space needs Transformers and Accelerate, which are not installed: pip install 'tuner[transformers]'."
+        f"this space needs Transformers and Accelerate, which are not installed: {install_line('transformers')}"
     ) from error
 
 _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")

@@ -1,6 +1,5 @@
 """Tune a Lightning module.
 
-    pip install 'tuner[lightning]'
     tuner run --space NAME.py --budget 5m
 
 Lightning's own `Trainer` trains it; it can be stopped, paused and taken up again after any epoch.

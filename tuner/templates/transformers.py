@@ -1,6 +1,5 @@
 """Tune a Hugging Face `Trainer`.
 
-    pip install 'tuner[transformers]'
     tuner run --space NAME.py --budget 10m
 
 It trains, evaluates and saves as it always does; it can be stopped, paused and taken up again after any epoch. What

@@ -9,6 +9,7 @@ from importlib import util
 import pytest
 
 from tuner.errors import ConfigError
+from tuner.extras import install_line
 from tuner.integrations import trackers
 from tuner.integrations.trackers import TRACKERS
 from tuner.integrations.trackers.values import finals, flat
@@ -30,7 +31,7 @@ def test_a_missing_package_names_the_line_that_installs_it(name: str, monkeypatc
     monkeypatch.setattr(trackers, "find_spec", lambda one: None if one == name else found(one))
     with pytest.raises(ConfigError) as error:
         trackers.trackers([name])
-    assert str(error.value) == f'--track is {name!r}, but {name} is not installed: pip install "tuner[{name}]".'
+    assert str(error.value) == f"--track is {name!r}, but {name} is not installed: {install_line(name)}"
 
 
 def test_no_tracker_is_imported_before_it_begins() -> None:

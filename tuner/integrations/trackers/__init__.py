@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from tuner.errors import ConfigError, unknown_name
+from tuner.extras import install_line
 from tuner.integrations.callback import Callback
 
 FOLDER = "trackers"
@@ -46,7 +47,7 @@ def trackers(names: Sequence[str], argument: str = "--track") -> list[Callback]:
             raise unknown_name(argument, name, TRACKERS)
         if find_spec(TRACKERS[name].package) is None:
             raise ConfigError(
-                f'{argument} is {name!r}, but {TRACKERS[name].package} is not installed: pip install "tuner[{name}]".'
+                f"{argument} is {name!r}, but {TRACKERS[name].package} is not installed: {install_line(name)}"
             )
     if len(set(names)) < len(names):
         raise ConfigError(f"{argument} is {','.join(names)!r}, but must name each tracker once.")
