@@ -16,9 +16,6 @@ from rich.text import Text
 
 from tuner.engine.live.view import Size
 
-_ERASE_LINE_END = "\x1b[0K"
-_ERASE_BELOW = "\x1b[0J"
-
 
 def is_drawn_on(console: Console) -> bool:
     """Return whether the console is a terminal whose cursor can be moved.
@@ -43,6 +40,8 @@ class TerminalBlock(RenderHook):
         self._lock = threading.RLock()
         self._drawn: list[int] = []
         """The widths of the lines that stand there."""
+        self._width = console.width
+        """Of the terminal, when they were drawn."""
         self._streams: tuple[TextIO, TextIO] | None = None
 
     def __enter__(self) -> Self:
@@ -79,43 +78,48 @@ class TerminalBlock(RenderHook):
             # The last column and the last line stay free: what is written there moves some terminals on.
             lines = self._lines(Size(size.width - 1, size.height - 1))
             rows = sum(max(1, -(-width // size.width)) for width in self._drawn)
-            self._drawn = [line.cell_len for line in lines]
-        up = [(ControlType.CURSOR_UP, rows - 1)] if rows > 1 else []
-        return [Control(ControlType.CARRIAGE_RETURN, *up), _Above(renderables), _Block(lines)]
-
-
-def _nothing(_: Size) -> Sequence[Text]:
-    return ()
-
-
-class _Above:
-    """What is printed, each line cleared of what the block had there."""
-
-    def __init__(self, renderables: Sequence[ConsoleRenderable]) -> None:
-        self._renderables = renderables
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        printed = False
-        for renderable in self._renderables:
-            if not isinstance(renderable, Control):
-                if not printed:
-                    yield _control(_ERASE_BELOW)
-                printed = True
-            yield renderable
+            is_new = not lines or size.width != self._width or not all(isinstance(one, Control) for one in renderables)
+            self._drawn, self._width = [line.cell_len for line in lines], size.width
+        if is_new:
+            return [_erased(rows), *renderables, _Block(lines)]
+        return [_way_up(rows), *renderables, _Block(lines, spare=max(0, rows - len(lines)))]
 
 
 class _Block:
-    def __init__(self, lines: Sequence[Text]) -> None:
+    """The lines, each drawn over what stood there, and `spare` rows below that are cleared."""
+
+    def __init__(self, lines: Sequence[Text], spare: int = 0) -> None:
         self._lines = lines
+        self._spare = spare
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for place, line in enumerate(self._lines):
             if place:
                 yield Segment.line()
             yield from line.render(console)
-            yield _control(_ERASE_LINE_END)
-        yield _control(_ERASE_BELOW)
+            yield from Control((ControlType.ERASE_IN_LINE, 0)).__rich_console__(console, options)
+        for _ in range(self._spare):
+            yield Segment.line()
+            yield from Control((ControlType.ERASE_IN_LINE, 2)).__rich_console__(console, options)
+        if self._spare:
+            yield from Control((ControlType.CURSOR_UP, self._spare)).__rich_console__(console, options)
 
 
-def _control(code: str) -> Segment:
-    return Segment(code, None, [(ControlType.ERASE_IN_LINE, 0)])
+def _way_up(rows: int) -> Control:
+    """Return the way from the end of so many rows to the first one's beginning."""
+    up = [(ControlType.CURSOR_UP, rows - 1)] if rows > 1 else []
+    return Control(ControlType.CARRIAGE_RETURN, *up)
+
+
+def _erased(rows: int) -> Control:
+    """Return the way up that clears each row.
+
+    One by one, for tmux keeps what is cleared from the screen's first line on; and wholly, for a row remembers that a
+    line which was broken went on in it.
+    """
+    clear = (ControlType.ERASE_IN_LINE, 2)
+    return Control(ControlType.CARRIAGE_RETURN, clear, *((ControlType.CURSOR_UP, 1), clear) * (rows - 1))
+
+
+def _nothing(_: Size) -> Sequence[Text]:
+    return ()
