@@ -157,7 +157,10 @@ class _Painter:
         total = sum(count for _, count in counts)
         words = [Cell(f"{count} {state.lower()}", _STATE_STYLES.get(state, "")) for state, count in counts]
         line = Text(", ", no_wrap=True, end="").join([joined(word) for word in words])
-        extras = [f"{total} {'trial' if total == 1 else 'trials'}: ", f"; {self.state.epochs:,} epochs"]
+        extras = [
+            f"{total} trial{'s' * (total != 1)}: ",
+            f"; {self.state.epochs:,} epoch{'s' * (self.state.epochs != 1)}",
+        ]
         if line.cell_len + sum(map(len, extras)) <= self.width:
             line = Text.assemble(extras[0], line, (extras[1], "dim"), no_wrap=True, end="")
         line.truncate(self.width)
