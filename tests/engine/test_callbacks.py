@@ -106,12 +106,14 @@ def test_a_slow_callback_holds_nobody_up_and_is_left_behind(monkeypatch: pytest.
     monkeypatch.setattr(callbacks, "_MOST_WAITING", 3)
     monkeypatch.setattr(callbacks, "_SECONDS_HELD_UP", 0.05)
     monkeypatch.setattr(callbacks, "_SECONDS_AT_THE_END", 0.05)
-    slow, noting = Slow(), Noting()
+    monkeypatch.setattr(callbacks, "_SECONDS_WITHOUT_A_WORD", 0.01)
+    slow = Slow()
     before = time.monotonic()
-    said = _tell([slow, noting], _entries())
+    said = _tell([slow], _entries())
     assert time.monotonic() - before < 5
     slow.may_go_on.set()
     assert said[0].startswith("NOTICE: callback Slow is 3 events behind and is told no more")
+    assert said[1] == "WAITING: callback Slow must be told the rest, which may take 0.05 seconds at most."
     assert said[-1].startswith("NOTICE: callback Slow has not taken the last 4 events in time")
 
 

@@ -29,6 +29,8 @@ _SECONDS_HELD_UP = 1.0
 _SECONDS_AT_THE_END = 60.0
 _SECONDS_TO_STOP = 5.0
 """In place of those at the end, for a driver that is stopped."""
+_SECONDS_WITHOUT_A_WORD = 2.0
+"""Who waits for longer at the end is told for whom."""
 _SECONDS_BETWEEN_LOOKS = 0.01
 
 _Earlier = tuple[Entry, ...]
@@ -65,10 +67,21 @@ class Callbacks:
     ) -> None:
         for listener in self._listeners:
             listener.end()
-        until = time.monotonic() + (_SECONDS_AT_THE_END if error is None else _SECONDS_TO_STOP)
+        seconds = _SECONDS_AT_THE_END if error is None else _SECONDS_TO_STOP
+        until = time.monotonic() + seconds
+        if not self._join(time.monotonic() + min(_SECONDS_WITHOUT_A_WORD, seconds)):
+            late = " and ".join(listener.name for listener in self._listeners if listener.is_telling)
+            self._say(f"WAITING: {late} must be told the rest, which may take {seconds:g} seconds at most.")
+        if not self._join(until):
+            for listener in self._listeners:
+                listener.give_up()
+        self._say_what_waits()
+
+    def _join(self, until: float) -> bool:
+        """Wait until all is told, or until that time of the monotonic clock; return whether all is."""
         for listener in self._listeners:
             listener.join(until)
-        self._say_what_waits()
+        return not any(listener.is_telling for listener in self._listeners)
 
     def _put(self, item: Entry | _Earlier) -> None:
         for listener in self._listeners:
@@ -124,10 +137,18 @@ class _Listener:
         """Let the thread end when all is told."""
         self._queue.put(None)
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether not all is told."""
+        return self._thread.is_alive()
+
     def join(self, until: float) -> None:
         """Wait until all is told, or until that time of the monotonic clock."""
         self._thread.join(max(0.0, until - time.monotonic()))
-        if self._thread.is_alive():
+
+    def give_up(self) -> None:
+        """Say what was not told, if there is anything."""
+        if self.is_telling:
             waiting = self._queue.qsize()
             self._say(
                 f"NOTICE: {self.name} has not taken the last {waiting} events in time; the run ends without it."
