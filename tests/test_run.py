@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any, Self
 import pandas as pd
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 from tuner import cli, config, tune
@@ -43,7 +45,7 @@ from tuner.journal.store import JournalWriter, read_journal
 from tuner.loaded_run import LoadedRun, load_run
 from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
-from tuner.run import parse_arguments, run
+from tuner.run import _loading, parse_arguments, run
 from tuner.search.space import find_space
 
 # What the command line means.
@@ -120,6 +122,16 @@ def test_help_tells_what_each_preset_means(capsys: pytest.CaptureFixture[str]) -
     shown = " ".join(capsys.readouterr().out.replace("│", " ").replace("`", "").split())
     for name, make in PRESETS.items():
         assert f"{name}: {make.__doc__}" in shown
+
+
+@pytest.mark.parametrize(("is_terminal", "told"), [(True, True), (False, False)])
+def test_who_waits_at_a_terminal_is_told_what_for(is_terminal: bool, told: bool) -> None:
+    shown = io.StringIO()
+    shown.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    with _loading(Console(file=shown, width=80)):
+        pass
+    assert ("loading PyTorch" in shown.getvalue()) == told
+    assert told or shown.getvalue() == ""
 
 
 # Bad input: exit code 2, one line, nothing left behind.

@@ -6,11 +6,13 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from tuner import cli, config
 from tuner.config import StudyConfig
@@ -101,9 +103,10 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
         from tuner.engine.ray_session import start_early
 
         start_early(arguments.study.resources)
-    from tuner.engine import driver
-
     console = lasting_console()
+    with _loading(console):
+        from tuner.engine import driver
+
     try:
         if arguments.resume is not None:
             driver.resume(arguments.resume, console)
@@ -113,6 +116,13 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
         print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
         return EXIT_STOPPED
     return 0
+
+
+def _loading(console: Console) -> AbstractContextManager[object]:
+    """Tell who waits at a terminal what for, until the run itself has something to tell."""
+    if not (console.file.isatty() and console.is_terminal) or console.is_dumb_terminal:
+        return nullcontext()
+    return console.status("loading PyTorch", spinner="line", refresh_per_second=4)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
