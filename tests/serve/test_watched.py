@@ -154,3 +154,12 @@ def test_a_file_that_the_browser_has_is_not_sent_again(serve: Serve, tmp_path: P
     assert first.body.startswith(b"/**\n* plotly.js")
     again = served.ask("/static/plotly.js", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
+
+
+def test_while_the_search_goes_on_it_is_read_first_and_in_the_end_the_answer(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "run" / "journal") as journal:
+        journal.append(*OPENING, *SEARCH)
+        run = run_at(tmp_path / "run")
+        assert settle(run)["order"]["ids"][0] == "history"
+        journal.append(*AFTER)
+    assert settle(run_at(tmp_path / "run"))["order"]["ids"][0] == "answer"

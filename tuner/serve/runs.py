@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -54,8 +55,9 @@ class RunsFolder:
         return RunSource(self._location_of(name)) if name in self._runs or name in self.names() else None
 
     def _is_run(self, name: str) -> bool:
-        if name not in self._runs and name.isprintable() and _holds_run(self._location_of(name)):
-            self._runs.add(name)
+        with contextlib.suppress(PermissionError):  # somebody else's folder, beside ours
+            if name not in self._runs and name.isprintable() and _holds_run(self._location_of(name)):
+                self._runs.add(name)
         return name in self._runs
 
     def _location_of(self, name: str) -> str:

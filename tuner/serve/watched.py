@@ -15,6 +15,7 @@ from tuner.errors import TunerError
 from tuner.journal.history import History
 from tuner.journal.live import LiveHistory
 from tuner.paths import RunPaths
+from tuner.results.sections.search import search_views
 from tuner.results.summary import summarize
 from tuner.results.view import View
 from tuner.results.views import GROUPS, Group, read_kept
@@ -92,7 +93,10 @@ class WatchedRun:
         if due is None or self._live.history is None:
             return
         due.draw_up(self._live.history, self.name, self.source.paths)
-        drawn = [one for group in self._groups for one in group.drawn.items()]
+        # While the search goes on, how it goes is read first; in the end, what came out.
+        is_searching = self._live.history.search_ended is None
+        groups = sorted(self._groups, key=lambda group: is_searching and not group.is_of_search)
+        drawn = [one for group in groups for one in group.drawn.items()]
         order = {"order": message("order", {"ids": [name for name, _ in drawn]})}
         head = {key: self.messages[key] for key in ("problem", "status") if key in self.messages}
         self.messages = head | order | {f"view {name}": view for name, view in drawn}
@@ -111,6 +115,10 @@ class _Group:
         self.is_old = False
         self.drawn: dict[str, Message] = {}
         """By the view."""
+
+    @property
+    def is_of_search(self) -> bool:
+        return self._draw_up is search_views
 
     @property
     def is_due(self) -> bool:

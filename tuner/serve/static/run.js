@@ -9,6 +9,12 @@
   /* The head. */
 
   let status = null;
+  let canTry = false;
+
+  function offerToTry() {
+    byId("try").href = `/runs/${encodeURIComponent(name)}/try`;
+    show(byId("try"), canTry && status?.state === "finished");
+  }
 
   function drawHead(found) {
     status = found;
@@ -20,6 +26,7 @@
     byId("marks").replaceChildren(...marks(found).map(mark));
     drawLadder(found);
     drawRunning(found);
+    offerToTry();
     tick();
   }
 
@@ -57,6 +64,7 @@
     if (status.state !== "finished" && now() - status.heard > 5) {
       parts.push(`last word ${duration(now() - status.heard)} ago`);
     }
+    byId("left").dataset.heard = String(status.heard);
     byId("left").textContent = parts.join(" · ");
     const left = Math.max(0, (status.left ?? 0) - passed);
     const percent = status.state === "finished" ? 100 : Math.min(99, (100 * elapsed) / Math.max(1e-9, elapsed + left));
@@ -317,10 +325,8 @@
     drawNext();
   });
   json("/static/settings.json").then((settings) => {
-    if (settings.try) {
-      byId("try").href = `/runs/${encodeURIComponent(name)}/try`;
-      show(byId("try"), true);
-    }
+    canTry = settings.try;
+    offerToTry();
   });
   byId("plotly").addEventListener("load", drawNext);
 })();
