@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.results.conftest import AFTER, OPENING, SEARCH
 from tuner.engine.model_formats import FORMATS, inputs_like
 from tuner.errors import ConfigError, StorageError
-from tuner.export import export, run
+from tuner.export import _look_at, export, run
 from tuner.journal.store import JournalWriter
 from tuner.models import get_model
 from tuner.paths import RunPaths
@@ -136,6 +136,16 @@ def test_without_its_package_the_line_that_installs_it_is_named(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ConfigError, match=r"onnxscript is not installed: .*install .*onnxscript"):
         export(paths.root, "onnx", tmp_path / "model.onnx")
+
+
+def test_the_address_of_a_tracking_server_is_not_shown_for_it_may_hold_a_password() -> None:
+    assert "secret" not in _look_at("postgresql://me:secret@there/mlflow")
+    assert _look_at("sqlite:///mlflow.db").endswith("mlflow ui --backend-store-uri sqlite:///mlflow.db")
+
+
+def test_an_address_is_no_place_for_a_storage(paths: RunPaths) -> None:
+    with pytest.raises(ConfigError, match="but must be the path of a file"):
+        export(paths.root, "optuna", Path("sqlite:///study.db"))
 
 
 def test_a_run_in_a_bucket_needs_a_place() -> None:

@@ -14,7 +14,7 @@ from tuner.io.files import write_text
 from tuner.io.reading import reading_run
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
-from tuner.paths import RunPaths
+from tuner.paths import SQLITE, RunPaths
 from tuner.results.model_card import model_card
 
 Format = Literal["optuna", "csv", "tensorboard", "mlflow", "onnx", "pt2", "torchscript"]
@@ -70,9 +70,11 @@ def run(args: Sequence[str] | None = None) -> None:
 def _optuna(paths: RunPaths, to: str, out: Path | None, space: str | None) -> list[str]:
     from tuner.results.optuna_study import to_study  # which waits for Optuna
 
+    if out is not None and str(out).startswith("sqlite:"):
+        raise ConfigError(f"--out is {str(out)!r}, but must be the path of a file, which will be a SQLite storage.")
     path = out or paths.exports / "optuna.db"
     path.parent.mkdir(parents=True, exist_ok=True)
-    address, name = f"sqlite:///{path}", paths.root.resolve().name
+    address, name = f"{SQLITE}{path}", paths.root.resolve().name
     study = to_study(read_history(paths.journal), address, name)
     return [
         f"{path}: the study {name!r} with {len(study.trials)} trials.",
@@ -104,9 +106,16 @@ def _mlflow(paths: RunPaths, to: str, out: Path | None, space: str | None) -> li
     trackers([to], "--to")
     from tuner.integrations.trackers.mlflow import Tracker
 
-    tracker = Tracker(None if out is None else f"sqlite:///{out}")
+    tracker = Tracker(None if out is None else f"{SQLITE}{out}")
     tell_all(tracker, read_journal(paths.journal), paths.root.resolve().name, paths.root)
-    return [f"Look at it with: mlflow ui --backend-store-uri {tracker.uri}"]
+    return [_look_at(str(tracker.uri))]
+
+
+def _look_at(uri: str) -> str:
+    """Return where MLflow has it; the address of a server may hold a password, which the screen need not show."""
+    if uri.startswith(SQLITE):
+        return f"Look at it with: mlflow ui --backend-store-uri {uri}"
+    return "Sent to where MLFLOW_TRACKING_URI says."
 
 
 def _model(paths: RunPaths, to: str, out: Path | None, space: str | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import util
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ def test_a_missing_package_names_the_line_that_installs_it(name: str, monkeypatc
     with pytest.raises(ConfigError) as error:
         trackers.trackers([name])
     assert str(error.value) == f"--track is {name!r}, but {name} is not installed: {install_line(name)}"
+
+
+def test_a_folder_of_a_trackers_name_is_not_its_package(tmp_path: Path) -> None:
+    (tmp_path / "notwandb").mkdir()
+    sys.path.insert(0, str(tmp_path))
+    try:
+        assert util.find_spec("notwandb") is not None
+        assert not trackers._is_installed("notwandb")
+    finally:
+        sys.path.remove(str(tmp_path))
 
 
 def test_no_tracker_is_imported_before_it_begins() -> None:

@@ -45,10 +45,16 @@ def trackers(names: Sequence[str], argument: str = "--track") -> list[Callback]:
     for name in names:
         if name not in TRACKERS:
             raise unknown_name(argument, name, TRACKERS)
-        if find_spec(TRACKERS[name].package) is None:
+        if not _is_installed(TRACKERS[name].package):
             raise ConfigError(
                 f"{argument} is {name!r}, but {TRACKERS[name].package} is not installed: {install_line(name)}"
             )
     if len(set(names)) < len(names):
         raise ConfigError(f"{argument} is {','.join(names)!r}, but must name each tracker once.")
     return [importlib.import_module(TRACKERS[name].module).Tracker() for name in names]
+
+
+def _is_installed(package: str) -> bool:
+    """Whether there is such a package; a folder of that name, as `wandb/` where runs were, is none."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
