@@ -13,7 +13,7 @@
 
   function offerToTry() {
     byId("try").href = `/runs/${encodeURIComponent(name)}/try`;
-    show(byId("try"), canTry && status?.state === "finished");
+    show(byId("try-box"), canTry && status?.state === "finished");
   }
 
   function drawHead(found) {
