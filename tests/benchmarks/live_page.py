@@ -119,9 +119,7 @@ def measure(arguments: Arguments, folder: Path) -> dict[str, Any]:
             cpu, since = cpu_seconds(server), time.perf_counter()
             followed = follow(page, journal, events, arguments.seconds_between)
             share = (cpu_seconds(server) - cpu) / (time.perf_counter() - since)
-        redrawn = page.evaluate(
-            "[...document.querySelectorAll('[data-drawn]')].map((one) => Number(one.dataset.drawn))"
-        )
+        redrawn = page.evaluate(_REDRAWN)
     return {
         "trials": arguments.trials,
         "head_painted_seconds": round(head, 2),

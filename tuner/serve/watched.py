@@ -23,8 +23,10 @@ from tuner.results.wording import plain
 from tuner.serve.runs import RunSource
 from tuner.serve.status import state_of, status_of
 
-_SECONDS, _SECONDS_IN_BUCKET = 0.4, 3.0
+_SECONDS, _SECONDS_IN_BUCKET = 0.1, 3.0
 """Between two looks at the journal; a look into a bucket is a request to it."""
+_HEAD_SHARE = 0.1
+"""Of one core's time, at most, for the head."""
 _SHARE = 0.03
 """Of one core's time, at most, for drawing up a group of views."""
 
@@ -59,6 +61,7 @@ class WatchedRun:
         self._interval = _SECONDS_IN_BUCKET if source.is_bucket else _SECONDS
         self._seen: object = None
         """The moment and the state that the head is of."""
+        self._head_due = 0.0
         self._groups = [_Group(draw_up) for draw_up in GROUPS]
         self.messages: Mapping[str, Message] = {}
         """By what they are of, in the order of the page; replaced as a whole and never changed."""
@@ -66,8 +69,8 @@ class WatchedRun:
     def update(self) -> float:
         """Bring the messages up to date with the journal, and return after how many seconds to do it again.
 
-        The head follows at once. The views, which cost more the longer the run is, are drawn up as often as their
-        share of the processor allows, and once more when nothing is added any more.
+        Head and views, which cost more the longer the run is, are drawn up as often as their shares of the processor
+        allow, and once more when nothing is added any more.
         """
         try:
             self._draw_one_group()
@@ -84,9 +87,11 @@ class WatchedRun:
 
     def _show_head(self) -> None:
         seen = self._live.heard, state_of(self.source, self._live)
-        if seen != self._seen:
+        if seen != self._seen and time.monotonic() >= self._head_due:
+            began = time.thread_time()
             self._publish({"status": message("status", status_of(self.name, self.source, self._live))})
             self._seen = seen
+            self._head_due = time.monotonic() + (time.thread_time() - began) / _HEAD_SHARE
 
     def _draw_one_group(self) -> None:
         due = next((group for group in self._groups if group.is_due), None)
