@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+DRAWING = "tuner-live"
+"""The thread's name."""
 _LEAST_PAUSE = 0.25
 """Seconds between two drawings at least."""
 _CLOCK = 1.0
@@ -27,7 +29,7 @@ class Ticker:
         self._over = threading.Event()
         # A notebook's output finds its cell by the context that it is made in.
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name="tuner-live")
+        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name=DRAWING)
 
     def __enter__(self) -> Self:
         self._thread.start()
