@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.metrics import metrics
-from tuner.engine.live.state import Phase
+from tuner.engine.live.state import LiveState, Phase
 from tuner.engine.plan import Plan
 from tuner.engine.progress import Progress, plan_lines
 from tuner.journal.events import (
@@ -209,6 +210,18 @@ def test_a_resumed_run_goes_on_from_the_earlier_drivers_events(watched: tuple[Pr
     progress.restore([PlanMade(PLAN.to_dict()), proposed(0), proposed(1), epoch(0, 1, 0.9)])
     progress.on_event(epoch(1, 1, 0.8))
     until(shown, "best  dev accuracy 0.9000  trial 0, epoch 1")
+
+
+def test_a_signal_that_comes_while_an_event_is_taken_may_speak(
+    watched: tuple[Progress, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress, shown = watched
+    monkeypatch.setattr(LiveState, "take", lambda *_: progress.say("interrupted"))
+    event = threading.Thread(target=progress.on_event, args=[proposed(0)], daemon=True)
+    event.start()
+    event.join(timeout=5)
+    assert not event.is_alive()
+    assert "interrupted" in shown.getvalue()
 
 
 def test_a_view_that_cannot_be_drawn_ends_nothing(

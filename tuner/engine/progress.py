@@ -67,7 +67,8 @@ class Progress:
         self._console = console
         self._elapsed = elapsed
         self._state = LiveState()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Of the state. Taken again by the thread that has it: what a signal tells comes in the middle of anything."""
         self._glyphs = glyphs_for(console)
         self._block: TerminalBlock | None = None
         self._cell: NotebookCell | None = None

@@ -44,7 +44,8 @@ class Ticker:
 
     def changed(self) -> None:
         """Say that there is something new to draw."""
-        self._changed.set()
+        if not self._changed.is_set():
+            self._changed.set()
 
     def _run(self) -> None:
         while not self._over.is_set():
