@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.impl.tuner_internal import TunerInternal
 
-from tuner.engine.ray_patches import as_death, every_death_survived
+from tuner.engine.ray_patches import as_death, every_death_survived, no_table_of_results
 
 OUT_OF_MEMORY = OutOfMemoryError(  # type: ignore[no-untyped-call]
     "2 workers were killed, for the node runs low on memory\nTop users: ...\nRefer to ..."
@@ -41,3 +42,21 @@ def test_ray_tune_is_told_of_a_death_and_is_as_it_was_afterwards() -> None:
     assert [type(error) for error in told] == [RayActorError]
     with pytest.raises(RuntimeError, match="unexpected"):
         manager._actor_task_failed(tracked_actor_task=task, exception=OUT_OF_MEMORY)
+
+
+class NeverBegun:
+    checkpoint = None
+
+    @property
+    def path(self) -> str:
+        raise RuntimeError("Should not access `trial_fs_path`")
+
+
+def test_a_training_that_was_given_out_and_never_begun_is_no_error_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TunerInternal, "_fit_internal", lambda *_: SimpleNamespace(trials=[NeverBegun()]))
+    internal: Any = object.__new__(TunerInternal)  # its __init__ would start a Ray
+    internal._is_restored, internal._converted_trainable, internal._param_space = False, None, {}
+    with no_table_of_results():
+        internal.fit()
+    with pytest.raises((RuntimeError, AttributeError)):
+        internal.fit()

@@ -26,7 +26,7 @@ from tuner.journal.history import TrialHistory
 from tuner.journal.store import Entry
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
-from tuner.search.report import EpochReport, fault_of, finite, score_of
+from tuner.search.report import EpochReport, fault_of, finite, last_improvement, score_of
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.seeds import Stream, derive_seed
@@ -461,11 +461,11 @@ class _Record:
 
 def _completion(trial: TrialHistory) -> TrialEnded:
     """Return the end of a trial that stopped making progress."""
-    best = trial.best
-    assert best is not None, trial.number
-    if best.epoch == max(trial.epochs):
-        return TrialEnded(trial.number, TrialState.COMPLETE, f"the training ended after epoch {best.epoch}")
-    reason = f"no better {trial.objective.words} since epoch {best.epoch}"
+    last = last_improvement(trial.epochs.values(), trial.objective)
+    assert last is not None, trial.number
+    if last.epoch == max(trial.epochs):
+        return TrialEnded(trial.number, TrialState.COMPLETE, f"the training ended after epoch {last.epoch}")
+    reason = f"no better {trial.objective.words} since epoch {last.epoch}"
     return TrialEnded(trial.number, TrialState.COMPLETE, reason)
 
 

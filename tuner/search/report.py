@@ -46,6 +46,11 @@ def best_of(reports: Iterable[R], objective: Objective) -> R | None:
     return max(reports, key=lambda one: (*rank(one, objective), -one.epoch), default=None)
 
 
+def last_improvement(reports: Iterable[R], objective: Objective) -> R | None:
+    """Return the report since which the objective alone has not become better; None if there is none."""
+    return max(reports, key=lambda one: (score_of(one, objective), -one.epoch), default=None)
+
+
 def rank(report: Reported, objective: Objective) -> tuple[float, float]:
     """Return what orders reports, the highest for the best: the objective's score, then the lower dev loss."""
     return score_of(report, objective), -loss_of(report.metrics, DEV_LOSS)

@@ -12,7 +12,7 @@ import torch
 
 from tuner.errors import TrialFailedError
 from tuner.search.objective import Objective
-from tuner.search.report import EpochReport, best_of, fault_of, finite
+from tuner.search.report import EpochReport, best_of, fault_of, finite, last_improvement
 from tuner.search.seeds import Stream, derive_seed
 from tuner.training.packing import pack, unpack
 from tuner.training.randomness import seeded
@@ -86,8 +86,8 @@ class Session:
     @property
     def finished(self) -> bool:
         """Whether `max_epochs` are done, `patience` epochs brought nothing better, or the training ended by itself."""
-        best = self.best
-        stuck = self._patience is not None and best is not None and self.epoch - best.epoch >= self._patience
+        last = last_improvement(self.reports, self._objectives[0])
+        stuck = self._patience is not None and last is not None and self.epoch - last.epoch >= self._patience
         return self.epoch >= self._max_epochs or stuck or self._is_over
 
     def run_epoch(self) -> EpochReport:
