@@ -74,6 +74,12 @@ def test_any_values_make_a_configuration_or_are_refused(values: dict[str, Any]) 
     check_or_refuse(lambda: configs.merge(StudyConfig(), values, "fuzz"))
 
 
+@pytest.mark.parametrize("section", ["", None, 3])
+def test_a_part_that_is_none_beside_an_argument_that_belongs_into_it_is_refused(section: object) -> None:
+    with pytest.raises(ConfigError, match=r"fuzz: search is .*, but trials, which is also given, belongs into it"):
+        configs.merge(StudyConfig(), {"search": section, "trials": 3}, "fuzz")
+
+
 @FUZZ
 @given(st.sampled_from([".json", ".yaml", ".toml"]), st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_file_is_a_configuration_or_is_refused(tmp_path: Path, suffix: str, content: bytes) -> None:

@@ -285,7 +285,10 @@ def nested(values: Mapping[str, Any], source: str | None = None) -> dict[str, An
         elif name in _SECTIONS or name in _TOP:
             _put(result, name, value, named)
         elif name in _SECTION_OF:
-            _put(result.setdefault(_SECTION_OF[name], {}), name, value, named)
+            section = _SECTION_OF[name]
+            if not isinstance(inside := result.setdefault(section, {}), dict):
+                raise ConfigError(f"{named}{section} is {inside!r}, but {name}, which is also given, belongs into it.")
+            _put(inside, name, value, named)
         else:
             raise unknown_name(f"{named}an argument of the study", str(given), [*_TOP, *_SECTION_OF])
     return result
