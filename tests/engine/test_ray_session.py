@@ -18,7 +18,7 @@ import ray
 
 from tuner.config import ResourceConfig
 from tuner.engine.processors import usable_cpus
-from tuner.engine.ray_session import ray_session, workers_available
+from tuner.engine.ray_session import _init, ray_session, workers_available
 from tuner.errors import ResourceError
 
 SCRIPT = """
@@ -294,3 +294,24 @@ def test_logs_and_warnings_go_to_the_log_during_the_session_and_where_they_went_
     assert [(logger.handlers, logger.propagate) for logger in loggers] == before
     with pytest.warns(UserWarning, match="after"):
         warnings.warn("after", stacklevel=1)
+
+
+@pytest.mark.parametrize(("too_slow", "starts"), [(2, True), (3, False)])
+def test_a_machine_too_busy_to_start_ray_in_time_gets_another_chance(
+    monkeypatch: pytest.MonkeyPatch, too_slow: int, starts: bool
+) -> None:
+    begun: list[str] = []
+
+    def slow_at_first(address: str, **options: object) -> None:
+        begun.append(address)
+        if len(begun) <= too_slow:
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", slow_at_first)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    if starts:
+        _init(None)
+    else:
+        with pytest.raises(ResourceError, match="timed out during startup"):
+            _init(None)
+    assert begun == ["local"] * 3

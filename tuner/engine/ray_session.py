@@ -50,11 +50,6 @@ its own."""
 
 _SIGNS_OF_A_LOST_NODE = ("its node has died", "actor's node was terminated", "died by preemption")
 
-_PRELOADED = {"RAY_preload_python_modules": "tuner.engine.trainable"}
-"""Lets the processes that wait for work import, while the driver still does, what a training needs."""
-_MOST_PRELOADED = 16
-"""CPUs of a machine on which that is done: Ray starts a process for each, and with more of them most stay idle."""
-
 _STARTS = 3
 """Times that a local Ray is started before the user is told that it cannot be."""
 _TOO_SLOW = "timed out during startup"
@@ -204,10 +199,8 @@ def _connected(address: str | None) -> Iterator[None]:
     # Ray turns token authentication on for a local cluster of its own accord, unless $RAY_AUTH_MODE says otherwise. It
     # reads that variable when it is imported, so here it is too late to set; what we add is a token that is never
     # written to the user's home.
-    ours = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
-    if address is None and usable_cpus() <= _MOST_PRELOADED:
-        ours |= _PRELOADED
-    os.environ.update(ours)
+    token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
+    os.environ.update(token)
     try:
         with _this_environment(), _loopback_only() if address is None else nullcontext():
             with without_onlookers() if address is None else nullcontext():
@@ -215,7 +208,7 @@ def _connected(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
-        for name in ours:
+        for name in token:
             del os.environ[name]
 
 
