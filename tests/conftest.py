@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:  # most tests need none of this, and it takes long to import
     import numpy as np
@@ -20,6 +21,10 @@ if TYPE_CHECKING:  # most tests need none of this, and it takes long to import
 
     from tuner.data.splits import Split
     from tuner.engine.worker import Job
+
+# Equal commits give equal results; to look for more, with other draws each time: pytest --hypothesis-profile=default
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
