@@ -130,6 +130,7 @@ def test_a_run_without_a_model_says_so(served: Served, paths: RunPaths) -> None:
 def test_a_picture_is_drawn_and_answered(browser: Browser, served: Served) -> None:
     with watched(browser) as page:
         page.goto(f"{served.address}/runs/run/try")
+        page.locator("#board").wait_for()  # until the page knows what the model takes
         box = page.locator("#board").bounding_box()
         assert box is not None
         page.mouse.move(box["x"] + 90, box["y"] + 60)
