@@ -24,6 +24,7 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import TrialHistory
 from tuner.journal.store import Entry
+from tuner.results.wording import last_line
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
 from tuner.search.report import EpochReport, fault_of, finite, last_improvement, score_of
@@ -473,12 +474,6 @@ def _refusal(trial: TrialHistory) -> TrialEnded:
     """Return the end of a trial for which the space had nothing feasible."""
     assert trial.proposed.infeasible is not None, trial.number
     return TrialEnded(trial.number, TrialState.PRUNED, trial.proposed.infeasible)
-
-
-def last_line(text: str) -> str:
-    """Return the last line of a traceback, which says what happened."""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"
 
 
 def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:

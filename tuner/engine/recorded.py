@@ -7,7 +7,6 @@ code on this machine before, which a list in the user's state folder remembers b
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
 import platformdirs
@@ -54,15 +53,6 @@ def recorded_sources(paths: RunPaths, name: str, sha256: str | None) -> tuple[So
         )
     what = "has changed since the run began" if original.is_file() else "is gone"
     return kept, f"{name} {what}: its copy in the run is used."
-
-
-def recorded_sha256(paths: RunPaths) -> str | None:
-    """Return the hash of a run's code as `environment.json` has it; None if it does not tell."""
-    try:
-        found = json.loads(paths.environment.read_text(encoding="utf-8")).get("space_sha256")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return found if isinstance(found, str) else None
 
 
 def _read(path: Path) -> Sources | None:

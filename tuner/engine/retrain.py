@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.engine.after_search import Retraining, RetrainTimes
-from tuner.engine.coordinator import Record, last_line
+from tuner.engine.coordinator import Record
 from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Outcome, Reported, WorkerLost
@@ -24,6 +24,7 @@ from tuner.journal.events import EnsembleMeasured, RetrainEnded, RetrainEpochRep
 from tuner.journal.history import History, RetrainHistory
 from tuner.paths import RunPaths
 from tuner.results.selection import ENSEMBLE, TUNED, kept_ensemble, kept_retraining
+from tuner.results.wording import last_line
 from tuner.search.report import fault_of, finite
 
 

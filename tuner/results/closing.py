@@ -9,7 +9,7 @@ from tuner.journal.history import History
 from tuner.results.best import BestDescription
 from tuner.results.summary import Summary, summarize
 from tuner.results.text import aligned
-from tuner.results.wording import answer_line, final_cells, final_header, hparam_text, plain, state_counts, time_line
+from tuner.results.wording import answer_line, final_cells, final_header, hparams_text, state_counts, time_line
 
 _INDENT = 10
 _TRAIN = "train"
@@ -37,7 +37,7 @@ def _pointers(summary: Summary, where: str, width: int) -> list[str]:
     counts = f"{state_counts(summary)}; {summary.epochs:,} epochs in the search; {time_line(summary)}"
     pointers = {"Search": counts}
     if summary.winner is not None:
-        hparams = ", ".join(f"{plain(name)} {hparam_text(value)}" for name, value in summary.winner.hparams.items())
+        hparams = hparams_text(summary.winner.hparams)
         pointers["Winner"] = f"trial {summary.winner.trial}{': ' if hparams else ''}{hparams}"
     pointers["Report"] = f"{where}/report.html"
     return [_filled(f"{name:<{_INDENT}}", " ".join(text.split()), width) for name, text in pointers.items()]

@@ -27,7 +27,7 @@ from tuner.journal.events import (
 )
 from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
-from tuner.results.wording import duration, flatten, hparam_text, named_value, plain, planned_text
+from tuner.results.wording import duration, flatten, hparams_text, last_line, named_value, plain, planned_text
 from tuner.search.objective import Objective, number_text
 from tuner.search.report import evaluated
 
@@ -82,10 +82,9 @@ def _tell_trial(
 ) -> str:
     match event:
         case TrialProposed():
-            hparams = ", ".join(f"{name} {hparam_text(value)}" for name, value in event.hparams.items())
-            return f"proposed ({event.origin.value}): {hparams}"
+            return f"proposed ({event.origin.value}): {hparams_text(event.hparams)}"
         case ParamsAsked():
-            return "asked for " + ", ".join(f"{name} {hparam_text(value)}" for name, value in event.params.items())
+            return f"asked for {hparams_text(event.params)}"
         case ModelMeasured():
             return "was measured: " + ", ".join(f"{name} {value:.6g}" for name, value in event.measures.items())
         case RungDecided():
@@ -93,9 +92,9 @@ def _tell_trial(
         case TrialPromoted():
             return "is promoted and goes on"
         case TrialRetried():
-            return f"lost its worker and is taken up again: {_last_line(event.error)}"
+            return f"lost its worker and is taken up again: {last_line(event.error)}"
         case TrialEnded():
-            error = f"; {_last_line(event.error)}" if event.error else ""
+            error = f"; {last_line(event.error)}" if event.error else ""
             return f"ended {event.state.value}: {event.reason}{error}"
 
 
@@ -117,8 +116,3 @@ def _tell_epoch(event: EpochReported | RetrainEpochReported, objective: Objectiv
         return f"epoch {event.epoch}: {named_value(event.metrics[objective.metric], objective)}"
     values = ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in event.metrics.items())
     return f"epoch {event.epoch}: {values}; {duration(event.seconds)}"
-
-
-def _last_line(text: str) -> str:
-    """Return a traceback's last line, the one that names the error."""
-    return text.strip().rpartition("\n")[2]

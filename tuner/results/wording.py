@@ -262,6 +262,17 @@ def hparam_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else plain(value)
 
 
+def hparams_text(hparams: Mapping[str, Any]) -> str:
+    """Return hyperparameters in a line: "width 16, dropout 0.3"."""
+    return ", ".join(f"{plain(name)} {hparam_text(value)}" for name, value in hparams.items())
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a traceback, which says what happened."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
 def flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield nested values with dotted names: ("packages.torch", "2.15.0")."""
     for name, value in mapping.items():

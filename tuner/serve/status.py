@@ -7,7 +7,6 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from tuner.journal.events import EpochReported, RetrainEpochReported
@@ -16,7 +15,7 @@ from tuner.journal.live import LiveHistory
 from tuner.results.reference import reference_for
 from tuner.results.selection import select
 from tuner.results.summary import Summary, dataset_name, summarize
-from tuner.results.wording import hparam_text, plain
+from tuner.results.wording import hparams_text, plain
 from tuner.search.objective import Objective
 from tuner.search.trial import Origin, TrialState
 from tuner.serve.runs import RunSource
@@ -206,7 +205,7 @@ def _running(history: History) -> list[dict[str, Any]]:
     trials = (trial for trial in history.trials.values() if trial.state is TrialState.RUNNING)
     return [
         _curve(f"Trial {trial.number}", trial, objective)
-        | {"of": last, "hparams": _short(trial.proposed.hparams), "retries": len(trial.retries)}
+        | {"of": last, "hparams": hparams_text(trial.proposed.hparams), "retries": len(trial.retries)}
         for trial in trials
     ]
 
@@ -215,10 +214,6 @@ def _curve(title: str, one: TrialHistory | RetrainHistory, objective: Objective)
     reports: list[EpochReported | RetrainEpochReported] = [one.epochs[epoch] for epoch in sorted(one.epochs)]
     values = [[report.epoch, report.metrics[objective.metric]] for report in reports]
     return {"title": title, "values": values, "text": objective.text(values[-1][1]) if values else None}
-
-
-def _short(hparams: Mapping[str, Any]) -> str:
-    return ", ".join(f"{plain(name)} {hparam_text(value)}" for name, value in hparams.items())
 
 
 def _space(history: History) -> str:

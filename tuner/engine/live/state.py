@@ -33,6 +33,7 @@ from tuner.journal.events import (
     WinnerSelected,
 )
 from tuner.results.reference import Reference, reference_for
+from tuner.results.wording import last_line
 from tuner.search.influence import Influence
 from tuner.search.objective import Objective
 from tuner.search.report import evaluated
@@ -170,7 +171,7 @@ class LiveState:
             case TrialProposed() | ParamsAsked() | EpochReported() | RungDecided() | TrialPromoted() | TrialEnded():
                 self._take_trial(event)
             case TrialRetried():
-                self._note(f"trial {event.trial} lost its worker and goes on: {_last_line(event.error)}")
+                self._note(f"trial {event.trial} lost its worker and goes on: {last_line(event.error)}")
             case StudyStarted():
                 self._begin(event)
             case DriverStarted():
@@ -348,8 +349,3 @@ class LiveState:
 
     def _is_better(self, value: float, than: float) -> bool:
         return self.objective.score(value) > self.objective.score(than)
-
-
-def _last_line(text: str) -> str:
-    """Return a traceback's last line, the one that names the error."""
-    return text.strip().rpartition("\n")[2]
