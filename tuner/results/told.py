@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,7 @@ class Teller:
 
     def resumed(self) -> StudyStart | None:
         """Return the beginning for who is told nothing else of what lies behind; None if nothing does."""
-        if self._start is None:
-            return None
-        return StudyStart(**{**vars(self._start), "resumed": True})
+        return None if self._start is None else replace(self._start, resumed=True)
 
     def stopped(self, time: float) -> StudyEnd | None:
         """Return the end of a driver that is stopped before the study ends; None if the study has, or never began."""
