@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,14 @@ STARTED = StudyStarted({"data": {"dataset": "digits"}}, {})
 )
 def test_the_time_left_follows_the_plan(events: list[Event], left: float | None) -> None:
     assert seconds_left(history_of(STARTED, *events)) == left
+
+
+def test_where_rungs_count_seconds_a_trial_climbs_by_its_own_epochs(tmp_path: Path) -> None:
+    opening, *rest = OPENING
+    assert isinstance(opening, StudyStarted)
+    seconds = replace(opening, config={**opening.config, "search": {"resource": "seconds"}})
+    plan = PlanMade({"rungs": [1, 3], "seconds_per_epoch": 4.0})  # an epoch below takes two
+    others = [event for event in rest if not isinstance(event, PlanMade)]
+    found = head(tmp_path, [seconds, *others, plan, proposed(0), *(epoch(0, number, 0.7) for number in (1, 2, 3))])
+    assert [(rung["epoch"], rung["reached"], rung["climbing"]) for rung in found["ladder"]] == [(3, 0, 1), (1, 1, 0)]
+    assert found["running"][0]["of"] == 6

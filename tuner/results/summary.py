@@ -236,8 +236,7 @@ def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective
 def pace_of(history: History) -> Pace:
     """Return when the run's trials reached its rungs."""
     plan = history.plan or {}
-    unit = None if counts_epochs(history) else plan.get("seconds_per_epoch")
-    pace = Pace(plan.get("rungs", (1,)), unit)
+    pace = Pace.of(_resource(history), plan.get("rungs", (1,)), plan.get("seconds_per_epoch"))
     for trial in history.trials.values():
         if 1 in trial.epochs:
             pace.note(trial.number, 1, trial.epochs[1].seconds)
@@ -246,7 +245,12 @@ def pace_of(history: History) -> Pace:
 
 def counts_epochs(history: History) -> bool:
     """Return whether a rung is the same number of epochs for every trial, and not the same time."""
-    return (history.config.get("search") or {}).get("resource") != "seconds"
+    return _resource(history) == "epochs"
+
+
+def _resource(history: History) -> str:
+    """Return what rungs count; the oldest runs do not tell, and knew but one."""
+    return str((history.config.get("search") or {}).get("resource", "epochs"))
 
 
 def _rung_row(history: History, pace: Pace, level: int) -> RungRow:

@@ -40,6 +40,11 @@ class Pace:
         self._rungs: dict[int, Mapping[int, int]] = {}
         """By trial, the rung that each epoch reaches."""
 
+    @staticmethod
+    def of(resource: str, levels: Sequence[int], seconds_per_epoch: float | None) -> Pace:
+        """Return the pace of a study that compares by this `Resource`, given what its plan measured."""
+        return Pace(levels, seconds_per_epoch if resource == "seconds" else None)
+
     @property
     def most_epochs(self) -> int:
         """Epochs that no trial exceeds."""
@@ -56,7 +61,7 @@ class Pace:
 
         Where rungs count epochs, every epoch is told: the search knows by itself which are rungs.
         """
-        return epoch if self._unit is None else self._rungs[trial].get(epoch)
+        return epoch if self._unit is None else self._rungs.get(trial, {}).get(epoch)
 
     def epoch_at(self, trial: int, rung: int) -> int | None:
         """Return the trial's epochs at a rung; None if its first epoch, which tells, is not known."""

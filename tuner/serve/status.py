@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import socket
@@ -12,9 +13,8 @@ from typing import Any
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, RetrainHistory, TrialHistory
 from tuner.journal.live import LiveHistory
-from tuner.results.reference import reference_for
 from tuner.results.selection import select
-from tuner.results.summary import Summary, dataset_name, summarize
+from tuner.results.summary import Summary, dataset_name, pace_of, summarize
 from tuner.results.wording import hparams_text, plain
 from tuner.search.objective import Objective
 from tuner.search.trial import Origin, TrialState
@@ -164,10 +164,8 @@ def _marks(history: History, summary: Summary) -> list[dict[str, str]]:
         value = objective.text(baseline.best.metrics[objective.metric])
         detail = f"untuned: trial {baseline.number}, epoch {baseline.best.epoch}"
         marks.append({"label": "Baseline", "value": value, "detail": detail})
-    model = history.environment.get("model")
-    reference = reference_for(dataset_name(history), model if isinstance(model, str) else None)
-    if reference is not None and objective.metric == "dev_accuracy":
-        value = objective.text(reference.accuracy["dev"])
+    if summary.reference is not None and objective.metric == "dev_accuracy":
+        value = objective.text(summary.reference.accuracy["dev"])
         marks.append({"label": "Reference", "value": value, "detail": "as it reports itself"})
     return marks
 
@@ -175,12 +173,16 @@ def _marks(history: History, summary: Summary) -> list[dict[str, str]]:
 def _ladder(history: History, summary: Summary) -> list[dict[str, Any]]:
     """Return the rungs, the highest first, with what became of the trials that reached each."""
     levels = [rung.epoch for rung in summary.rungs]
+    pace = pace_of(history)
     paused, climbing = Counter[int](), Counter[int]()
     for trial in history.trials.values():
         if trial.state is TrialState.PAUSED:
             paused[trial.paused_at[-1]] += 1
         elif trial.state is TrialState.RUNNING:
-            climbing[next((level for level in levels if level > max(trial.epochs, default=0)), 0)] += 1
+            done = max(trial.epochs, default=0)
+            climbing[
+                next((level for level in levels if (pace.epoch_at(trial.number, level) or math.inf) > done), 0)
+            ] += 1
     return [
         {
             "epoch": rung.epoch,
@@ -198,14 +200,18 @@ def _ladder(history: History, summary: Summary) -> list[dict[str, Any]]:
 def _running(history: History) -> list[dict[str, Any]]:
     """Return what trains now: retrainings, else trials."""
     objective = history.objective
-    last = (history.plan or {}).get("rungs", [None])[-1]
+    pace = pace_of(history)
     if history.retrains or history.winner is not None:
         unfinished = (one for one in history.retrains.values() if one.ended is None and one.failed is None)
         return [_curve(f"{one.candidate}, seed {one.seed}", one, objective) for one in unfinished]
     trials = (trial for trial in history.trials.values() if trial.state is TrialState.RUNNING)
     return [
         _curve(f"Trial {trial.number}", trial, objective)
-        | {"of": last, "hparams": hparams_text(trial.proposed.hparams), "retries": len(trial.retries)}
+        | {
+            "of": pace.horizon(trial.number) if history.plan else None,
+            "hparams": hparams_text(trial.proposed.hparams),
+            "retries": len(trial.retries),
+        }
         for trial in trials
     ]
 

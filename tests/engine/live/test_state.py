@@ -42,6 +42,20 @@ def test_trials_are_counted_by_state(searching: LiveState) -> None:
     assert searching.epochs == 6
 
 
+def test_where_rungs_count_seconds_a_trial_of_half_the_cost_reaches_them_with_twice_the_epochs() -> None:
+    opening, driver, plan = started(seconds_per_epoch=4.0)  # an epoch below takes two seconds
+    assert isinstance(opening, StudyStarted)
+    seconds = replace(opening, config={**opening.config, "search": {"resource": "seconds"}})
+    state = state_of([seconds, driver, plan, proposed(0), epoch(0, 1, 0.7)])
+    assert [rung.reached for rung in state.rungs.values()] == [0, 0, 0]
+    state.take(epoch(0, 2, 0.8))
+    assert state.rungs[1] == Rung(1, reached=1, best=0.8)
+    for number in range(3, 7):
+        state.take(epoch(0, number, 0.8))
+    assert [rung.reached for rung in state.rungs.values()] == [1, 1, 0]
+    assert state.pace.horizon(0) == 18
+
+
 def test_the_rungs_say_who_went_on_who_waits_and_who_was_given_up(searching: LiveState) -> None:
     assert list(searching.rungs.values()) == [
         Rung(1, reached=3, promoted=2, given_up=1, best=0.80),

@@ -36,6 +36,7 @@ from tuner.results.reference import Reference, reference_for
 from tuner.results.wording import last_line
 from tuner.search.influence import Influence
 from tuner.search.objective import Objective
+from tuner.search.pace import Pace
 from tuner.search.report import evaluated
 from tuner.search.scheduler import Action
 from tuner.search.trial import Origin, TrialState
@@ -128,6 +129,9 @@ class LiveState:
         self.dataset = ""
         self.workers = 0
         self.plan: Plan | None = None
+        self.pace = Pace((1,))
+        """Says which epochs of a trial are rungs."""
+        self._resource = "epochs"
         self.rungs: dict[int, Rung] = {}
         self.trials: dict[int, Trial] = {}
         """Those that have not ended, by number."""
@@ -179,6 +183,7 @@ class LiveState:
                 self.phase = self._phase_by_journal()
             case PlanMade():
                 self.plan = Plan.from_dict(event.plan)
+                self.pace = Pace.of(self._resource, self.plan.rungs, self.plan.seconds_per_epoch)
                 self.workers = self.workers or self.plan.workers
                 self.rungs = {level: self.rungs.get(level, Rung(level)) for level in self.plan.rungs}
                 self.phase = self._phase_by_journal()
@@ -189,6 +194,7 @@ class LiveState:
 
     def _begin(self, event: StudyStarted) -> None:
         self.objective = event.objective
+        self._resource = str((event.config.get("search") or {}).get("resource", "epochs"))
         self.space = str(event.config.get("space", ""))
         self.dataset = str(event.environment.get("dataset", ""))
         model = event.environment.get("model")
@@ -239,12 +245,14 @@ class LiveState:
                 self.baseline = trial.best
             if self.best is None or self._is_better(value, self.best.value):
                 self.best = trial.best
-        rung = self.rungs.get(event.epoch)
+        self.pace.note(trial.number, event.epoch, event.seconds)
+        level = self.pace.rung(trial.number, event.epoch)
+        rung = None if level is None else self.rungs.get(level)
         if rung is not None:
             rung.reached += 1
             if rung.best is None or self._is_better(trial.best.value, rung.best):
                 rung.best = trial.best.value
-            if self.plan is not None and event.epoch == self.plan.rungs[0]:
+            if self.plan is not None and level == self.plan.rungs[0]:
                 self._unread.append((trial.params, trial.distributions, self.objective.score(trial.best.value)))
 
     def _decide(self, trial: Trial, event: RungDecided) -> None:
@@ -279,6 +287,7 @@ class LiveState:
             rung.paused -= 1
             rung.given_up += 1
         del self.trials[trial.number]
+        self.pace.forget(trial.number)
         if event.state is TrialState.FAILED:
             self._note(f"trial {trial.number} failed: {event.reason}")
         if event.state is TrialState.FAILED or event.reason == NO_TIME_TO_RETRAIN:

@@ -256,11 +256,10 @@ class _Painter:
         return [*found, *(Text() for _ in range(lines - len(found)))]
 
     def _trial_cells(self, trial: Trial) -> list[Cell]:
-        plan = self.state.plan
         last = trial.curve.last
         return [
             Cell(str(trial.number)),
-            Cell(f"{trial.epoch}/{plan.max_epochs}" if plan else str(trial.epoch)),
+            Cell(f"{trial.epoch}/{self.state.pace.horizon(trial.number)}" if self.state.plan else str(trial.epoch)),
             Cell("-" if last is None else self.state.objective.text(last)),
             Cell(self._spark(trial.curve), "cyan"),
         ]
