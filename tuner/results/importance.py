@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from functools import cache
 
 from tuner.journal.history import History, TrialHistory
 from tuner.results.summary import pace_of, rung_epochs
@@ -32,14 +31,12 @@ def importances(history: History) -> dict[str, float]:
         return {}
     # Only here: it takes long to import, and a small study does without.
     import optuna
-    from optuna.distributions import BaseDistribution, json_to_distribution
 
+    from tuner.search.distributions import distribution_of
     from tuner.search.quiet import quietly
 
-    distribution_of = cache(json_to_distribution)
-
     def frozen(rank: int, trial: TrialHistory) -> optuna.trial.FrozenTrial:
-        distributions: dict[str, BaseDistribution] = {
+        distributions = {
             name: distribution_of(text)
             for name, text in trial.proposed.distributions.items()
             if name in trial.proposed.params

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, check_distribution_compatibility, json_to_distribution
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
@@ -25,6 +25,7 @@ from tuner.journal.history import History, TrialHistory
 from tuner.results.front import objectives_of_run
 from tuner.results.schema import best_column
 from tuner.results.tables import conditions, trial_row
+from tuner.search.distributions import distributions_of
 from tuner.search.objective import Objective
 from tuner.search.quiet import quietly
 from tuner.search.trial import TrialState
@@ -84,7 +85,7 @@ def _frozen_trials(history: History, objectives: Sequence[Objective]) -> list[Fr
 def _frozen(trial: TrialHistory, objectives: Sequence[Objective], known: dict[str, BaseDistribution]) -> FrozenTrial:
     """Return the trial as Optuna's; `known` are the distributions of those before it, by parameter."""
     try:
-        distributions = {name: json_to_distribution(text) for name, text in trial.proposed.distributions.items()}
+        distributions = distributions_of(trial.proposed.distributions)
         fitting = {name: one for name, one in distributions.items() if _fits(name, one, known)}
         left_out = {name: value for name, value in trial.proposed.params.items() if name not in fitting}
         values = _values(trial, objectives)

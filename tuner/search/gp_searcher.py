@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from optuna.distributions import json_to_distribution
 from threadpoolctl import ThreadpoolController
 
 from tuner.search.arrays import Floats, Ints
 from tuner.search.candidates import Candidates
+from tuner.search.distributions import distributions_of
 from tuner.search.drawing import at_random, draw
 from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
@@ -106,7 +106,7 @@ class GaussianProcessSearcher:
 
     def restore(self, proposal: Proposal) -> None:
         """See `Searcher.restore`."""
-        distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
+        distributions = distributions_of(proposal.distributions)
         self.table.add(proposal.number, proposal.params, distributions)
         if proposal.infeasible is None:
             self._seen.add(canonical(proposal.hparams))
@@ -116,7 +116,7 @@ class GaussianProcessSearcher:
 
     def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
         """See `Searcher.asked`."""
-        found = {name: json_to_distribution(text) for name, text in distributions.items()}
+        found = distributions_of(distributions)
         self._space.learn(found)
         self._seen.add(canonical(params))
         self.table.change(number, params, found)

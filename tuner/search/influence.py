@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, json_to_distribution
+from optuna.distributions import CategoricalDistribution
 
+from tuner.search.distributions import distribution_of
 from tuner.search.unit import to_unit
 
 _BINS = 4
@@ -79,14 +79,8 @@ class _Parameter:
         return max(0.0, explained / (self.all.squares + noise))
 
 
-@lru_cache(maxsize=256)
-def _read(distribution: str) -> BaseDistribution:
-    """Read what is nearly always the same for all trials."""
-    return json_to_distribution(distribution)
-
-
 def _bin(distribution: str, value: Any) -> int:
-    known = _read(distribution)
+    known = distribution_of(distribution)
     if isinstance(known, CategoricalDistribution):
         return int(known.to_internal_repr(value))
     return min(max(int(to_unit(known, value) * _BINS), 0), _BINS - 1)

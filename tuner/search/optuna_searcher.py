@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import json_to_distribution
 from optuna.samplers import BaseSampler, RandomSampler
 
+from tuner.search.distributions import distributions_of
 from tuner.search.objective import Direction, Objective
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import EpochReport, score_of
@@ -98,7 +98,7 @@ class OptunaSearcher:
 
     def restore(self, proposal: Proposal) -> None:
         """See `Searcher.restore`."""
-        distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
+        distributions = distributions_of(proposal.distributions)
         if proposal.infeasible is None:
             self._seen.add(canonical(proposal.hparams))
         self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
@@ -109,7 +109,7 @@ class OptunaSearcher:
 
     def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
         """See `Searcher.asked`."""
-        found = {name: json_to_distribution(text) for name, text in distributions.items()}
+        found = distributions_of(distributions)
         self._space.learn(found)
         self._seen.add(canonical(params))
         for level in self._waiting[number]:
