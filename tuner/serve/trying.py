@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import warnings
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tuner.errors import DataError
 from tuner.io.reading import reading_run
 from tuner.predict import as_data_error, fit_image, load_model, moments, predict, use_one_core
 from tuner.results.best import BestDescription, read_description
+from tuner.results.kept import picture_source
 from tuner.serve.runs import RunsFolder, RunSource
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Trying:
             "class": found.class_name,
             "probability": found.probability,
             "probabilities": found.probabilities,
-            "seen": _as_address(pixels),
+            "seen": picture_source(pixels),
         }
 
     def _load(self, source: RunSource) -> _Loaded:
@@ -129,9 +129,3 @@ def _mark(source: RunSource) -> object:
     except OSError:
         return None  # of a run in a bucket there is no such file here
     return found.st_mtime_ns, found.st_size
-
-
-def _as_address(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> str:
-    made = io.BytesIO()
-    Image.fromarray(pixels).save(made, "PNG")
-    return "data:image/png;base64," + base64.b64encode(made.getvalue()).decode()
