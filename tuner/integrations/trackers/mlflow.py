@@ -17,6 +17,7 @@ from typing import Any
 from tuner.integrations.callback import Callback, Epoch, Retraining, StudyEnd, StudyStart, TrialEnd, TrialStart
 from tuner.integrations.trackers import FOLDER
 from tuner.integrations.trackers.values import Scalar, finals, flat
+from tuner.paths import SQLITE
 from tuner.search.trial import TrialState
 
 _STUDY = "tuner.study"
@@ -61,7 +62,7 @@ class Tracker(Callback):
         is_ours = self.uri is None
         if self.uri is None:
             folder.mkdir(parents=True, exist_ok=True)
-            self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+            self.uri = f"{SQLITE}{folder / 'mlflow.db'}"
         self._client = MlflowClient(self.uri)
         self._study = study
         self._experiment = self._find_experiment(folder / "mlflow-artifacts" if is_ours else None)
