@@ -6,11 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune import tune
 from ray.tune.impl.tuner_internal import TunerInternal
 
-from tuner.engine.ray_patches import as_death, every_death_survived, no_table_of_results
+from tuner.engine.ray_patches import as_death, every_death_survived, no_count_of_callbacks, no_table_of_results
 
 OUT_OF_MEMORY = OutOfMemoryError(  # type: ignore[no-untyped-call]
     "2 workers were killed, for the node runs low on memory\nTop users: ...\nRefer to ..."
@@ -60,3 +62,14 @@ def test_a_training_that_was_given_out_and_never_begun_is_no_error_at_the_end(mo
         internal.fit()
     with pytest.raises((RuntimeError, AttributeError)):
         internal.fit()
+
+
+def test_no_tracker_is_imported_to_count_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[object] = []
+    monkeypatch.setattr(usage, "_count_callbacks", counted.append)
+    callbacks: Any = [object()]
+    with no_count_of_callbacks():
+        tune.air_usage.tag_callbacks(callbacks)
+    assert not counted
+    tune.air_usage.tag_callbacks(callbacks)
+    assert counted == [callbacks]

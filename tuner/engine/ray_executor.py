@@ -20,7 +20,7 @@ from tuner.data.dataset import Dataset
 from tuner.engine.executor import Agenda, Work
 from tuner.engine.gpu_memory import measure_gpu_memory
 from tuner.engine.preflight import check_storage, hardware_of_nodes
-from tuner.engine.ray_patches import every_death_survived, no_table_of_results
+from tuner.engine.ray_patches import every_death_survived, no_count_of_callbacks, no_table_of_results
 from tuner.engine.ray_session import (
     cpus_and_gpus,
     ray_session,
@@ -124,7 +124,7 @@ class RayExecutor:
         agenda = Agenda(works, self._say)
         processes = Processes(self.workers)
         resources = {"cpu": self.cpus_a_trial, "gpu": self._gpus_a_trial}
-        with _scratch(self._name) as scratch, every_death_survived(), no_table_of_results():
+        with _scratch(self._name) as scratch, every_death_survived(), no_count_of_callbacks(), no_table_of_results():
             tune.Tuner(
                 tune.with_resources(tune.with_parameters(self._trainable, job=job), resources),
                 tune_config=tune.TuneConfig(

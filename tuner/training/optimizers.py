@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
 from torch import nn, optim
 
 from tuner.training.hparams import TrainingHparams
+
+_Optimizer = TypeVar("_Optimizer", bound=optim.Optimizer)
+
+_HIDDEN_FROM_A_COMPILER = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def build_optimizer(model: nn.Module, hparams: TrainingHparams) -> optim.Optimizer:
@@ -14,8 +23,19 @@ def build_optimizer(model: nn.Module, hparams: TrainingHparams) -> optim.Optimiz
     if hparams.optimizer == "sgd":
         # torch takes Nesterov's form for no momentum as an error; without momentum there is no difference.
         nesterov = hparams.nesterov and hparams.momentum > 0.0
-        return optim.SGD(
+        return eager(optim.SGD)(
             parameters, lr, momentum=hparams.momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
         )
     build = optim.Adam if hparams.optimizer == "adam" else optim.AdamW
-    return build(parameters, lr, weight_decay=weight_decay, fused=True)
+    return eager(build)(parameters, lr, weight_decay=weight_decay, fused=True)
+
+
+@cache
+def eager(kind: type[_Optimizer]) -> type[_Optimizer]:
+    """Return torch's optimizer without what hides it from `torch.compile`, which nothing here calls.
+
+    torch 2.15 imports its whole compiler to do the hiding, which takes every process 4 s before its first step.
+    """
+    methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _HIDDEN_FROM_A_COMPILER}
+    # The wrapper of a step also keeps gradients from being recorded.
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))})
