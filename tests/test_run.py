@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from tests.environment import untouched_environment
 from tuner import cli, config, tune
 from tuner.data import load_dataset
 from tuner.data.splits import Split
@@ -351,11 +352,6 @@ def test_more_than_the_machine_or_the_time_can_give_is_refused_with_the_numbers_
     assert_nothing_is_left(tmp_path)
 
 
-def untouched_environment() -> dict[str, str]:
-    """The environment as the tests were given it: without what a Ray of theirs has left in it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
-
-
 def in_a_process(folder: Path, *arguments: str, **environment: str) -> Ended:
     ended = subprocess.run(
         [sys.executable, "-m", "tuner.run", *arguments],
@@ -407,6 +403,8 @@ class Finished:
     ended: Ended
     home: Path
     run: LoadedRun
+    began: float
+    """Seconds since the epoch when it was started."""
 
     @property
     def paths(self) -> RunPaths:
@@ -424,9 +422,10 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> Finishe
     home = folder / "home"
     home.mkdir()
     arguments = [*SMOKE, "--space", str(space_file), *FLAGS, "--name", "study"]
+    began = time.time()
     ended = in_a_process(folder, *arguments, HOME=str(home))
     assert ended.code == 0, ended.err
-    return Finished(ended, home, load_run(folder / "runs" / "study"))
+    return Finished(ended, home, load_run(folder / "runs" / "study"), began)
 
 
 @RUN
@@ -494,6 +493,12 @@ def test_the_configuration_and_the_environment_are_those_of_the_journal(smoke: F
     assert smoke.run.config["search"]["trials"] == 8
     assert smoke.history.environment["dataset"] == "digits"
     assert smoke.history.ended
+
+
+@RUN
+def test_the_clock_counts_from_the_command_and_not_from_when_all_was_loaded(smoke: Finished) -> None:
+    first = read_journal(smoke.paths.journal)[0]
+    assert first.elapsed > 0.6 * (first.time - smoke.began)
 
 
 @RUN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
 
     `in_own_process` says that the process has nothing else to do: then Ray starts while torch is imported.
     """
+    began = time.monotonic()
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     # Ray and torch take seconds to import; a wrong argument should not wait for them.
     if in_own_process and arguments.resume is None and not arguments.study.resources.in_process:
@@ -109,9 +111,9 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
 
     try:
         if arguments.resume is not None:
-            driver.resume(arguments.resume, console)
+            driver.resume(arguments.resume, console, began=began)
         else:
-            driver.run_new(arguments.study, console)
+            driver.run_new(arguments.study, console, began=began)
     except KeyboardInterrupt:
         print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
         return EXIT_STOPPED

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 import ray
 
+from tests.environment import untouched_environment
 from tuner.config import ResourceConfig
+from tuner.engine import ray_session as module
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_session import _init, ray_session, workers_available
 from tuner.errors import ResourceError
@@ -95,7 +97,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     home = folder / "home"
     home.mkdir()
     # As on a machine where nothing about authentication was decided.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "TUNE_"))}
+    environment = untouched_environment()
     arguments = [sys.executable, "-c", SCRIPT, str(folder / "run.log"), str(folder / "found.json")]
     # As below `uv run`, by which Ray would have its workers run somewhere else.
     (folder / "run").write_text(f"{shlex.join(arguments)}\nexit $?\n")
@@ -161,6 +163,26 @@ def test_a_worker_sees_the_gpu_it_was_given_and_without_one_none(session: Sessio
 
 def test_workers_are_as_nice_as_the_command_and_not_starved_by_whatever_else_computes(session: Session) -> None:
     assert session.found["niceness_of_worker"] == session.found["niceness"]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "resources", "expected"),
+    [
+        (2, ResourceConfig(), True),
+        (2, ResourceConfig(workers=2, cpus_per_trial=1), True),
+        (4, ResourceConfig(workers=2), False),
+        (4, ResourceConfig(cpus_per_trial=2), False),
+        (64, ResourceConfig(), False),
+    ],
+)
+def test_processes_import_ahead_where_each_of_them_will_have_a_trial(
+    cpus: int, resources: ResourceConfig, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "usable_cpus", lambda: cpus)
+    monkeypatch.setattr(module, "_has_gpus", lambda: False)
+    assert module._all_will_train(resources) is expected
+    monkeypatch.setattr(module, "_has_gpus", lambda: True)
+    assert module._all_will_train(resources) is False
 
 
 # A machine as containers have it.

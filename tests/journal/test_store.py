@@ -185,3 +185,5 @@ def test_only_time_worked_counts(tmp_path: Path, opening: StudyStarted, monkeypa
         journal.append(StudyEnded())
         assert journal.elapsed == pytest.approx(35.0)
     assert [entry.elapsed for entry in read_journal(tmp_path)] == [pytest.approx(30.0), pytest.approx(35.0)]
+    with JournalWriter(tmp_path, began=8990.0) as journal:  # who began before the journal was open
+        assert journal.elapsed == pytest.approx(50.0)

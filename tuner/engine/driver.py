@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -101,22 +102,28 @@ class _Ingredients:
 
 
 def run_new(
-    config: StudyConfig, console: Console, task: Task | None = None, callbacks: Sequence[Callback] = ()
+    config: StudyConfig,
+    console: Console,
+    task: Task | None = None,
+    callbacks: Sequence[Callback] = (),
+    began: float | None = None,
 ) -> RunPaths:
     """Run a new study to its end and return its paths; of `task`, or of the one that the configuration names.
 
-    The `callbacks` are told of it beside those that the task brings.
+    The `callbacks` are told of it beside those that the task brings. `began` is what `time.monotonic()` said when the
+    user began to wait, from where a budget counts; by default that is now.
 
     Raises:
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
+    began = time.monotonic() if began is None else began
     config = configs.with_absolute_paths(config)
     ingredients = _gather(config, task or load_configured(config), callbacks)
     remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
     try:
-        _Job(ingredients, paths, console).run()
+        _Job(ingredients, paths, console, began).run()
     except (TunerError, KeyboardInterrupt):
         if not any(paths.journal.glob("*.jsonl")):
             delete_run(paths)
@@ -124,25 +131,33 @@ def run_new(
     return paths
 
 
-def resume(run: str | Path, console: Console, task: Task | None = None, callbacks: Sequence[Callback] = ()) -> RunPaths:
+def resume(
+    run: str | Path,
+    console: Console,
+    task: Task | None = None,
+    callbacks: Sequence[Callback] = (),
+    began: float | None = None,
+) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
-    `task` is the one that it was begun with, for a run that was given objects and no file; `callbacks` as in `run_new`.
+    `task` is the one that it was begun with, for a run that was given objects and no file; `callbacks` and `began` as
+    in `run_new`.
 
     Raises:
         TunerError: if it cannot go on as it began: no run, other data, another search space.
     """
+    began = time.monotonic() if began is None else began
     paths = open_run(run)
     entries = _entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        _Job(_gather(config, task or load_configured(config), callbacks), paths, console).run()
+        _Job(_gather(config, task or load_configured(config), callbacks), paths, console, began).run()
         return paths
     history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
     ingredients = _gather(config, task or _task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
-    _Job(ingredients, paths, console).run()
+    _Job(ingredients, paths, console, began).run()
     return paths
 
 
@@ -201,11 +216,12 @@ def _suited(config: StudyConfig, task: Task) -> StudyConfig:
 class _Job:
     """One driver's work on a run, new or resumed."""
 
-    def __init__(self, ingredients: _Ingredients, paths: RunPaths, console: Console) -> None:
+    def __init__(self, ingredients: _Ingredients, paths: RunPaths, console: Console, began: float) -> None:
         self._config = ingredients.config
         self._ingredients = ingredients
         self._paths = paths
         self._console = console
+        self._began = began
         self._coordinator: Coordinator | None = None
         self._mirror = None if paths.remote is None else Mirror(paths)
         self._interrupts = Interrupts()
@@ -219,7 +235,11 @@ class _Job:
             self._write_down(self._paths.config, configs.to_dict(self._config))
         self._keep_sources()
         self._keep_data_sample()
-        with JournalWriter(self._paths.journal) as journal, what_is_said_logged(self._paths.log), hangups_ignored():
+        with (
+            JournalWriter(self._paths.journal, self._began) as journal,
+            what_is_said_logged(self._paths.log),
+            hangups_ignored(),
+        ):
             self._journal = journal
             self._known = fold(journal.entries) if journal.entries else None
             # A debugger's prompt needs the terminal for itself.

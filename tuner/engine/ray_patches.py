@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.impl import tuner_internal
 
 if TYPE_CHECKING:
@@ -65,6 +67,27 @@ def no_count_of_callbacks() -> Iterator[None]:
         yield
     finally:
         usage.tag_callbacks = original
+
+
+@contextmanager
+def environment_of_the_session() -> Iterator[None]:
+    """Let Ray Tune's workers be processes of the session as any others, with what this process had when it began it.
+
+    Ray 2.60 gives them an environment of their own, with what it thinks they need of this process's. So none of the
+    processes that wait for work will do, and each worker begins with the start of another.
+    """
+    original = _ActorClassCache.get
+
+    def get(cache: _ActorClassCache, trainable: type[Any]) -> Any:
+        if trainable not in cache._cache:
+            cache._cache[trainable] = ray.remote(trainable)
+        return cache._cache[trainable]
+
+    _ActorClassCache.get = get
+    try:
+        yield
+    finally:
+        _ActorClassCache.get = original
 
 
 def as_death(error: Exception) -> Exception:

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 
-from tuner.config import ResourceConfig
+from tuner.config import AUTO, ResourceConfig
 from tuner.engine import autoscaler
 from tuner.engine.early_start import EarlyStart
 from tuner.engine.processors import usable_cpus
@@ -34,6 +34,8 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Added to the driver's own. Ray's 15 would leave a trial a thirtieth of a CPU on which anything else computes.
     _NICENESS: "0",
+    # As Ray Tune tells workers: Lightning must not fork a process in which Ray has threads.
+    "PL_DISABLE_FORK": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # By itself Ray starts one process after another, each only when the one before has begun to work.
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
@@ -54,6 +56,15 @@ _STARTS = 3
 """Times that a local Ray is started before the user is told that it cannot be."""
 _TOO_SLOW = "timed out during startup"
 
+_PRELOADED = {
+    "RAY_preload_python_modules": "tuner.engine.trainable,tuner.training.classifier",
+    # Ray would end those that wait as soon as Ray Tune reserves CPUs for a trial, and start others for it.
+    "RAY_idle_worker_killing_time_threshold_ms": "600000",
+}
+"""Lets the processes that wait for work import what a training needs, while the driver is busy with its own imports."""
+_MOST_PRELOADED = 16
+"""CPUs of a machine on which that is done: with more of them most trials of a short study would have no use for it."""
+
 _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
@@ -69,12 +80,12 @@ def start_early(resources: ResourceConfig) -> None:
     """
     if resources.address is None and not resources.in_process and not ray.is_initialized():
         _prepare_environment()
-        _started_early.append(EarlyStart(_connected_and_imported(), "ray"))
+        _started_early.append(EarlyStart(_connected_and_imported(resources), "ray"))
 
 
 @contextmanager
-def _connected_and_imported() -> Iterator[None]:
-    with _connected(None):
+def _connected_and_imported(resources: ResourceConfig) -> Iterator[None]:
+    with _connected(resources):
         import_module("ray.tune")  # takes as long as Ray itself, and is needed next
         yield
 
@@ -99,13 +110,22 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     _prepare_environment()
     with ray_logged(log):
         if _started_early:
-            with _started_early.pop().entered():
+            with _started_early.pop().entered(), _own():
                 yield
         elif ray.is_initialized():  # a notebook's own session is used, and left as it is
             yield
         else:
-            with _connected(resources.address):
+            with _connected(resources), _own() if resources.address is None else nullcontext():
                 yield
+
+
+@contextmanager
+def _own() -> Iterator[None]:
+    """Of a Ray that this process started for itself alone."""
+    from tuner.engine.ray_patches import environment_of_the_session  # imports Ray Tune
+
+    with environment_of_the_session():
+        yield
 
 
 def _prepare_environment() -> None:
@@ -195,12 +215,15 @@ def _coming_nodes(resources: ResourceConfig) -> list[dict[str, float]]:
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _connected(resources: ResourceConfig) -> Iterator[None]:
+    address = resources.address
     # Ray turns token authentication on for a local cluster of its own accord, unless $RAY_AUTH_MODE says otherwise. It
     # reads that variable when it is imported, so here it is too late to set; what we add is a token that is never
     # written to the user's home.
-    token = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
-    os.environ.update(token)
+    ours = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
+    if address is None and _all_will_train(resources):
+        ours |= {name: value for name, value in _PRELOADED.items() if name not in os.environ}
+    os.environ.update(ours)
     try:
         with _this_environment(), _loopback_only() if address is None else nullcontext():
             with without_onlookers() if address is None else nullcontext():
@@ -208,8 +231,20 @@ def _connected(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
-        for name in token:
+        for name in ours:
             del os.environ[name]
+
+
+def _all_will_train(resources: ResourceConfig) -> bool:
+    """Return whether each of the processes that Ray starts on this machine, one for each CPU, will have a trial."""
+    cpus = usable_cpus()
+    is_one_each = resources.cpus_per_trial in (AUTO, 1) and (resources.workers or cpus) >= cpus
+    return cpus <= _MOST_PRELOADED and is_one_each and not _has_gpus()
+
+
+def _has_gpus() -> bool:
+    """Return whether this machine may have GPUs, which trials would share out and not its CPUs."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 @contextmanager

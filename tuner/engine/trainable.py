@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray import tune
+from threadpoolctl import threadpool_limits
 
 from tuner.engine.stepper import Stepper
 from tuner.engine.worker import Job
@@ -21,6 +22,8 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Begin the first assignment of this process; `job` comes from the object store."""
         assert job is not None
+        # What was imported before this process had a training took all cores for its own.
+        threadpool_limits(job.threads)
         self._stepper = Stepper(job)
         self._stepper.begin(config[ASSIGNMENT])
 

@@ -114,8 +114,10 @@ def journal_lock(folder: Path) -> Iterator[None]:
 class JournalWriter:
     """The one writer of a journal; a lock, released by the process's death, keeps others out."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, began: float | None = None) -> None:
         """Open the journal for appending, behind what it already holds.
+
+        `began` is what `time.monotonic()` said when this driver's work began; by default it begins now.
 
         Raises:
             JournalError: if another process writes it (with its number and host), or it is damaged.
@@ -128,7 +130,7 @@ class JournalWriter:
         """What the journal held when it was opened."""
         self._next_seq = len(entries)
         self._worked_before = entries[-1].elapsed if entries else 0.0
-        self._opened = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self._file: FileIO | None = None
         self._torn: tuple[Path, int] | None = None
         """A segment that could not be written, and the bytes of it that count."""
@@ -136,7 +138,7 @@ class JournalWriter:
     @property
     def elapsed(self) -> float:
         """Seconds worked on this run so far, by this driver and those before it."""
-        return self._worked_before + time.monotonic() - self._opened
+        return self._worked_before + time.monotonic() - self._began
 
     def append(self, *events: Event) -> list[Entry]:
         """Add events in order and return their entries; when this returns they are on the disk.
