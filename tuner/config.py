@@ -61,10 +61,12 @@ class SearchConfig:
     """Epochs of a full training in the search; by default fitted to the budget, 27 without one."""
     min_epochs: int | None = None
     """The first rung: epochs every trial gets before it is compared; by default a seventeenth of `max_epochs`."""
-    resource: Literal["epochs", "seconds"] = "epochs"
+    resource: Literal["auto", "epochs", "seconds"] = AUTO
     """What trials are compared by at a rung: after equally many `epochs`, or after equally many `seconds`, by which a
-    network of half the cost has had twice the epochs. The rungs then count epochs of the first configuration; a
-    learning rate that falls over a known number of epochs (`linear`, `cosine`) is no choice for it."""
+    network of half the cost has had twice the epochs. `auto` lies between the two where a budget is given, the nearer
+    to equal epochs the longer the retraining is than the search's trainings; else, and for a training that wants to
+    know how many epochs it will have, as `linear` and `cosine` do, it is `epochs`. By cost, the rungs count epochs of
+    the first configuration."""
     reduction_factor: int = 3
     """About one trial in this many goes on from each rung."""
     startup_trials: int | None = None

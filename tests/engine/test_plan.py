@@ -69,13 +69,13 @@ def test_with_a_budget_the_trials_are_those_that_fit_beside_the_retraining() -> 
     assert plan(budget="1000s", max_epochs=9, retrain_epochs=9, retrain_seeds=1, trials=5).expected_trials == 5
 
 
-def test_without_retrain_epochs_most_of_the_budget_is_for_retraining_and_the_search_has_ten_trainings() -> None:
+def test_without_retrain_epochs_most_of_the_budget_is_for_retraining_and_the_search_has_six_trainings() -> None:
     found = plan(budget="1h", workers=2, seconds=56.0, retrain_seeds=2, baseline=True)
     assert found.retrain_seconds == pytest.approx(2160)
     assert found.search_seconds == pytest.approx(3600 - 30 - 2160)
     # Two rounds of (2160 - 20) x 0.97 / 2 = 1037.9 seconds: 18.5 epochs less the evaluation.
-    assert (found.least_retrain_epochs, found.most_retrain_epochs, found.expected_retrain_epochs) == (5, 81, 18)
-    assert found.rungs == (1, 5)  # 1410 * 2 / 56 = 50.4 epochs in all
+    assert (found.least_retrain_epochs, found.most_retrain_epochs, found.expected_retrain_epochs) == (8, 81, 18)
+    assert found.rungs == (1, 3, 8)  # 1410 * 2 / 56 = 50.4 epochs in all
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,22 @@ def test_the_horizon_is_at_most_half_of_the_retraining(
     assert (found.rungs, found.expected_retrain_epochs) == (rungs, retrained)
 
 
+@pytest.mark.parametrize(
+    ("given", "exponent"),
+    [
+        ({"budget": "1h"}, 0.67),  # 18 epochs after 8: (18 / 8)^-0.5
+        ({"budget": "1h", "resource": "epochs"}, 0.0),
+        ({"budget": "1h", "resource": "seconds"}, 1.0),
+        ({"budget": "1h", "retrain_epochs": 20}, 0.0),
+        ({"trials": 4}, 0.0),
+    ],
+)
+def test_where_the_time_decides_how_long_a_retraining_is_trials_are_compared_by_what_they_cost(
+    given: dict[str, Any], exponent: float
+) -> None:
+    assert plan(seconds=56.0, retrain_seeds=2, baseline=True, **given).cost_exponent == exponent
+
+
 def test_time_that_retraining_cannot_use_goes_to_the_search() -> None:
     found = plan(budget="1h", workers=2, seconds=1.0, retrain_seeds=2)
     assert found.retrain_seconds == pytest.approx(81.3 + 20)
@@ -102,7 +118,7 @@ def test_time_that_retraining_cannot_use_goes_to_the_search() -> None:
 def test_retrain_epochs_that_were_typed_count_and_the_search_has_the_rest() -> None:
     found = plan(budget="1000s", workers=2, seconds=10.0, retrain_epochs=40, retrain_seeds=2)
     assert found.retrain_seconds == pytest.approx(40.3 * 10 + 20)
-    assert found.max_epochs == 10  # (1000 - 30 - 423) * 2 / 10 = 109 epochs
+    assert found.max_epochs == 18  # (1000 - 30 - 423) * 2 / 10 = 109 epochs
     assert (found.least_retrain_epochs, found.most_retrain_epochs) == (40, None)
     without_budget = plan(trials=4, max_epochs=9, retrain_epochs=40, retrain_seeds=2)
     assert without_budget.retrain_seconds == pytest.approx(40.3 * 10 + 20)

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from tuner.search.pace import MOST_FASTER, Pace, epochs_at
+from tuner.search.pace import MOST_FASTER, Pace, cost_exponent, epochs_at
 
 LEVELS = (1, 3, 9)
 
@@ -13,6 +14,46 @@ def test_each_rung_comes_when_the_first_configuration_would_have_reached_it(
     relative_cost: float, expected: tuple[int, ...]
 ) -> None:
     assert epochs_at(LEVELS, relative_cost) == expected
+
+
+@pytest.mark.parametrize(
+    ("exponent", "expected"), [(0.0, (1, 3, 9)), (0.5, (2, 6, 18)), (0.67, (3, 8, 23)), (1.0, (4, 12, 36))]
+)
+def test_between_equal_epochs_and_equal_time_a_cheap_trial_has_some_epochs_more(
+    exponent: float, expected: tuple[int, ...]
+) -> None:
+    assert epochs_at(LEVELS, 0.25, exponent) == expected
+
+
+def test_networks_near_the_best_are_ranked_after_a_short_training_as_after_a_long_one() -> None:
+    def loss(cost: float, epochs: float) -> float:
+        return 0.15 * float((10.0 * cost) ** -0.5 + epochs**-0.5)  # the best costs 1 where there is time for 10
+
+    costs, stretch, most = np.geomspace(0.05, 3, 400), 5.0, 10.0
+
+    def best(exponent: float, epochs: float) -> float:
+        return min(costs, key=lambda cost: loss(cost, epochs * cost**-exponent))
+
+    in_the_end = best(1.0, most)
+    assert best(cost_exponent(stretch), most / stretch) == pytest.approx(in_the_end, rel=0.02)
+    assert best(1.0, most / stretch) < 0.5 * in_the_end  # equal time favours the small
+    assert best(0.1, most / stretch) > 2 * in_the_end  # and equal epochs the large
+
+
+def test_a_search_as_long_as_the_retraining_compares_by_time() -> None:
+    assert cost_exponent(1.0) == cost_exponent(0.5) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("resource", "exponent", "counts_epochs"),
+    [("epochs", None, True), ("seconds", None, False), ("auto", 0.0, True), ("auto", 0.5, False)],
+)
+def test_the_plan_says_by_what_trials_are_compared_and_for_an_older_one_its_configuration(
+    resource: str, exponent: float | None, counts_epochs: bool
+) -> None:
+    plan = {"rungs": [1, 3], "seconds_per_epoch": 60.0, "cost_exponent": exponent}
+    assert Pace.of(resource, plan).counts_epochs is counts_epochs
+    assert Pace.of("epochs", {}).most_epochs == 1
 
 
 def test_what_costs_next_to_nothing_is_not_trained_for_ever() -> None:

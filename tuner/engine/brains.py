@@ -98,4 +98,4 @@ def coordinator_of(
 
 def pace_of(config: StudyConfig, plan: Plan) -> Pace:
     """Return when trials reach the rungs of a plan."""
-    return Pace.of(config.search.resource, plan.rungs, plan.seconds_per_epoch)
+    return Pace.of(config.search.resource, plan.to_dict())

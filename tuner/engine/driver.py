@@ -72,6 +72,7 @@ from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
+from tuner.training.hparams import HORIZON_LR_DECAYS
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> _
     told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
     config = _suited(config, task)
     tried = task.check()
+    config = _compared(config, task, tried)
     # Fails on an unknown name before the data is loaded.
     objectives = objectives_of(config.search.objectives, task.objective)
     search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
@@ -210,6 +212,17 @@ def _suited(config: StudyConfig, task: Task) -> StudyConfig:
         config = replace(config, retrain=replace(config.retrain, baseline=False))
     if not task.trainable.saves_state and config.search.scheduler == "asha-promote":
         config = replace(config, search=replace(config.search, scheduler="asha"))
+    return config
+
+
+def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]]) -> StudyConfig:
+    """Return the configuration with `epochs` for what trials are compared by, if trainings must know how many to come.
+
+    Those of the task's own may; the built-in loop must for a learning rate that falls to zero in the end.
+    """
+    knows = task.model is None or any(hparams.get("lr_decay") in HORIZON_LR_DECAYS for hparams in tried)
+    if config.search.resource == AUTO and knows:
+        return replace(config, search=replace(config.search, resource="epochs"))
     return config
 
 

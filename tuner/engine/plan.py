@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tuner.config import StudyConfig
+from tuner.config import AUTO, StudyConfig
 from tuner.engine.clock import RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError
 from tuner.results.selection import BASELINE, TUNED
+from tuner.search.pace import cost_exponent
 from tuner.search.rungs import first_rung, mean_epochs, rung_levels
 
 DEFAULT_TRIALS = 32
@@ -25,9 +26,10 @@ The end pays more than the search. In sixty minutes of two cores, 38 of them for
 nothing improved in the last 22 of those and the winner was still improving when its epochs ended: 0.930 on test. One
 training of 44 epochs, 14.5 minutes of one core, of a narrower start configuration gets to 0.939 without any search.
 """
-_SEARCH_TRAININGS = 10
-"""Full trainings of the first start configuration that fit into a search: with fewer, no search that was simulated did
-better than chance (docs/search-evidence.md), so the horizon is as short as that takes."""
+_SEARCH_TRAININGS = 6
+"""Full trainings of the first start configuration that fit into a search: few, for a short training says little about
+a long one. With ten of them an hour compared the CNNs after two epochs of the reference, a fifth of the retraining's,
+and chose one of a sixteenth of its size."""
 _LEAST_STRETCH = 2
 """Times as long as in the search is the retraining of the first start configuration at least: then a winner twice as
 dear can still be trained to the search's horizon."""
@@ -57,6 +59,8 @@ class Plan:
     """Epochs up to which the retraining is fitted to the budget; None if it is not."""
     expected_retrain_epochs: int = 0
     """Of a winner that costs as much as the first start configuration; 0: the least."""
+    cost_exponent: float | None = None
+    """By which power of their cost trials have fewer epochs at a rung; 0: all have the same. Older plans lack it."""
 
     @property
     def max_epochs(self) -> int:
@@ -109,6 +113,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         search_seconds = budget - started - retrain_seconds
         affordable = max(1, int(search_seconds * workers / (epochs * cost)))
         expected = min(affordable, max_trials) if max_trials else affordable
+    expected_epochs = _expected_epochs(config, lengths, workers, cost, retrain_seconds)
     return Plan(
         workers,
         rungs,
@@ -121,7 +126,8 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         budget,
         least_retrain_epochs=lengths.least,
         most_retrain_epochs=lengths.most,
-        expected_retrain_epochs=_expected_epochs(config, lengths, workers, cost, retrain_seconds),
+        expected_retrain_epochs=expected_epochs,
+        cost_exponent=_cost_exponent(search.resource, lengths, expected_epochs / max_epochs),
     )
 
 
@@ -141,6 +147,13 @@ def wanted_retrainings(config: StudyConfig) -> list[tuple[str, int]]:
 
 def _share(config: StudyConfig) -> float:
     return RETRAIN_SHARE * (config.budget_seconds or 0.0)
+
+
+def _cost_exponent(resource: str, lengths: Lengths, stretch: float) -> float:
+    if resource == AUTO:
+        # Where the number of epochs is given, every configuration has it in the end.
+        return 0.0 if lengths.most is None else round(cost_exponent(stretch), 2)
+    return 1.0 if resource == "seconds" else 0.0
 
 
 def _lengths(config: StudyConfig, max_epochs: int) -> Lengths:

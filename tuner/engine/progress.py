@@ -174,11 +174,12 @@ def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
     together = f"{'in' if plan.budget_seconds else 'about'} {duration(total)} together"
     epoch = duration(plan.seconds_per_epoch)
+    whose = " of the first configuration, more of a cheaper one" if plan.cost_exponent else ""
     return [
         f"data       {data}",
         f"workers    {plan.workers}, {workers}",
         f"epoch      {epoch} for the first configuration, with all workers busy",
-        f"rungs      {' '.join(map(str, plan.rungs))} epochs; {stopping} from each",
+        f"rungs      {' '.join(map(str, plan.rungs))} epochs{whose}; {stopping} from each",
         f"trials     {_trials(plan)}",
         f"retraining {_retraining(plan, retrainings)}",
         f"time       search {duration(plan.search_seconds)}, retraining {duration(plan.retrain_seconds)}; {together}",

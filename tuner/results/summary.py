@@ -235,8 +235,7 @@ def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective
 
 def pace_of(history: History) -> Pace:
     """Return when the run's trials reached its rungs."""
-    plan = history.plan or {}
-    pace = Pace.of(_resource(history), plan.get("rungs", (1,)), plan.get("seconds_per_epoch"))
+    pace = _pace_of_plan(history)
     for trial in history.trials.values():
         if 1 in trial.epochs:
             pace.note(trial.number, 1, trial.epochs[1].seconds)
@@ -244,13 +243,14 @@ def pace_of(history: History) -> Pace:
 
 
 def counts_epochs(history: History) -> bool:
-    """Return whether a rung is the same number of epochs for every trial, and not the same time."""
-    return _resource(history) == "epochs"
+    """Return whether a rung is the same number of epochs for every trial, whatever they cost."""
+    return _pace_of_plan(history).counts_epochs
 
 
-def _resource(history: History) -> str:
-    """Return what rungs count; the oldest runs do not tell, and knew but one."""
-    return str((history.config.get("search") or {}).get("resource", "epochs"))
+def _pace_of_plan(history: History) -> Pace:
+    """Return the pace before any trial; the oldest runs do not tell what rungs count, and knew but one."""
+    resource = str((history.config.get("search") or {}).get("resource", "epochs"))
+    return Pace.of(resource, history.plan or {})
 
 
 def _rung_row(history: History, pace: Pace, level: int) -> RungRow:

@@ -1,25 +1,43 @@
-"""How many epochs bring a trial to each rung: as many as the rung says, or as many as take the same time."""
+"""How many epochs bring a trial to each rung: as many as the rung says, as take the same time, or something between."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-Resource = Literal["epochs", "seconds"]
+Resource = Literal["auto", "epochs", "seconds"]
 
 MOST_FASTER = 8
 """Times as many epochs as the rungs say, at most: what is cheaper still is rather not trained so long."""
 
 
-def epochs_at(levels: Sequence[int], relative_cost: float) -> tuple[int, ...]:
-    """Return the epochs after which a trial has had as long as the first configuration has at each of the `levels`.
+def cost_exponent(stretch: float) -> float:
+    """Return by which power of their cost trials should have fewer epochs, to be ranked as they will be in the end.
 
-    `relative_cost` is what an epoch of the trial costs, that of the first configuration being 1. Each level comes at
-    least an epoch after the one before, so a trial far dearer than the first one is given more than its time.
+    Args:
+        stretch: Times as many epochs as in the search a configuration is trained in the end, for as long as any other.
+
+    In the end a network of half the cost has had twice the epochs. After a search that is shorter by `stretch`, equal
+    times favour what is small, for it learns the sooner, and equal epochs what is large, for in the end it will have
+    had fewer. If the loss of a network of cost c after e epochs is A(c) + B e^-b, epochs in proportion to c^-x rank
+    networks as in the end for x = stretch^-b, by equal slopes near a best one that costs 1. The form is that of
+    Hoffmann et al., "Training Compute-Optimal Large Language Models", 2022, who find b of about 0.3 for text. Taken is
+    1/2, which small networks come nearer to.
     """
+    return min(1.0, stretch**-0.5)
+
+
+def epochs_at(levels: Sequence[int], relative_cost: float, exponent: float = 1.0) -> tuple[int, ...]:
+    """Return the epochs at which a trial reaches each of the `levels`, which the first configuration does at as many.
+
+    `relative_cost` is what an epoch of the trial costs, that of the first configuration being 1, and `exponent` by
+    which power of it the trial has fewer epochs: with 1 it reaches a level in the time of the first configuration.
+    Each level comes at least an epoch after the one before, so a trial far dearer than that is given more than its due.
+    """
+    faster = min(relative_cost**-exponent, MOST_FASTER) if relative_cost > 0 else MOST_FASTER
     found: list[int] = []
     for level in levels:
-        fair = round(level / max(relative_cost, 1 / MOST_FASTER))
+        fair = round(level * faster)
         found.append(max(fair, found[-1] + 1 if found else 1))
     return tuple(found)
 
@@ -27,23 +45,35 @@ def epochs_at(levels: Sequence[int], relative_cost: float) -> tuple[int, ...]:
 class Pace:
     """Says when a trial reaches a rung.
 
-    Rungs in seconds compare trials at equal cost: a network of half the cost has had twice the epochs (as in Jamieson
+    Rungs by cost give a cheap trial more epochs, in seconds a network of half the cost twice as many (as in Jamieson
     and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016, the resource
     may be time). What a trial costs is measured in its first epoch and then stays, so the same reports, which the
     journal holds with their seconds, bring the same trial to the same rungs.
     """
 
-    def __init__(self, levels: Sequence[int], unit_seconds: float | None = None) -> None:
-        """Count `levels` in epochs, or in times `unit_seconds`, an epoch of the first configuration."""
+    def __init__(self, levels: Sequence[int], unit_seconds: float | None = None, exponent: float = 1.0) -> None:
+        """Count `levels` in epochs, or in those of the first configuration, which take `unit_seconds`.
+
+        The `exponent` is as in `epochs_at`.
+        """
         self._levels = tuple(levels)
         self._unit = unit_seconds
+        self._exponent = exponent
         self._rungs: dict[int, Mapping[int, int]] = {}
         """By trial, the rung that each epoch reaches."""
 
     @staticmethod
-    def of(resource: str, levels: Sequence[int], seconds_per_epoch: float | None) -> Pace:
-        """Return the pace of a study that compares by this `Resource`, given what its plan measured."""
-        return Pace(levels, seconds_per_epoch if resource == "seconds" else None)
+    def of(resource: str, plan: Mapping[str, Any]) -> Pace:
+        """Return the pace of a study that compares by this `Resource`, by its plan, which may be an older one's."""
+        exponent = plan.get("cost_exponent")
+        if exponent is None:
+            exponent = 1.0 if resource == "seconds" else 0.0
+        return Pace(plan.get("rungs", (1,)), plan.get("seconds_per_epoch") if exponent else None, exponent)
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether a rung is the same number of epochs for every trial."""
+        return self._unit is None
 
     @property
     def most_epochs(self) -> int:
@@ -53,7 +83,7 @@ class Pace:
     def note(self, trial: int, epoch: int, seconds: float) -> None:
         """Take note of an epoch; the first tells what the trial costs."""
         if self._unit is not None and epoch == 1:
-            at = epochs_at(self._levels, seconds / self._unit)
+            at = epochs_at(self._levels, seconds / self._unit, self._exponent)
             self._rungs[trial] = dict(zip(at, self._levels, strict=True))
 
     def rung(self, trial: int, epoch: int) -> int | None:

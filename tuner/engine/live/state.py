@@ -183,7 +183,7 @@ class LiveState:
                 self.phase = self._phase_by_journal()
             case PlanMade():
                 self.plan = Plan.from_dict(event.plan)
-                self.pace = Pace.of(self._resource, self.plan.rungs, self.plan.seconds_per_epoch)
+                self.pace = Pace.of(self._resource, event.plan)
                 self.workers = self.workers or self.plan.workers
                 self.rungs = {level: self.rungs.get(level, Rung(level)) for level in self.plan.rungs}
                 self.phase = self._phase_by_journal()
