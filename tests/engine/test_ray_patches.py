@@ -9,7 +9,6 @@ import pytest
 from ray.air._internal import usage
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune import tune
 from ray.tune.impl.tuner_internal import TunerInternal
 
 from tuner.engine.ray_patches import as_death, every_death_survived, no_count_of_callbacks, no_table_of_results
@@ -69,7 +68,7 @@ def test_no_tracker_is_imported_to_count_callbacks(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(usage, "_count_callbacks", counted.append)
     callbacks: Any = [object()]
     with no_count_of_callbacks():
-        tune.air_usage.tag_callbacks(callbacks)
+        usage.tag_callbacks(callbacks)
     assert not counted
-    tune.air_usage.tag_callbacks(callbacks)
+    usage.tag_callbacks(callbacks)
     assert counted == [callbacks]

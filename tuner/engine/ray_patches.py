@@ -62,7 +62,7 @@ def no_count_of_callbacks() -> Iterator[None]:
     To know them by their classes, Ray 2.60 imports MLflow, W&B, Comet and Aim if they are installed: 4 s.
     """
     original = usage.tag_callbacks
-    usage.tag_callbacks = lambda _: False
+    usage.tag_callbacks = lambda callbacks: False  # noqa: ARG005 - the name is Ray's
     try:
         yield
     finally:
@@ -83,11 +83,11 @@ def environment_of_the_session() -> Iterator[None]:
             cache._cache[trainable] = ray.remote(trainable)
         return cache._cache[trainable]
 
-    _ActorClassCache.get = get
+    _ActorClassCache.get = get  # type: ignore[method-assign]
     try:
         yield
     finally:
-        _ActorClassCache.get = original
+        _ActorClassCache.get = original  # type: ignore[method-assign]
 
 
 def as_death(error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ def cost_exponent(stretch: float) -> float:
     Hoffmann et al., "Training Compute-Optimal Large Language Models", 2022, who find b of about 0.3 for text. Taken is
     1/2, which small networks come nearer to.
     """
-    return min(1.0, stretch**-0.5)
+    return min(1.0, 1 / math.sqrt(stretch))
 
 
 def epochs_at(levels: Sequence[int], relative_cost: float, exponent: float = 1.0) -> tuple[int, ...]:

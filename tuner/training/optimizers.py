@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn, optim
 
 from tuner.training.hparams import TrainingHparams
-
-_Optimizer = TypeVar("_Optimizer", bound=optim.Optimizer)
 
 _HIDDEN_FROM_A_COMPILER = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
@@ -31,7 +30,7 @@ def build_optimizer(model: nn.Module, hparams: TrainingHparams) -> optim.Optimiz
 
 
 @cache
-def eager(kind: type[_Optimizer]) -> type[_Optimizer]:
+def eager(kind: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
     """Return torch's optimizer without what hides it from `torch.compile`, which nothing here calls.
 
     torch 2.15 imports its whole compiler to do the hiding, which takes every process 4 s before its first step.
