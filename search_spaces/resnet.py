@@ -30,6 +30,9 @@ SHALLOW = {**RESNET20, "stage1_width": 24, "stage_blocks": 1, "erasing": 0.2}
 
 START = [RESNET20, SHALLOW]
 
+RETRAIN = {"cooldown": 1.0}
+"""The last training, whose length is known, falls linearly to zero."""
+
 
 def suggest(trial: optuna.Trial) -> dict[str, Any]:
     """Return the hyperparameters of model and training for one trial."""

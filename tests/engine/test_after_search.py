@@ -12,6 +12,7 @@ import pytest
 from tuner.config import StudyConfig, merge, nested
 from tuner.engine.after_search import AfterSearch, Retraining, RetrainTimes, retrainings_of
 from tuner.engine.plan import Plan, make_plan
+from tuner.engine.task import load_task
 from tuner.errors import SpaceError
 from tuner.journal.events import (
     EpochReported,
@@ -57,9 +58,9 @@ def history_of(*events: Event) -> History:
 def make(tmp_path: Path) -> Callable[..., AfterSearch]:
     """Make what follows a search of one hour on two workers, an epoch of the reference planned at 56 seconds."""
     path = tmp_path / "space.py"
-    path.write_text(SPACE)
 
-    def make(**values: Any) -> AfterSearch:
+    def make(space: str = SPACE, **values: Any) -> AfterSearch:
+        path.write_text(space)
         settings: dict[str, Any] = {"budget": "1h", "retrain_seeds": 2, "baseline": True} | values
         config = merge(StudyConfig(), nested(settings), "test")
         return AfterSearch(config, load_space(str(path)), make_plan(config, 2, 56.0, 0.0), 2)
@@ -93,7 +94,7 @@ def test_without_a_baseline_nothing_is_said_of_its_cost(make: Callable[..., Afte
 def test_hyperparameters_that_count_epochs_grow_with_the_winners_horizon_and_the_baseline_is_as_it_was_written(
     make: Callable[..., AfterSearch],
 ) -> None:
-    after = make(max_epochs=10)
+    after = make(max_epochs=10, resource="epochs")
     history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
     tuned, _, baseline, _ = retrainings_of(after.planned(history, 2160.0))
     assert (tuned.max_epochs, baseline.max_epochs) == (51, 25)
@@ -105,6 +106,14 @@ def test_where_rungs_count_seconds_a_cheap_winner_had_more_epochs_already(make: 
     after = make(max_epochs=10, resource="seconds")
     tuned, *_ = retrainings_of(after.planned(history_of(*trial(0, REFERENCE, 56.0), *trial(1, WINNER, 14.0)), 2160.0))
     assert tuned.hparams == WINNER | {"decay_epochs": pytest.approx(3.0 * tuned.max_epochs / 40), "cycle": 7}
+
+
+def test_what_only_the_retraining_has_only_the_winner_gets_there(make: Callable[..., AfterSearch]) -> None:
+    after = make(space=SPACE + 'RETRAIN = {"cooldown": 0.5, "batch_size": 32}\n', max_epochs=10, resource="epochs")
+    history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
+    tuned, _, baseline, _ = retrainings_of(after.planned(history, 2160.0))
+    assert (tuned.hparams["cooldown"], tuned.hparams["batch_size"]) == (0.5, 32)
+    assert baseline.hparams == REFERENCE
 
 
 def test_a_retraining_as_long_as_the_search_changes_nothing(make: Callable[..., AfterSearch]) -> None:
@@ -119,6 +128,22 @@ def test_names_of_hyperparameters_that_are_none_are_refused(tmp_path: Path) -> N
     path.write_text(SPACE.replace('["cycle"]', '"cycle"'))
     with pytest.raises(SpaceError, match=r"EPOCH_HPARAMS of space .* is 'cycle', but must be a list of the names"):
         load_space(str(path))
+
+
+@pytest.mark.parametrize(
+    ("retrain", "message"),
+    [
+        ("['cooldown']", r"RETRAIN of space .* is \['cooldown'\], but must be a dictionary of hyperparameters"),
+        ("{1: 0.5}", "but must be a dictionary of hyperparameters"),
+        ("{'cooldown': print}", "RETRAIN of space .* cannot be written as JSON"),
+        ("{'cooldwon': 0.5}", "hyperparameter 'cooldwon', which neither its model nor the training knows"),
+    ],
+)
+def test_what_the_retraining_cannot_have_is_refused(tmp_path: Path, retrain: str, message: str) -> None:
+    path = tmp_path / "space.py"
+    path.write_text(f"MODEL = 'cnn'\ndef suggest(trial):\n    return {{}}\nRETRAIN = {retrain}\n")
+    with pytest.raises(SpaceError, match=message):
+        load_task(str(path)).check()
 
 
 class Watched:

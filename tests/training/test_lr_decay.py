@@ -69,3 +69,21 @@ def test_a_decay_to_zero_needs_a_horizon(lr_decay: str) -> None:
 def test_a_warm_up_as_long_as_the_training_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^warmup_epochs is 3\.0, but must be less than the 3 epochs"):
         rates({"lr_decay": "cosine", "warmup_epochs": 3.0}, 1, max_epochs=3)
+
+
+def test_a_cooldown_falls_to_zero_over_the_last_share_of_the_training() -> None:
+    found = rates({"learning_rate": 1.0, "lr_decay": "constant", "cooldown": 0.5}, 5, steps=2, max_epochs=4)
+    assert found == pytest.approx([1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
+
+
+def test_a_cooldown_comes_on_top_of_the_decay_and_over_all_of_it_is_a_linear_one() -> None:
+    linear = rates({"lr_decay": "linear"}, 3, max_epochs=3)
+    assert rates({"lr_decay": "constant", "cooldown": 1.0}, 3, max_epochs=3) == pytest.approx(linear)
+    falling = rates({"decay_epochs": 2.0}, 3, max_epochs=3)
+    both = rates({"decay_epochs": 2.0, "cooldown": 1.0}, 3, max_epochs=3)
+    assert both == pytest.approx([rate * share for rate, share in zip(falling, (1, 2 / 3, 1 / 3), strict=True)])
+
+
+def test_a_cooldown_needs_a_horizon() -> None:
+    with pytest.raises(ConfigError, match=r"^cooldown is 0\.5, which needs max_epochs, but max_epochs is None"):
+        rates({"cooldown": 0.5}, 1)

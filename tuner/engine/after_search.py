@@ -86,7 +86,7 @@ class AfterSearch:
             return self.space.reference()
         names = (*EPOCH_HPARAMS, *self.space.epoch_hparams)
         searched = self._searched_epochs(history.trials[history.winner.trial])
-        return scale_to_horizon(history.winner.hparams, names, one.epochs / searched)
+        return {**scale_to_horizon(history.winner.hparams, names, one.epochs / searched), **self.space.retrain}
 
     def _searched_epochs(self, winner: TrialHistory) -> int:
         """Return the epochs of a full training of the winner in the search."""

@@ -72,7 +72,7 @@ from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.search.warm_start import fit_to_space
-from tuner.training.hparams import HORIZON_LR_DECAYS
+from tuner.training.hparams import TrainingHparams
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,12 @@ def _gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> _
     told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
     config = _suited(config, task)
     tried = task.check()
-    config = _compared(config, task, tried)
     # Fails on an unknown name before the data is loaded.
     objectives = objectives_of(config.search.objectives, task.objective)
     search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = task.load_data(config.data)
     task.check_with(dataset.search_data(), tried)
+    config = _compared(config, task, tried)
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.
     environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
@@ -220,7 +220,7 @@ def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]
 
     Those of the task's own may; the built-in loop must for a learning rate that falls to zero in the end.
     """
-    knows = task.model is None or any(hparams.get("lr_decay") in HORIZON_LR_DECAYS for hparams in tried)
+    knows = task.model is None or any(TrainingHparams.of(hparams).needs_horizon for hparams in tried)
     if config.search.resource == AUTO and knows:
         return replace(config, search=replace(config.search, resource="epochs"))
     return config

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,6 +62,8 @@ class SearchSpace:
     """Parameters to try first, in order; the first are the reference's. There may be none."""
     epoch_hparams: tuple[str, ...] = ()
     """The hyperparameters that count epochs: they grow with a longer training."""
+    retrain: Mapping[str, Any] = field(default_factory=dict)
+    """Hyperparameters that the winner has in the retraining alone, whatever they were in the search."""
 
     @property
     def is_learned(self) -> bool:
@@ -225,10 +227,23 @@ def space_of(name: str, brought: Mapping[str, Any]) -> SearchSpace:
         raise SpaceError(
             f"EPOCH_HPARAMS of space {name!r} is {counting!r}, but must be a list of the names of hyperparameters."
         )
+    retrain = brought.get("RETRAIN", {})
+    if not isinstance(retrain, Mapping) or not all(isinstance(one, str) for one in retrain):
+        raise SpaceError(f"RETRAIN of space {name!r} is {retrain!r}, but must be a dictionary of hyperparameters.")
+    return SearchSpace(
+        name,
+        suggest,
+        start=tuple(_plain_of(name, "START", start)),
+        epoch_hparams=tuple(counting),
+        retrain=_plain_of(name, "RETRAIN", retrain),
+    )
+
+
+def _plain_of(name: str, what: str, value: Any) -> Any:
     try:
-        return SearchSpace(name, suggest, tuple(plain(start)), tuple(counting))
+        return plain(value)
     except ValueError as error:
-        raise SpaceError(f"START of space {name!r} cannot be written as JSON: {error}.") from error
+        raise SpaceError(f"{what} of space {name!r} cannot be written as JSON: {error}.") from error
 
 
 def _folder() -> Path:

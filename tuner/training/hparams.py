@@ -42,6 +42,10 @@ class TrainingHparams:
     """Epochs in which the learning rate of `exponential` falls to a tenth."""
     warmup_epochs: float = 0.0
     """Epochs in which the learning rate first rises linearly from zero."""
+    cooldown: float = 0.0
+    """Share of the training's epochs, the last, over which the learning rate also falls linearly to zero. For `RETRAIN`
+    of a space: in a search that stops early, few would cool down.
+    """
     averaged_epochs: float = 0.0
     """Dev is measured on an exponential moving average of the weights over about so many epochs; 0: on the weights."""
     weight_decay: float = 0.0
@@ -67,6 +71,7 @@ class TrainingHparams:
         _check_one_of("lr_decay", self.lr_decay, LR_DECAYS)
         _check("decay_epochs", self.decay_epochs, self.decay_epochs > 0.0, "more than 0")
         _check("warmup_epochs", self.warmup_epochs, 0.0 <= self.warmup_epochs < math.inf, "at least 0")
+        _check("cooldown", self.cooldown, 0.0 <= self.cooldown <= 1.0, "in [0, 1]")
         _check("averaged_epochs", self.averaged_epochs, 0.0 <= self.averaged_epochs < math.inf, "at least 0")
         _check("weight_decay", self.weight_decay, 0.0 <= self.weight_decay < math.inf, "at least 0")
         # Batch norm cannot train on a single image.
@@ -97,6 +102,11 @@ class TrainingHparams:
     def mixing(self) -> Mixing:
         """Return how the examples of a batch are mixed."""
         return Mixing(self.mixup, self.cutmix)
+
+    @property
+    def needs_horizon(self) -> bool:
+        """Whether the learning rate depends on how many epochs there will be."""
+        return self.lr_decay in HORIZON_LR_DECAYS or self.cooldown > 0.0
 
     def needs_images(self) -> str | None:
         """Return the first hyperparameter in use that makes sense for images only, if any."""

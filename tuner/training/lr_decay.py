@@ -16,11 +16,13 @@ class LearningRate:
         self._hparams = hparams
         self._steps = steps_per_epoch
         self._max_epochs = max_epochs
-        if hparams.lr_decay not in HORIZON_LR_DECAYS:
+        if not hparams.needs_horizon:
             return
         if max_epochs is None:
-            raise ConfigError(f"lr_decay is {hparams.lr_decay!r}, which needs max_epochs, but max_epochs is None.")
-        if hparams.warmup_epochs >= max_epochs:
+            name = "lr_decay" if hparams.lr_decay in HORIZON_LR_DECAYS else "cooldown"
+            what = f"{name} is {getattr(hparams, name)!r}"
+            raise ConfigError(f"{what}, which needs max_epochs, but max_epochs is None.")
+        if hparams.lr_decay in HORIZON_LR_DECAYS and hparams.warmup_epochs >= max_epochs:
             law = f"less than the {max_epochs} epochs of the training"
             raise ConfigError(f"warmup_epochs is {hparams.warmup_epochs!r}, but must be {law}.")
 
@@ -30,7 +32,8 @@ class LearningRate:
         Exponential decay falls once an epoch, as the reference's does; the others, and the warm-up, at every step.
         """
         hparams = self._hparams
-        return hparams.learning_rate * self._decay(epoch, step) * self._warmup(epoch * self._steps + step)
+        factors = self._decay(epoch, step) * self._warmup(epoch * self._steps + step) * self._cooldown(epoch, step)
+        return hparams.learning_rate * factors
 
     def _decay(self, epoch: int, step: int) -> float:
         if self._hparams.lr_decay == "constant":
@@ -42,6 +45,13 @@ class LearningRate:
         done = (epoch + step / self._steps - warmup) / (self._max_epochs - warmup)
         done = min(max(done, 0.0), 1.0)
         return 1.0 - done if self._hparams.lr_decay == "linear" else (1.0 + math.cos(math.pi * done)) / 2.0
+
+    def _cooldown(self, epoch: int, step: int) -> float:
+        if not self._hparams.cooldown:
+            return 1.0
+        assert self._max_epochs is not None
+        left = self._max_epochs - epoch - step / self._steps
+        return min(max(left, 0.0) / (self._hparams.cooldown * self._max_epochs), 1.0)
 
     def _warmup(self, step: int) -> float:
         steps = self._hparams.warmup_epochs * self._steps
