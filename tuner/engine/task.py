@@ -2,7 +2,7 @@
 
 A task file defines `suggest(trial)`; either `TRAINABLE`, a training of its own, or `MODEL`, for the built-in classifier
 loop: a model's name, or a callable that builds one from `(hparams)` or `(hparams, data)`; and if it likes `load_data`,
-`DATA`, `OBJECTIVE`, `START` and `CALLBACKS`.
+`DATA`, `OBJECTIVE`, `START`, `RETRAIN`, `EPOCH_HPARAMS` and `CALLBACKS`.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ class Task:
         Raises:
             SpaceError: if a configuration cannot be made, or holds a hyperparameter that nobody knows.
         """
-        ours = None if self.model is None or self.model.defaults is None else self.model.defaults
-        known = None if ours is None else {*ours, *TrainingHparams.names()}
-        for name in () if known is None else self.space.retrain:
+        if self.model is None or self.model.defaults is None:
+            return self.space.check(None)
+        known = {*self.model.defaults, *TrainingHparams.names()}
+        for name in self.space.retrain:
             if name not in known:
                 raise unknown_hyperparameter(self.space.name, name, known)
         return self.space.check(known)

@@ -1,9 +1,10 @@
 """Search spaces: finding one by name or path, and checking what it returns.
 
-A space file defines `suggest(trial)`, in Optuna's own define-by-run style, and may define `START`; what else it brings
-is `tuner.engine.task`'s business. `search_spaces/cnn.py` is the example. What `suggest` returns is copied here, once,
-into the journal's form (`plain`), which every training of it then gets. A configuration that cannot be is refused with
-`optuna.TrialPruned`, and another is drawn. A space file is code and runs as code: load only files you trust.
+A space file defines `suggest(trial)`, in Optuna's own define-by-run style, and may define `START`, `RETRAIN` and
+`EPOCH_HPARAMS`; what else it brings is `tuner.engine.task`'s business. `search_spaces/cnn.py` is the example. What
+`suggest` returns is copied here, once, into the journal's form (`plain`), which every training of it then gets. A
+configuration that cannot be is refused with `optuna.TrialPruned`, and another is drawn. A space file is code and runs
+as code: load only files you trust.
 """
 
 from __future__ import annotations
