@@ -81,6 +81,13 @@ def test_the_first_epoch_says_what_a_trial_costs_and_later_ones_change_nothing()
     assert [pace.epoch_at(0, level) for level in LEVELS] == [3, 9, 27]
 
 
+def test_what_was_trained_elsewhere_says_nothing_of_what_it_costs_here() -> None:
+    pace = Pace(LEVELS, unit_seconds=60.0)
+    pace.note(0, 1, None)
+
+    assert [pace.epoch_at(0, level) for level in LEVELS] == list(LEVELS)
+
+
 def test_of_a_trial_that_has_not_begun_nothing_is_known_but_the_most() -> None:
     pace = Pace(LEVELS, unit_seconds=60.0)
 

@@ -237,8 +237,9 @@ def pace_of(history: History) -> Pace:
     """Return when the run's trials reached its rungs."""
     pace = _pace_of_plan(history)
     for trial in history.trials.values():
-        if 1 in trial.epochs:
-            pace.note(trial.number, 1, trial.epochs[1].seconds)
+        first = trial.epochs.get(1)
+        if first is not None:
+            pace.note(trial.number, 1, None if first.reused else first.seconds)
     return pace
 
 

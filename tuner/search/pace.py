@@ -81,10 +81,14 @@ class Pace:
         """Epochs that no trial exceeds."""
         return self._levels[-1] if self._unit is None else self._levels[-1] * MOST_FASTER
 
-    def note(self, trial: int, epoch: int, seconds: float) -> None:
-        """Take note of an epoch; the first tells what the trial costs."""
+    def note(self, trial: int, epoch: int, seconds: float | None) -> None:
+        """Take note of an epoch; the first tells what the trial costs, in `seconds`.
+
+        None is for an epoch that was not trained here: then the trial costs as much as the first configuration.
+        """
         if self._unit is not None and epoch == 1:
-            at = epochs_at(self._levels, seconds / self._unit, self._exponent)
+            relative_cost = 1.0 if seconds is None else seconds / self._unit
+            at = epochs_at(self._levels, relative_cost, self._exponent)
             self._rungs[trial] = dict(zip(at, self._levels, strict=True))
 
     def rung(self, trial: int, epoch: int) -> int | None:
