@@ -122,11 +122,15 @@ def test_a_task_never_sees_the_test_split() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("source", [SOURCE, GENERATOR], ids=["class with a state", "generator without"])
-def test_a_killed_study_goes_on_under_ray_and_counts_nothing_twice(tmp_path: Path, source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [(SOURCE, ["--workers", "2"]), (GENERATOR, ["--in-process"])],
+    ids=["class with a state, under Ray", "generator without"],
+)
+def test_a_killed_study_goes_on_and_counts_nothing_twice(tmp_path: Path, source: str, where: list[str]) -> None:
     slow = source.replace("x, y = self.data.train", "x, y = self.data.train; import time; time.sleep(0.3)")
     space, storage = written(tmp_path, slow), tmp_path / "runs"
-    command = [sys.executable, "-m", "tuner.run", "--preset", "smoke", "--workers", "2", "--trials", "6"]
+    command = [sys.executable, "-m", "tuner.run", "--preset", "smoke", *where, "--trials", "6"]
     command += ["--max-epochs", "3", "--retrain-seeds", "1", "--space", space, "--storage", str(storage)]
     paths = RunPaths(storage / "run")
     with (tmp_path / "log").open("w") as log:
