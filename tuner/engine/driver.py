@@ -7,8 +7,7 @@ import socket
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tuner.data.dataset import Dataset
 from tuner.data.sample import DataSample
 from tuner.data.splits import Split, as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
-from tuner.engine.brains import coordinator_of, search_of
+from tuner.engine.brains import coordinator_of
 from tuner.engine.callbacks import Callbacks
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.clock import GRACE
@@ -29,24 +28,24 @@ from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.ensemble import measure_ensemble
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
+from tuner.engine.ingredients import Ingredients, gather
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
 from tuner.engine.live.state import Phase
 from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.plan import Plan, make_plan, wanted_retrainings
 from tuner.engine.progress import Progress
-from tuner.engine.provenance import changes_to_tell, check_unchanged, describe_environment, source_commit
+from tuner.engine.provenance import changes_to_tell, check_unchanged, source_commit
 from tuner.engine.recorded import recorded_sources, remember
 from tuner.engine.retrain import RetrainPhase, failed_before, keep_best
 from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
-from tuner.engine.task import Task, checked_callbacks, load_configured, task_in
+from tuner.engine.task import Task, load_configured, task_in
 from tuner.engine.throughput import MEASURED, Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import ConfigError, TunerError
 from tuner.integrations.callback import Callback
-from tuner.integrations.trackers import trackers
 from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.files import remove_unfinished, write_json, write_whole
@@ -60,46 +59,16 @@ from tuner.journal.events import (
     RetrainingPlanned,
     StudyEnded,
     StudyStarted,
-    WarmStarted,
 )
 from tuner.journal.history import History, fold
 from tuner.journal.store import Entry, JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.results.best import read_description
 from tuner.results.closing import closing
-from tuner.results.earlier import read_earlier, unmeasured
+from tuner.results.earlier import unmeasured
 from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
-from tuner.search.warm_start import fit_to_space
-from tuner.training.hparams import TrainingHparams
-
-
-@dataclass(frozen=True)
-class _Ingredients:
-    """What a study is made of, loaded and checked before anything is spent."""
-
-    config: StudyConfig
-    task: Task
-    dataset: Dataset
-    environment: dict[str, Any]
-    callbacks: Sequence[Callback] = ()
-    """Trackers, those of the space file, and those given to `tune`, in this order."""
-
-    @cached_property
-    def warm_start(self) -> WarmStarted | None:
-        """What a run begins with, None if it starts cold; raises TunerError if that cannot be used."""
-        path, space = self.config.search.warm_start, self.task.space
-        if path is None:
-            return None
-        patience, objective = self.config.search.patience, self.task.objective
-        found = read_earlier(path, self.environment, patience, self.task.defaults, objective)
-        if not fit_to_space(space, found.warm_start()):
-            raise ConfigError(
-                f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
-                f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
-            )
-        return found
 
 
 def run_new(
@@ -119,7 +88,7 @@ def run_new(
     """
     began = time.monotonic() if began is None else began
     config = configs.with_absolute_paths(config)
-    ingredients = _gather(config, task or load_configured(config), callbacks)
+    ingredients = gather(config, task or load_configured(config), callbacks)
     remember(ingredients.task.sources)
     _ = ingredients.warm_start  # which may be unusable
     paths = create_run(config)
@@ -152,11 +121,11 @@ def resume(
     entries = _entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        _Job(_gather(config, task or load_configured(config), callbacks), paths, console, began).run()
+        _Job(gather(config, task or load_configured(config), callbacks), paths, console, began).run()
         return paths
     history = fold(entries)
     config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
-    ingredients = _gather(config, task or _task_again(paths, config, history.environment), callbacks)
+    ingredients = gather(config, task or _task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console, began).run()
     return paths
@@ -189,47 +158,10 @@ def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyC
     return replace(config, data=replace(config.data, dataset=began_with))
 
 
-def _gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> _Ingredients:
-    configs.check(config)
-    told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
-    config = _suited(config, task)
-    tried = task.check()
-    # Fails on an unknown name before the data is loaded.
-    objectives = objectives_of(config.search.objectives, task.objective)
-    search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
-    dataset = task.load_data(config.data)
-    task.check_with(dataset.search_data(), tried)
-    config = _compared(config, task, tried)
-    environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
-    # Not its name alone: what other code trained tells nothing of a training here.
-    environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
-    return _Ingredients(config, task, dataset, environment, told)
-
-
-def _suited(config: StudyConfig, task: Task) -> StudyConfig:
-    """Return the configuration without what the task cannot do."""
-    if not task.space.start:  # there is no reference, so nothing to compare with
-        config = replace(config, retrain=replace(config.retrain, baseline=False))
-    if not task.trainable.saves_state and config.search.scheduler == "asha-promote":
-        config = replace(config, search=replace(config.search, scheduler="asha"))
-    return config
-
-
-def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]]) -> StudyConfig:
-    """Return the configuration with `epochs` for what trials are compared by, if trainings must know how many to come.
-
-    Those of the task's own may; the built-in loop must for a learning rate that falls to zero in the end.
-    """
-    knows = task.model is None or any(TrainingHparams.of(hparams).needs_horizon for hparams in tried)
-    if config.search.resource == AUTO and knows:
-        return replace(config, search=replace(config.search, resource="epochs"))
-    return config
-
-
 class _Job:
     """One driver's work on a run, new or resumed."""
 
-    def __init__(self, ingredients: _Ingredients, paths: RunPaths, console: Console, began: float) -> None:
+    def __init__(self, ingredients: Ingredients, paths: RunPaths, console: Console, began: float) -> None:
         self._config = ingredients.config
         self._ingredients = ingredients
         self._paths = paths
@@ -294,9 +226,8 @@ class _Job:
         self._export()
 
     def _export(self) -> None:
-        from tuner.results.export import (
-            export,
-        )  # what draws takes long to import, and the trials should not wait for it
+        # What draws takes long to import, and the trials should not wait for it.
+        from tuner.results.export import export
 
         self._outage.retry(lambda: export(self._history(), self._paths))
 

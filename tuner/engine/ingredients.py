@@ -1,0 +1,88 @@
+"""What a study is made of, loaded and checked before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from tuner import config as configs
+from tuner.config import AUTO, StudyConfig
+from tuner.data.dataset import Dataset
+from tuner.engine.brains import search_of
+from tuner.engine.provenance import describe_environment
+from tuner.engine.task import Task, checked_callbacks
+from tuner.errors import ConfigError
+from tuner.integrations.callback import Callback
+from tuner.integrations.trackers import trackers
+from tuner.journal.events import WarmStarted
+from tuner.results.earlier import read_earlier
+from tuner.search.objective import objectives_of
+from tuner.search.warm_start import fit_to_space
+from tuner.training.hparams import TrainingHparams
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a study is made of."""
+
+    config: StudyConfig
+    task: Task
+    dataset: Dataset
+    environment: dict[str, Any]
+    callbacks: Sequence[Callback] = ()
+    """Trackers, those of the space file, and those given to `tune`, in this order."""
+
+    @cached_property
+    def warm_start(self) -> WarmStarted | None:
+        """What a run begins with, None if it starts cold; raises TunerError if that cannot be used."""
+        path, space = self.config.search.warm_start, self.task.space
+        if path is None:
+            return None
+        patience, objective = self.config.search.patience, self.task.objective
+        found = read_earlier(path, self.environment, patience, self.task.defaults, objective)
+        if not fit_to_space(space, found.warm_start()):
+            raise ConfigError(
+                f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
+                f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
+            )
+        return found
+
+
+def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> Ingredients:
+    """Return what a study of `task` needs, its configuration as the task suits; raises TunerError for what is wrong."""
+    configs.check(config)
+    told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
+    config = _suited(config, task)
+    tried = task.check()
+    # Fails on an unknown name before the data is loaded.
+    objectives = objectives_of(config.search.objectives, task.objective)
+    search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
+    dataset = task.load_data(config.data)
+    task.check_with(dataset.search_data(), tried)
+    config = _compared(config, task, tried)
+    environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
+    # Not its name alone: what other code trained tells nothing of a training here.
+    environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
+    return Ingredients(config, task, dataset, environment, told)
+
+
+def _suited(config: StudyConfig, task: Task) -> StudyConfig:
+    """Return the configuration without what the task cannot do."""
+    if not task.space.start:  # there is no reference, so nothing to compare with
+        config = replace(config, retrain=replace(config.retrain, baseline=False))
+    if not task.trainable.saves_state and config.search.scheduler == "asha-promote":
+        config = replace(config, search=replace(config.search, scheduler="asha"))
+    return config
+
+
+def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]]) -> StudyConfig:
+    """Return the configuration with `epochs` for what trials are compared by, if trainings must know how many to come.
+
+    Those of the task's own may; the built-in loop must for a learning rate that falls to zero in the end.
+    """
+    knows = task.model is None or any(TrainingHparams.of(hparams).needs_horizon for hparams in tried)
+    if config.search.resource == AUTO and knows:
+        return replace(config, search=replace(config.search, resource="epochs"))
+    return config
