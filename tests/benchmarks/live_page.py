@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _HEAD = "#marks li"
+_MOST_SECONDS = 30.0
+"""After which an event is taken for one that never comes."""
 _REDRAWN = (
     "Object.fromEntries([...document.querySelectorAll('[data-drawn]')].map("
     "(one) => [one.dataset.view, Number(one.dataset.drawn)]))"
@@ -92,6 +94,8 @@ def follow(page: Page, journal: JournalWriter, events: list[EpochReported], paus
         began = time.perf_counter()
         journal.append(event)
         while page.evaluate("document.getElementById('left').dataset.heard") == before:
+            if time.perf_counter() - began > _MOST_SECONDS:
+                raise TimeoutError(f"the page did not show epoch {event.epoch} of trial {event.trial}.")
             time.sleep(0.005)
         found.append(1000 * (time.perf_counter() - began))
         time.sleep(pause)

@@ -93,6 +93,7 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "random-promote": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha-promote"),
     "tpe-asha": lambda problem, seed: ours(problem, seed, searcher="tpe", scheduler="asha"),
     "tpe-hyperband": lambda problem, seed: ours(problem, seed, searcher="tpe", scheduler="hyperband"),
+    "startup-4": lambda problem, seed: ours(problem, seed, startup_trials=4),
     "startup-10": lambda problem, seed: ours(problem, seed, startup_trials=10),
     "startup-40": lambda problem, seed: ours(problem, seed, startup_trials=40),
     "first-rung-1": lambda problem, seed: ours(problem, seed, min_epochs=1),
