@@ -11,6 +11,7 @@ one core meanwhile.
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import statistics
@@ -30,7 +31,7 @@ from tests.benchmarks.output import publish
 from tests.benchmarks.report_speed import write_study
 from tests.browser import chromium
 from tuner.engine.provenance import source_commit
-from tuner.journal.events import EpochReported
+from tuner.journal.events import EpochReported, Event
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 
@@ -52,7 +53,7 @@ class Arguments:
 
     trials: int = 2000
     events: int = 20
-    """Appended one by one while the page is open."""
+    """Epochs appended one by one while the page is open."""
     seconds_between: float = 1.0
     json: Path | None = None
 
@@ -75,27 +76,31 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def split_study(paths: RunPaths, events: int) -> list[EpochReported]:
-    """Write the journal anew without its end, and return the last epochs of the search, for later."""
+def split_study(paths: RunPaths, events: int) -> list[list[Event]]:
+    """Write the journal anew without its end, and return the last epochs of the search, for later.
+
+    Each comes behind what happened since the one before, such as the proposal of its trial.
+    """
     entries = read_journal(paths.journal)
     places = [place for place, entry in enumerate(entries) if isinstance(entry.event, EpochReported)][-events:]
     for path in paths.journal.iterdir():
         path.unlink()
     with JournalWriter(paths.journal) as journal:
         journal.append(*(entry.event for entry in entries[: places[0]]))
-    return [event for place in places if isinstance(event := entries[place].event, EpochReported)]
+    begins = [places[0], *(place + 1 for place in places)]
+    return [[entry.event for entry in entries[begin:end]] for begin, end in itertools.pairwise(begins)]
 
 
-def follow(page: Page, journal: JournalWriter, events: list[EpochReported], pause: float) -> list[float]:
-    """Append events one by one, and return after how many milliseconds the head had each."""
+def follow(page: Page, journal: JournalWriter, later: list[list[Event]], pause: float) -> list[float]:
+    """Append the events in their groups, and return after how many milliseconds the head had each group."""
     found = []
-    for event in events:
+    for events in later:
         before = page.evaluate("document.getElementById('left').dataset.heard")
         began = time.perf_counter()
-        journal.append(event)
+        journal.append(*events)
         while page.evaluate("document.getElementById('left').dataset.heard") == before:
             if time.perf_counter() - began > _MOST_SECONDS:
-                raise TimeoutError(f"the page did not show epoch {event.epoch} of trial {event.trial}.")
+                raise TimeoutError(f"the page did not show {events[-1]}.")
             time.sleep(0.005)
         found.append(1000 * (time.perf_counter() - began))
         time.sleep(pause)
