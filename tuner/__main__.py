@@ -34,7 +34,7 @@ commands:
 {commands}
 
 Try it:
-  tuner run --preset smoke      a whole study in about a minute, without a download
+  tuner run --preset smoke      a whole study in half a minute, without a download
   tuner new mine                a file with a training of your own, ready to run
 
 Learn more:

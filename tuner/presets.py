@@ -9,7 +9,7 @@ from tuner.errors import unknown_name
 
 
 def smoke() -> StudyConfig:
-    """See a search that works: embedded digits, no network, under a minute on two cores."""
+    """See a search that works: embedded digits, no network, half a minute on two cores."""
     return StudyConfig(
         space="digits",
         data=DataConfig(dataset="digits"),

@@ -24,7 +24,7 @@ from tuner.screen import lasting_console
 
 _PROG = "python -m tuner.run"
 _EXAMPLES = {
-    "--preset smoke": "a whole study in about a minute, without a download",
+    "--preset smoke": "a whole study in half a minute, without a download",
     "--space mine.py --budget 30m": "a training of your own, in half an hour",
 }
 _BASIC = (
