@@ -109,6 +109,24 @@ def test_where_the_time_decides_how_long_a_retraining_is_trials_are_compared_by_
     assert plan(seconds=56.0, retrain_seeds=2, baseline=True, **given).cost_exponent == exponent
 
 
+@pytest.mark.parametrize(
+    ("given", "startup_trials"),
+    [
+        ({"trials": 13}, 2),
+        ({"trials": 500}, 12),
+        ({"trials": 13, "searcher": "gp"}, 2),
+        ({"trials": 13, "searcher": "tpe"}, None),
+        ({"trials": 13, "objectives": ["dev_accuracy", "num_params"]}, None),
+        ({"trials": 13, "startup_trials": 0}, 0),
+        ({"trials": 13, "startup_trials": 20}, 20),
+    ],
+)
+def test_where_few_trials_are_expected_the_model_does_not_wait_for_many(
+    given: dict[str, Any], startup_trials: int | None
+) -> None:
+    assert plan(**given).startup_trials == startup_trials
+
+
 def test_time_that_retraining_cannot_use_goes_to_the_search() -> None:
     found = plan(budget="1h", workers=2, seconds=1.0, retrain_seeds=2)
     assert found.retrain_seconds == pytest.approx(81.3 + 20)

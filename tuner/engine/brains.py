@@ -30,8 +30,11 @@ def search_of(
     warm_start: WarmStart | None = None,
     *,
     protect_starts: bool = True,
+    startup_trials: int | None = None,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
+
+    `startup_trials` are planned too, for a configuration that says nothing of them.
 
     Raises:
         ConfigError: for an unknown name or impossible rungs.
@@ -45,7 +48,7 @@ def search_of(
         min_epochs=search.min_epochs,
         max_epochs=rungs if isinstance(rungs, int) else rungs[-1],
         reduction_factor=search.reduction_factor,
-        startup_trials=search.startup_trials,
+        startup_trials=startup_trials if search.startup_trials is None else search.startup_trials,
         max_trials=max_trials,
         foreseen_trials=foreseen_trials,
         warm_start=warm_start,
@@ -79,7 +82,15 @@ def coordinator_of(
     objectives = objectives_of(config.search.objectives, objective)
     # The plan's rungs: a run that goes on keeps those that it began with.
     search = search_of(
-        config, space, objectives, plan.rungs, plan.max_trials, foreseen, warm_start, protect_starts=plan.protect_starts
+        config,
+        space,
+        objectives,
+        plan.rungs,
+        plan.max_trials,
+        foreseen,
+        warm_start,
+        protect_starts=plan.protect_starts,
+        startup_trials=plan.startup_trials,
     )
     pace = pace_of(config, plan)
     known = KnownResults(warm_start, pace.most_epochs, objectives)

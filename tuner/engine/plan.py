@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tuner.config import AUTO, StudyConfig
+from tuner.config import AUTO, SearchConfig, StudyConfig
 from tuner.engine.clock import RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError
@@ -30,6 +30,9 @@ _SEARCH_TRAININGS = 6
 """Full trainings of the first start configuration that fit into a search: few, for a short training says little about
 a long one. With ten of them an hour compared the CNNs after two epochs of the reference, a fifth of the retraining's,
 and chose one of a sixteenth of its size."""
+_STARTUP_SHARE, _MOST_STARTUP = 6, 12
+"""One trial in so many is proposed without a model first, and no more than so many: where few trials are expected, a
+model of the first results is worth more than further ones at random (docs/search-evidence.md)."""
 _LEAST_STRETCH = 2
 """Times as long as in the search is the retraining of the first start configuration at least: then a winner twice as
 dear can still be trained to the search's horizon."""
@@ -61,6 +64,8 @@ class Plan:
     """Of a winner that costs as much as the first start configuration; 0: the least."""
     cost_exponent: float | None = None
     """By which power of their cost trials have fewer epochs at a rung; 0: all have the same. Older plans lack it."""
+    startup_trials: int | None = None
+    """Trials started before the searcher models the results; None, as in older plans: the searcher knows."""
 
     @property
     def max_epochs(self) -> int:
@@ -128,6 +133,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         most_retrain_epochs=lengths.most,
         expected_retrain_epochs=expected_epochs,
         cost_exponent=_cost_exponent(search.resource, lengths, expected_epochs / max_epochs),
+        startup_trials=_startup_trials(search, expected),
     )
 
 
@@ -154,6 +160,13 @@ def _cost_exponent(resource: str, lengths: Lengths, stretch: float) -> float:
         # Where the number of epochs is given, every configuration has it in the end.
         return 0.0 if lengths.most is None else round(cost_exponent(stretch), 2)
     return 1.0 if resource == "seconds" else 0.0
+
+
+def _startup_trials(search: SearchConfig, expected: int) -> int | None:
+    is_gp = search.searcher == "gp" or (search.searcher == AUTO and len(search.objectives) < 2)
+    if search.startup_trials is not None or not is_gp:
+        return search.startup_trials
+    return min(_MOST_STARTUP, expected // _STARTUP_SHARE)
 
 
 def _lengths(config: StudyConfig, max_epochs: int) -> Lengths:
