@@ -72,8 +72,10 @@ WIDER = {**LIGHT, "width": 0.75}
 
 START = [REFERENCE, LIGHT, WIDER]
 
-RETRAIN = {"cooldown": 1.0}
-"""The search stops early, so its trainings are judged on averaged weights; the last one cools down to its end."""
+RETRAIN = {"cooldown": 1.0, "averaged_epochs": 0.0}
+"""The search stops early, so its trainings are judged on averaged weights. The last one cools down to its end, where an
+average only lags behind.
+"""
 
 
 def suggest(trial: optuna.Trial) -> dict[str, Any]:
