@@ -360,7 +360,7 @@ class Coordinator:
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
-        self._pace.note(event.trial, event.epoch, None if event.reused else event.seconds)
+        self._pace.note(event.trial, event.epoch, event.seconds_here)
         rung = self._pace.rung(event.trial, event.epoch)
         self._note_record(event, rung)
         if rung is None:

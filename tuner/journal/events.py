@@ -144,6 +144,11 @@ class EpochReported:
     reused: bool = False
     """Whether it was taken over from an equal trial of an earlier run, seconds and worker with it, and not trained."""
 
+    @property
+    def seconds_here(self) -> float | None:
+        """What it took here; None if it was not trained here."""
+        return None if self.reused else self.seconds
+
     def report(self) -> EpochReport:
         """Return the report as the worker made it."""
         return EpochReport(self.epoch, self.metrics, self.seconds)

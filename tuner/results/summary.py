@@ -12,7 +12,7 @@ from tuner.results.intervals import Interval, Spread, spread, wilson
 from tuner.results.reference import Reference, reference_for
 from tuner.results.selection import BASELINE, TUNED, kept_ensemble, kept_retraining, select
 from tuner.search.objective import Objective
-from tuner.search.pace import Pace
+from tuner.search.pace import Pace, recorded_resource
 from tuner.search.report import best_of, evaluation_name
 from tuner.search.trial import TrialState
 
@@ -239,7 +239,7 @@ def pace_of(history: History) -> Pace:
     for trial in history.trials.values():
         first = trial.epochs.get(1)
         if first is not None:
-            pace.note(trial.number, 1, None if first.reused else first.seconds)
+            pace.note(trial.number, 1, first.seconds_here)
     return pace
 
 
@@ -249,9 +249,8 @@ def counts_epochs(history: History) -> bool:
 
 
 def _pace_of_plan(history: History) -> Pace:
-    """Return the pace before any trial; the oldest runs do not tell what rungs count, and knew but one."""
-    resource = str((history.config.get("search") or {}).get("resource", "epochs"))
-    return Pace.of(resource, history.plan or {})
+    """Return the pace before any trial."""
+    return Pace.of(recorded_resource(history.config), history.plan or {})
 
 
 def _rung_row(history: History, pace: Pace, level: int) -> RungRow:

@@ -43,6 +43,11 @@ def epochs_at(levels: Sequence[int], relative_cost: float, exponent: float = 1.0
     return tuple(found)
 
 
+def recorded_resource(config: Mapping[str, Any]) -> str:
+    """Return what rungs count by a run's configuration; the oldest do not tell, and knew but one."""
+    return str((config.get("search") or {}).get("resource", "epochs"))
+
+
 class Pace:
     """Says when a trial reaches a rung.
 

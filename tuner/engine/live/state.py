@@ -36,7 +36,7 @@ from tuner.results.reference import Reference, reference_for
 from tuner.results.wording import last_line
 from tuner.search.influence import Influence
 from tuner.search.objective import Objective
-from tuner.search.pace import Pace
+from tuner.search.pace import Pace, recorded_resource
 from tuner.search.report import evaluated
 from tuner.search.scheduler import Action
 from tuner.search.trial import Origin, TrialState
@@ -194,7 +194,7 @@ class LiveState:
 
     def _begin(self, event: StudyStarted) -> None:
         self.objective = event.objective
-        self._resource = str((event.config.get("search") or {}).get("resource", "epochs"))
+        self._resource = recorded_resource(event.config)
         self.space = str(event.config.get("space", ""))
         self.dataset = str(event.environment.get("dataset", ""))
         model = event.environment.get("model")
@@ -245,7 +245,7 @@ class LiveState:
                 self.baseline = trial.best
             if self.best is None or self._is_better(value, self.best.value):
                 self.best = trial.best
-        self.pace.note(trial.number, event.epoch, None if event.reused else event.seconds)
+        self.pace.note(trial.number, event.epoch, event.seconds_here)
         level = self.pace.rung(trial.number, event.epoch)
         rung = None if level is None else self.rungs.get(level)
         if rung is not None:
