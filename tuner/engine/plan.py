@@ -11,8 +11,10 @@ from tuner.engine.clock import RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError
 from tuner.results.selection import BASELINE, TUNED
+from tuner.search.gp_searcher import Settings
 from tuner.search.pace import cost_exponent
 from tuner.search.rungs import first_rung, mean_epochs, rung_levels
+from tuner.search.searchers import GP, searcher_for
 
 DEFAULT_TRIALS = 32
 """Trials of a study that was given neither a budget nor a number."""
@@ -30,9 +32,9 @@ _SEARCH_TRAININGS = 6
 """Full trainings of the first start configuration that fit into a search: few, for a short training says little about
 a long one. With ten of them an hour compared the CNNs after two epochs of the reference, a fifth of the retraining's,
 and chose one of a sixteenth of its size."""
-_STARTUP_SHARE, _MOST_STARTUP = 6, 12
-"""One trial in so many is proposed without a model first, and no more than so many: where few trials are expected, a
-model of the first results is worth more than further ones at random (docs/search-evidence.md)."""
+_STARTUP_SHARE = 6
+"""One trial in so many is proposed without a model first, and no more than ever: where few trials are expected, a model
+of the first results is worth more than further ones at random (docs/search-evidence.md)."""
 _LEAST_STRETCH = 2
 """Times as long as in the search is the retraining of the first start configuration at least: then a winner twice as
 dear can still be trained to the search's horizon."""
@@ -163,10 +165,10 @@ def _cost_exponent(resource: str, lengths: Lengths, stretch: float) -> float:
 
 
 def _startup_trials(search: SearchConfig, expected: int) -> int | None:
-    is_gp = search.searcher == "gp" or (search.searcher == AUTO and len(search.objectives) < 2)
-    if search.startup_trials is not None or not is_gp:
+    name = searcher_for(max(1, len(search.objectives))) if search.searcher == AUTO else search.searcher
+    if search.startup_trials is not None or name != GP:
         return search.startup_trials
-    return min(_MOST_STARTUP, expected // _STARTUP_SHARE)
+    return min(Settings.startup_trials, expected // _STARTUP_SHARE)
 
 
 def _lengths(config: StudyConfig, max_epochs: int) -> Lengths:

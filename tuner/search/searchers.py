@@ -16,13 +16,13 @@ AUTO, GP = "auto", "gp"
 SEARCHERS = (AUTO, GP, *sorted(SAMPLERS))
 
 
-def searcher_for(objectives: Sequence[Objective]) -> str:
-    """Return the name of the searcher that `auto` stands for; docs/search-evidence.md has what it rests on.
+def searcher_for(objectives: int) -> str:
+    """Return the name of the searcher that `auto` stands for with so many objectives.
 
     The Gaussian process over all rungs is well ahead of TPE on numeric spaces and not behind on a conditional one, as
-    far as that was tried. It knows one objective.
+    far as that was tried (docs/search-evidence.md). It knows one objective.
     """
-    return GP if len(objectives) == 1 else "tpe"
+    return GP if objectives == 1 else "tpe"
 
 
 def build_searcher(
@@ -44,7 +44,7 @@ def build_searcher(
     """
     if name not in SEARCHERS:
         raise unknown_name("--searcher", name, SEARCHERS)
-    name = searcher_for(objectives) if name == AUTO else name
+    name = searcher_for(len(objectives)) if name == AUTO else name
     if name != GP:
         return OptunaSearcher(
             space,
