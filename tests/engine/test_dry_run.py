@@ -64,6 +64,18 @@ def test_what_nobody_reads_is_refused_with_the_nearest_known_name(name: str, hin
         check(reading, {"deep": True, "units": 8, name: 0.1})
 
 
+def test_what_only_the_retraining_has_must_be_read_and_lawful_too() -> None:
+    def check_retrain(**retrain: Any) -> None:
+        space = SearchSpace("mine", lambda trial: {}, ({},), retrain=retrain)
+        check_hparams(space, get_model(reading), data(), [{"deep": False}])
+
+    check_retrain(deep=True, units=8, cooldown=0.5)
+    with pytest.raises(SpaceError, match="returns hyperparameter 'unitz', which neither"):
+        check_retrain(deep=True, units=8, unitz=9)
+    with pytest.raises(SpaceError, match="cannot be trained with: cooldown is 2"):
+        check_retrain(deep=True, units=8, cooldown=2.0)
+
+
 def test_a_hyperparameter_of_a_branch_is_looked_for_in_a_configuration_that_has_it() -> None:
     check(reading, {"deep": False}, {"deep": True, "units": 8})
     with pytest.raises(SpaceError, match="'unitz'"):

@@ -34,7 +34,8 @@ def check_hparams(space: SearchSpace, model: ModelSpec, data: SearchData, tried:
     Raises:
         SpaceError: if a hyperparameter is read by nobody, a value breaks a law, or the first model does not fit.
     """
-    for hparams in [*tried, *({**one, **space.retrain} for one in tried[:1])]:
+    tried = [*tried, *({**one, **space.retrain} for one in tried[:1])]
+    for hparams in tried:
         try:
             TrainingHparams.of(hparams)
         except ConfigError as error:

@@ -24,7 +24,7 @@ from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
 from tuner.search.learned_space import LearnedSpace
 from tuner.search.objective import Direction, Objective
-from tuner.search.space import SearchSpace, find_space, space_of, unknown_hyperparameter
+from tuner.search.space import SearchSpace, find_space, space_of
 from tuner.training.classifier import classifier_of
 from tuner.training.hparams import TrainingHparams
 from tuner.training.trainable import TrainableSpec, trainable_of
@@ -79,13 +79,8 @@ class Task:
         Raises:
             SpaceError: if a configuration cannot be made, or holds a hyperparameter that nobody knows.
         """
-        if self.model is None or self.model.defaults is None:
-            return self.space.check(None)
-        known = {*self.model.defaults, *TrainingHparams.names()}
-        for name in self.space.retrain:
-            if name not in known:
-                raise unknown_hyperparameter(self.space.name, name, known)
-        return self.space.check(known)
+        ours = None if self.model is None or self.model.defaults is None else self.model.defaults
+        return self.space.check(None if ours is None else {*ours, *TrainingHparams.names()})
 
     def check_with(self, data: SearchData, tried: Sequence[Mapping[str, Any]]) -> None:
         """Try on the data what can be tried without training; raises SpaceError as `dry_run.check_hparams` does."""

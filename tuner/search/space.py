@@ -144,7 +144,7 @@ class SearchSpace:
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         tried = [self.hparams_of_start(index) for index in range(len(self.start))]
         tried += [self._hparams_of_random(study) for _ in range(_CHECKED_SAMPLES)]
-        for hparams in tried:
+        for hparams in (*tried, self.retrain):
             self._check_known(hparams, known)
         return tried
 
