@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
+import scipy
 
 from tuner.search.arrays import Floats, Ints
 
@@ -78,7 +77,7 @@ def fit(results: Results, groups: Ints, prior: Prior) -> Hyperparameters:
     deviations = np.array(
         [prior.lengthscale[1]] * count + [prior.scale[1], prior.noise[1], prior.theta[1], prior.growth[1]]
     )
-    found = minimize(
+    found = scipy.optimize.minimize(
         negative_log_density,
         means,
         args=(results, groups, means, deviations),
@@ -146,9 +145,9 @@ def negative_log_density(
     latent = levels * correlation
     covariance = latent + _mean_covariance(results.depths, results.depths)
     covariance[np.diag_indices_from(covariance)] += hyper.noise + _JITTER
-    factor = cho_factor(covariance, lower=True, check_finite=False)
-    weights = cho_solve(factor, results.values, check_finite=False)
-    inverse = cho_solve(factor, np.eye(len(covariance)), check_finite=False)
+    factor = scipy.linalg.cho_factor(covariance, lower=True, check_finite=False)
+    weights = scipy.linalg.cho_solve(factor, results.values, check_finite=False)
+    inverse = scipy.linalg.cho_solve(factor, np.eye(len(covariance)), check_finite=False)
     pull = 0.5 * (inverse - weights[:, None] * weights[None, :])
     """Derivative of the negative log likelihood by the covariance."""
     along = pull * levels * slope
@@ -181,11 +180,13 @@ class Posterior:
         self._depths = results.depths
         means = _mean_covariance(results.depths, results.depths)
         covariance = self._covariance(self._scaled, self._depths)
-        weights = cho_solve(cho_factor(covariance + means, lower=True, check_finite=False), results.values)
+        weights = scipy.linalg.cho_solve(
+            scipy.linalg.cho_factor(covariance + means, lower=True, check_finite=False), results.values
+        )
         self._values = results.values - means @ weights
         """But for the means of their levels."""
-        self._factor = cholesky(covariance, lower=True, check_finite=False)
-        self._weights = cho_solve((self._factor, True), self._values, check_finite=False)
+        self._factor = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+        self._weights = scipy.linalg.cho_solve((self._factor, True), self._values, check_finite=False)
 
     def believe(self, points: Floats) -> None:
         """Take as known at the last level what is expected of points there (Kriging believer): means stay.
@@ -194,15 +195,17 @@ class Posterior:
         """
         scaled, depths = points / self._lengthscales, np.zeros(len(points))
         cross = self._with_results(scaled)
-        beside = solve_triangular(self._factor, cross.T, lower=True, check_finite=False).T
+        beside = scipy.linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False).T
         rest = _latent(self._hyper, scaled, depths, scaled, depths) - beside @ beside.T
-        corner = cholesky(rest + _BELIEVED * self._hyper.scale * np.eye(len(rest)), lower=True, check_finite=False)
+        corner = scipy.linalg.cholesky(
+            rest + _BELIEVED * self._hyper.scale * np.eye(len(rest)), lower=True, check_finite=False
+        )
         old, new = len(self._factor), len(corner)
         self._factor = np.block([[self._factor, np.zeros((old, new))], [beside, corner]])
         self._values = np.concatenate((self._values, cross @ self._weights))
         self._scaled = np.concatenate((self._scaled, scaled))
         self._depths = np.concatenate((self._depths, depths))
-        self._weights = cho_solve((self._factor, True), self._values, check_finite=False)
+        self._weights = scipy.linalg.cho_solve((self._factor, True), self._values, check_finite=False)
 
     def mean(self, points: Floats) -> Floats:
         """Return the mean [n] at the last level, the level's own mean apart."""
@@ -212,7 +215,7 @@ class Posterior:
     def mean_and_deviation(self, points: Floats) -> tuple[Floats, Floats]:
         """Return mean and standard deviation [n] at the last level, the level's own mean apart."""
         cross = self._with_results(points / self._lengthscales)
-        solved = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
+        solved = scipy.linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = self._hyper.scale - np.einsum("ij,ij->j", solved, solved)
         return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
 

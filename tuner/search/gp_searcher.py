@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,6 @@ MIN_RESULTS = 6
 """Results that the process needs before it proposes."""
 _TOPS = 10
 """Of the best trials, how many are looked around."""
-_THREADS = ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class GaussianProcessSearcher:
         return number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
 
     def _most_promising(self, number: int) -> Configuration | None:
-        with _THREADS.limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
+        with _threads().limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
             encoding = Encoding(self.table.distributions, self.table.units())
             trials, _, results = self._results(encoding, len(self.table), self._settings.results)
             posterior = Posterior(results, encoding.groups, self._hyperparameters(encoding))
@@ -225,6 +226,16 @@ class GaussianProcessSearcher:
         chosen = _most_telling(trials, at, unit, limit)
         points = encoding.points(self.table.units()[trials[chosen]])
         return trials[chosen], at[chosen], Results(points, self._depths[at[chosen]], unit[chosen])
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return what limits the threads of linear algebra, SciPy's too, which loads a library of its own when first used.
+
+    It takes half a second to load, which the first trials need not wait for.
+    """
+    import_module("scipy.linalg")
+    return ThreadpoolController()
 
 
 def _most_telling(trials: Ints, at: Ints, values: Floats, limit: int) -> Ints:

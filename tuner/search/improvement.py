@@ -6,7 +6,7 @@ Ament et al., "Unexpected Improvements to Expected Improvement for Bayesian Opti
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+import scipy
 
 from tuner.search.arrays import Floats
 
@@ -19,8 +19,9 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
     near = score > -1.0
     result = np.empty_like(score)
     here = score[near]
-    result[near] = np.log(np.exp(-0.5 * here**2 - _LOG_ROOT_2PI) + here * ndtr(here))
+    result[near] = np.log(np.exp(-0.5 * here**2 - _LOG_ROOT_2PI) + here * scipy.special.ndtr(here))
     far = score[~near]
-    tail = np.log1p(-np.sqrt(0.5 * np.pi) * np.minimum(-far, 1e5) * erfcx(np.minimum(-far, 1e5) / np.sqrt(2.0)))
+    below = np.minimum(-far, 1e5)
+    tail = np.log1p(-np.sqrt(0.5 * np.pi) * below * scipy.special.erfcx(below / np.sqrt(2.0)))
     result[~near] = -0.5 * far**2 - _LOG_ROOT_2PI + tail
     return result + np.log(deviation)
