@@ -35,7 +35,7 @@ from tuner.engine.ray_session import ray_session, workers_available
 found = {"token_before": os.environ.get("RAY_AUTH_TOKEN")}
 init = ray.init
 ray.init = lambda **options: init(**options, num_gpus=2)  # which exist for Ray alone
-with ray_session(ResourceConfig(), Path(sys.argv[1])):
+with ray_session(ResourceConfig(workers=1), Path(sys.argv[1])):
     logging.getLogger("ray.tune").error("said by Ray")
     warnings.warn("said by Python")
 

@@ -14,12 +14,15 @@ from tuner.config import ResourceConfig
 from tuner.engine.ray_session import ray_session
 from tuner.errors import TunerError
 
+_ONE = ResourceConfig(workers=1)
+"""For a study of as many workers as there are CPUs, Ray's processes would all import what trains."""
+
 
 def main() -> int:
     """Print what was found and return the exit code; the last line on stderr says what failed."""
     begun = time.monotonic()
     try:
-        with tempfile.TemporaryDirectory() as folder, ray_session(ResourceConfig(), Path(folder) / "ray.log"):
+        with tempfile.TemporaryDirectory() as folder, ray_session(_ONE, Path(folder) / "ray.log"):
             assert ray.get(_twice.remote(3)) == 6
             [node] = ray.nodes()  # type: ignore[no-untyped-call]
             found = {
