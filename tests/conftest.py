@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,12 @@ settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Every event of a study is flushed before anyone acts on it, and a disk takes milliseconds for that. Files of tests lie
+# in memory where there is enough of it.
+_IN_MEMORY = Path("/dev/shm")
+if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
 _IMAGE = {
     "ami_id": "ami-0123456789abcdef0",
     "name": "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) 20261101",
@@ -48,6 +55,19 @@ _IMAGE = {
 """moto knows none of the images we look for, so it is given one with their name."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files out, give out first those whose tests may take longest.
+
+    By itself xdist begins with those of many tests, and ends with one process at work on a study and none beside it.
+    """
+    if hasattr(config, "workerinput"):
+        longest: dict[Path, float] = {}
+        for item in items:
+            limit = item.get_closest_marker("timeout")
+            longest[item.path] = max(longest.get(item.path, 0.0), limit.args[0] if limit else 0.0)
+        items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture(scope="session")
 def fashion_mnist_dir() -> Path:
     """The folder with the real Fashion-MNIST; a relative TUNER_DATA_DIR counts from the repository's root."""
@@ -59,11 +79,11 @@ def fashion_mnist_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Ray as a study starts it, once for all tests, for it takes seconds; a study under test joins it."""
+    """Ray as a study of one worker starts it, once for all tests, for it takes seconds; a study under test joins it."""
     from tuner.config import ResourceConfig
     from tuner.engine.ray_session import ray_session
 
-    with ray_session(ResourceConfig(), tmp_path_factory.mktemp("ray") / "ray.log"):
+    with ray_session(ResourceConfig(workers=1), tmp_path_factory.mktemp("ray") / "ray.log"):
         yield
 
 
