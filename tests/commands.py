@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +40,39 @@ def in_a_process(folder: Path, *arguments: str, **environment: str) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-class Running:
-    """The command at work in a process of its own, the leader of a group as in a terminal."""
+class Terminal:
+    """A terminal that somebody closes."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+
+    def read_until(self, text: bytes) -> None:
+        said = b""
+        while text not in said:
+            said += os.read(self._ours, 1024)
+
+    def close(self) -> None:
+        """Go: the kernel sends SIGHUP to whom the terminal controls, and every write to it fails from now on."""
+        os.close(self.theirs)
+        os.close(self._ours)
+
+
+class Running:
+    """The command at work in a process of its own, the leader of a group, as in a terminal or in the one given."""
+
+    def __init__(self, folder: Path, *arguments: str, terminal: Terminal | None = None) -> None:
         self.journal = folder / "runs" / "study" / "journal"
         self._out, self._err = folder / "out.txt", folder / "err.txt"
         command = [sys.executable, "-m", "tuner.run", *arguments]
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=untouched_environment(), stdout=out, stderr=err, start_new_session=True
+                command,
+                cwd=folder,
+                env=untouched_environment(),
+                stdout=out if terminal is None else terminal.theirs,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=None if terminal is None else lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
             )
 
     def __enter__(self) -> Self:

@@ -1,18 +1,15 @@
-"""Tests of `tuner.screen` and what stands behind it: nobody need watch a study to its end."""
+"""Tests of `tuner.screen` and what stands behind it; in `test_whole_run` a study's terminal is closed."""
 
 from __future__ import annotations
 
 import io
 import os
-import pty
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tuner.loaded_run import load_run
 from tuner.screen import Lasting
 
 CODE = """
@@ -65,34 +62,3 @@ def test_a_closed_stream_takes_everything() -> None:
 def test_what_its_encoding_lacks_is_still_told() -> None:
     with pytest.raises(UnicodeEncodeError):
         Lasting(io.TextIOWrapper(io.BytesIO(), encoding="ascii")).write("±")
-
-
-@pytest.mark.timeout(240)
-def test_a_study_outlives_the_terminal_it_was_started_in_and_its_log_has_what_was_said(
-    space_file: Path, tmp_path: Path
-) -> None:
-    flags = "--preset smoke --workers 1 --trials 2 --max-epochs 2 --retrain-seeds 1 --no-baseline --name closed"
-    command = [
-        sys.executable,
-        "-m",
-        "tuner.run",
-        *flags.split(),
-        "--space",
-        str(space_file),
-        "--storage",
-        str(tmp_path),
-    ]
-    process, terminal = pty.fork()
-    if process == 0:
-        os.execv(sys.executable, command)
-    said = b""
-    while b"rungs " not in said:
-        said += os.read(terminal, 1024)
-    os.close(terminal)  # the kernel sends SIGHUP, and every write fails from now on
-    _, status = os.waitpid(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, signal.strsignal(os.WTERMSIG(status))
-    run = load_run(tmp_path / "closed")
-    assert set(run.final["split"]) == {"train", "dev", "test"}
-    log = (tmp_path / "closed" / "run.log").read_text()
-    for line in ("data       digits", "trials     2", "the search ended", "ended with the weights of epoch"):
-        assert line in log

@@ -13,7 +13,7 @@ from tuner.replay import replay
 
 pytestmark = pytest.mark.usefixtures("ray_running")
 
-FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_epochs": 3, "retrain_seeds": 2}
+FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_epochs": 3, "retrain_seeds": 1}
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.commands import SMOKE, Ended, Running, are_gone, in_a_process, training_processes
+from tests.commands import SMOKE, Ended, Running, Terminal, are_gone, in_a_process, training_processes
 from tuner import tune
 from tuner.data import load_dataset
 from tuner.data.splits import Split
@@ -24,12 +23,9 @@ from tuner.journal.events import (
     EpochReported,
     Event,
     PlanMade,
-    RetrainEnded,
     RetrainEpochReported,
     RetrainingPlanned,
-    SearchEnded,
     StudyStarted,
-    TrialProposed,
 )
 from tuner.journal.history import History, read_history
 from tuner.journal.store import read_journal
@@ -251,18 +247,21 @@ def test_python_does_the_same_as_the_command_with_ray_or_without(
 
 @dataclass(frozen=True)
 class Survivor:
-    """A run whose first driver was terminated, whose second was killed, and whose third came to the end."""
+    """A run whose first driver was terminated, whose second was killed, and whose third lost its terminal and came to
+    the end."""
 
     paths: RunPaths
     terminated: Ended
     killed: Ended
     trainers_are_gone: bool
     resumed: Ended
+    log_of_the_last: str
 
 
 @pytest.fixture(scope="module")
 def survivor(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> Survivor:
     folder = tmp_path_factory.mktemp("survivor")
+    paths = RunPaths(folder / "runs" / "study")
     with Running(folder, *SMOKE, "--space", str(space_file), *FLAGS, "--name", "study") as first:
         first.wait_for(EpochReported, 3)
         first.process.terminate()
@@ -273,9 +272,20 @@ def survivor(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> Surv
         second.process.kill()
         killed = second.end()
     gone = bool(trainers) and are_gone(trainers, within=30.0)
-    with Running(folder, "--resume", "runs/study") as third:
+    before = len(paths.log.read_text())
+    terminal = Terminal()
+    with Running(folder, "--resume", "runs/study", terminal=terminal) as third:
+        terminal.read_until(b"rungs ")
+        terminal.close()
         resumed = third.end()
-    return Survivor(RunPaths(folder / "runs" / "study"), terminated, killed, gone, resumed)
+    return Survivor(paths, terminated, killed, gone, resumed, paths.log.read_text()[before:])
+
+
+@RUN
+def test_a_study_outlives_the_terminal_it_was_started_in_and_its_log_has_what_was_said(survivor: Survivor) -> None:
+    assert survivor.resumed.code == 0, survivor.resumed.err
+    for line in ("data       digits", "trials     8", "the search ended", "ended with the weights of epoch"):
+        assert line in survivor.log_of_the_last
 
 
 @RUN
@@ -307,30 +317,3 @@ def test_the_books_of_a_run_that_died_are_balanced(survivor: Survivor, smoke: Fi
     own = ["trial", "state", "origin", "seed", "epochs", "best_dev_accuracy", "best_epoch", "reason"]
     pd.testing.assert_frame_equal(found.trials[own], smoke.run.trials[own])
     pd.testing.assert_frame_equal(found.final, smoke.run.final)
-
-
-@RUN
-def test_ctrl_c_ends_the_search_and_goes_on_to_the_report(tmp_path: Path, space_file: Path) -> None:
-    flags = [*SMOKE, "--space", str(space_file), *FLAGS, "--trials", "500", "--name", "study"]
-    with Running(tmp_path, *flags) as running:
-        running.wait_for(EpochReported, 3)
-        os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does, to the whole group
-        ended = running.end()
-    assert ended.code == 0, ended.err
-    assert ended.err == ""
-    assert "Interrupted: the search ends and the winner is retrained." in ended.out
-    history = read_history(tmp_path / "runs" / "study" / "journal")
-    assert history.search_ended == SearchEnded("interrupted")
-    assert history.epochs_trained >= 3
-    assert len(history.trials) < 500
-    assert all(trial.ended for trial in history.trials.values())
-    assert history.ended
-    assert len(load_run(tmp_path / "runs" / "study").final) == 6
-    assert not any(isinstance(event, TrialProposed) for event in after_the_search(history, tmp_path))
-
-
-def after_the_search(history: History, folder: Path) -> list[Event]:
-    events = [entry.event for entry in read_journal(folder / "runs" / "study" / "journal")]
-    assert history.search_ended is not None
-    assert any(isinstance(event, RetrainEnded) for event in events)
-    return events[events.index(history.search_ended) :]

@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,11 +16,11 @@ from rich.console import Console
 from tuner.config import DataConfig, ResourceConfig, RetrainConfig, SearchConfig, StudyConfig, to_dict
 from tuner.engine import driver
 from tuner.errors import JournalError, StorageError
-from tuner.io.files import hash_file, write_json
+from tuner.io.files import hash_file
 from tuner.io.mirror import Mirror
 from tuner.io.storage import fetch, place
-from tuner.journal.events import EpochReported, RetrainEnded, StudyEnded, TrialEnded
-from tuner.journal.store import read_journal
+from tuner.journal.events import EpochReported, RetrainEnded, StudyEnded, StudyStarted, TrialEnded
+from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.replay import replay
 from tuner.report import report, story
@@ -47,14 +48,14 @@ def _machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "space.py").write_text(SPACE)
 
 
-def _study(tmp_path: Path, bucket: str) -> StudyConfig:
+def _study(tmp_path: Path, bucket: str, *, in_process: bool = False) -> StudyConfig:
     return StudyConfig(
         space=str(tmp_path / "space.py"),
         name="study",
         storage=f"{bucket}/runs",
         data=DataConfig(dataset="digits"),
         search=SearchConfig(trials=TRIALS, max_epochs=3, startup_trials=2),
-        resources=ResourceConfig(workers=1),
+        resources=ResourceConfig(workers=1, in_process=in_process),
         retrain=RetrainConfig(retrain_seeds=1),
     )
 
@@ -67,9 +68,8 @@ def _run(*arguments: str) -> None:
 
 
 def test_a_run_in_a_bucket_is_whole_there_and_can_go_on_from_another_machine(tmp_path: Path, bucket: str) -> None:
-    config = tmp_path / "study.json"
-    write_json(config, to_dict(_study(tmp_path, bucket)))
-    _run("--config", str(config))
+    here = _study(tmp_path, bucket, in_process=True)
+    driver.run_new(here, Console(file=io.StringIO()))
     remote = place(f"{bucket}/runs/study")
     names = remote.names()
     assert {"config.json", "environment.json", "trials.parquet", "report.html", "best/model.safetensors"} <= set(names)
@@ -81,19 +81,23 @@ def test_a_run_in_a_bucket_is_whole_there_and_can_go_on_from_another_machine(tmp
     with pytest.raises(StorageError, match="s3://some-bucket/runs/study exists"):
         driver.run_new(_study(tmp_path, bucket), Console(file=io.StringIO()))
 
-    # The driver died after the sixth event: the bucket holds that part, and another machine knows nothing.
-    fetch(remote, "journal/00000001.jsonl", tmp_path / "journal")
-    lines = (tmp_path / "journal").read_bytes().splitlines(keepends=True)
-    assert len(story(f"{bucket}/runs/study").splitlines()) == len(lines)
+    fetch(remote, "journal/00000001.jsonl", tmp_path / "journal" / "00000001.jsonl")
+    events = [entry.event for entry in read_journal(tmp_path / "journal")]
+    assert len(story(f"{bucket}/runs/study").splitlines()) == len(events)
     assert replay(f"{bucket}/runs/study/")["TrialProposed"] == TRIALS
     fetch(remote, "report.txt", tmp_path / "report.txt")
     assert report(f"{bucket}/runs/study") == (tmp_path / "report.txt").read_text()
     assert remote.names() == names
+
+    # A driver under Ray died after the sixth event: the bucket holds that part, and another machine knows nothing.
+    begun = events[0]
+    assert isinstance(begun, StudyStarted)
+    under_ray = replace(begun, config=to_dict(_study(tmp_path, bucket)))
+    with JournalWriter(tmp_path / "begun") as journal:
+        journal.append(under_ray, *events[1:6])
     for name in set(names) - {"config.json", "environment.json"}:
         remote.delete(name)
-    part = tmp_path / "part"
-    part.write_bytes(b"".join(lines[:6]))
-    remote.put(part, f"journal/00000001.jsonl.{0:012d}")
+    remote.put(tmp_path / "begun" / "00000001.jsonl", f"journal/00000001.jsonl.{0:012d}")
     shutil.rmtree(tmp_path / "cache")
 
     _run("--resume", f"{bucket}/runs/study")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import SMOKE, Running
 from tests.engine import own_task
 from tuner import Dataset, load_run, tune
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
-from tuner.journal.events import DriverStarted, EpochReported, RetrainEpochReported
+from tuner.journal.events import (
+    DriverStarted,
+    EpochReported,
+    Event,
+    RetrainEpochReported,
+    SearchEnded,
+    TrialProposed,
+)
+from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
 from tuner.loaded_run import LoadedRun
 from tuner.paths import RunPaths
@@ -121,30 +127,53 @@ def test_a_task_never_sees_the_test_split() -> None:
     assert {one.name for one in dataclasses.fields(type(Dataset(1, 2, 3).search_data()))} == {"train", "dev"}
 
 
+# A study that dies.
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("source", "where"),
-    [(SOURCE, ["--workers", "2"]), (GENERATOR, ["--in-process"])],
-    ids=["class with a state, under Ray", "generator without"],
-)
-def test_a_killed_study_goes_on_and_counts_nothing_twice(tmp_path: Path, source: str, where: list[str]) -> None:
-    slow = source.replace("x, y = self.data.train", "x, y = self.data.train; import time; time.sleep(0.3)")
-    space, storage = written(tmp_path, slow), tmp_path / "runs"
-    command = [sys.executable, "-m", "tuner.run", "--preset", "smoke", *where, "--trials", "6"]
-    command += ["--max-epochs", "3", "--retrain-seeds", "1", "--space", space, "--storage", str(storage)]
-    paths = RunPaths(storage / "run")
-    with (tmp_path / "log").open("w") as log:
-        driver = subprocess.Popen([*command, "--name", "run"], stdout=log, stderr=log, start_new_session=True)
-        while driver.poll() is None and reported(paths) < 4:
-            time.sleep(0.2)
-        os.killpg(driver.pid, signal.SIGKILL)
-        driver.wait()
-    assert reported(paths) >= 4, (tmp_path / "log").read_text()
-    Path(space).rename(tmp_path / "moved.py")  # the run's copy stands in
-    done = subprocess.run(
-        [sys.executable, "-m", "tuner.run", "--resume", str(paths.root)], cwd="/", capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_killed_study_goes_on_and_an_interrupt_ends_its_search_with_a_report(tmp_path: Path) -> None:
+    """A class with a state, under Ray."""
+    paths = killed(tmp_path, SOURCE, "--workers", "2", "--trials", "500")
+    with Running(tmp_path, "--resume", "runs/study") as second:
+        second.wait_for(EpochReported, 8)
+        os.killpg(second.process.pid, signal.SIGINT)  # as a terminal does, to the whole group
+        ended = second.end()
+    assert ended.code == 0, ended.err
+    assert ended.err == ""
+    assert "Interrupted: the search ends and the winner is retrained." in ended.out
+    history = read_history(paths.journal)
+    assert history.search_ended == SearchEnded("interrupted")
+    assert history.ended
+    assert len(history.trials) < 500
+    assert all(trial.ended for trial in history.trials.values())
+    events = whole_and_counted_once(paths)
+    assert not any(isinstance(event, TrialProposed) for event in events[events.index(history.search_ended) :])
+
+
+@pytest.mark.timeout(180)
+def test_without_ray_a_killed_study_goes_on(tmp_path: Path) -> None:
+    """A generator without a state, whose trials begin again."""
+    paths = killed(tmp_path, GENERATOR, "--in-process", "--trials", "4")
+    with Running(tmp_path, "--resume", "runs/study") as second:
+        ended = second.end()
+    assert ended.code == 0, ended.err
+    whole_and_counted_once(paths)
+
+
+def killed(folder: Path, source: str, *arguments: str) -> RunPaths:
+    """A study that was killed after four epochs, and whose file is gone: the run's copy stands in."""
+    slow = source.replace("x, y = self.data.train", "x, y = self.data.train; import time; time.sleep(0.1)")
+    space = written(folder, slow)
+    flags = [*SMOKE, "--max-epochs", "3", "--retrain-seeds", "1", "--space", space, "--name", "study", *arguments]
+    with Running(folder, *flags) as first:
+        first.wait_for(EpochReported, 4)
+        os.killpg(first.process.pid, signal.SIGKILL)
+        first.end()
+    Path(space).rename(folder / "moved.py")
+    return RunPaths(folder / "runs" / "study")
+
+
+def whole_and_counted_once(paths: RunPaths) -> list[Event]:
     events = [entry.event for entry in read_journal(paths.journal)]
     assert sum(isinstance(event, DriverStarted) for event in events) == 2
     epochs = [(event.trial, event.epoch) for event in events if isinstance(event, EpochReported)]
@@ -155,8 +184,4 @@ def test_a_killed_study_goes_on_and_counts_nothing_twice(tmp_path: Path, source:
     assert set(zip(final["candidate"], final["split"], strict=True)) == {
         (candidate, split) for candidate in ("tuned", "baseline") for split in ("train", "dev", "test")
     }
-
-
-def reported(paths: RunPaths) -> int:
-    text = "".join(path.read_text() for path in paths.journal.glob("*.jsonl"))
-    return text.count('"EpochReported"')
+    return events
