@@ -1,41 +1,142 @@
-"""What the live view costs the driver: the CPU time of a search of trials that cost nothing, and the view's part of it.
+"""How much those who watch slow the driver: the live view of the terminal, and the live page with a browser open on it.
 
-    python -m tests.benchmarks.live_view --trials 2000 --json live_view.json
+    python -m tests.benchmarks.watched --trials 2000 --rounds 3 --json watched.json
 
-Journal, searcher (random, the cheapest) and scheduler are those of every study, and results come as fast as the driver
-takes them: no study asks more of the view. It is drawn on a real terminal of 140 columns and 40 lines. Both parts of it
-are counted by the clocks of their threads, which a busy machine does not disturb: to be told of every event, on the
-driver's own thread, and to draw, on another.
+Journal, searcher (random, the cheapest) and scheduler are those of every study; the trials cost nothing. Results arrive
+at a pace, by default 50 a second, which is what 500 workers send whose epochs take 10 s. Clocked is what the driver
+takes for each: deciding, writing down, telling. A round is one search without a watcher and one with each of them, so
+all see the same machine. `slowed_by` is what a watcher adds to the time a result takes; `of_the_study` the same as a
+part of the whole search, which is how much later it could end at most.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import pty
 import shutil
-import sys
+import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
+import tyro
 from rich.console import Console
 
+from tests.benchmarks.live_page import serving
 from tests.benchmarks.output import publish
 from tests.benchmarks.scale import coordinator_of, run_without_ray
-from tuner.engine.live.ticker import DRAWING
+from tests.browser import chromium
 from tuner.engine.plan import Plan
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import source_commit
-from tuner.journal.events import DriverStarted, Event, PlanMade, StudyStarted
+from tuner.journal.events import DriverStarted, EpochReported, Event, PlanMade, StudyStarted
 from tuner.journal.store import JournalWriter
+from tuner.paths import RunPaths
 
 _COLUMNS, _LINES = 140, 40
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to measure."""
+
+    trials: int = 2000
+    per_second: float = 50.0
+    """Results that arrive in a second."""
+    nodes: int = 8
+    """Trials at the same time."""
+    rounds: int = 3
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the driver took for a search, in seconds."""
+
+    results: int
+    busy: float
+    """At work, by the clock on the wall."""
+    elapsed: float
+
+
+def search(arguments: Arguments, folder: Path, told: Callable[[Event], None]) -> Search:
+    """Run a search at the pace asked for, in the run folder `folder`, and tell of its events."""
+    results, slept = 0, 0.0
+
+    def record(*happened: Event) -> None:
+        nonlocal results, slept
+        journal.append(*happened)
+        for event in happened:
+            told(event)
+            if isinstance(event, EpochReported):
+                results += 1
+                pause = began + results / arguments.per_second - time.perf_counter()
+                if pause > 0:
+                    before = time.perf_counter()
+                    time.sleep(pause)
+                    slept += time.perf_counter() - before
+
+    with JournalWriter(RunPaths(folder).journal) as journal:
+        plan = Plan(arguments.nodes, (1, 3, 9), 3, 0.1, None, arguments.trials, 60.0, 30.0, 3600.0)
+        config = {"space": "cnn", "storage": "runs", "data": {"dataset": "made-up"}}
+        given: Any = SimpleNamespace(searcher="random", nodes=arguments.nodes)
+        began = time.perf_counter()
+        record(StudyStarted(config, {"dataset": "made-up"}), DriverStarted("desk", "c0ffee", arguments.nodes))
+        record(PlanMade(plan.to_dict()))
+        run_without_ray(given, coordinator_of(given, arguments.trials, record))
+        elapsed = time.perf_counter() - began
+    return Search(results, elapsed - slept, elapsed)
+
+
+def alone(arguments: Arguments) -> Search:
+    """Run the search with nobody watching."""
+    with _run_folder() as folder:
+        return search(arguments, folder, lambda _: None)
+
+
+def in_a_terminal(arguments: Arguments) -> Search:
+    """Run the search with the live view on a real terminal of 140 columns and 40 lines."""
+    with _run_folder() as folder, _terminal() as stream:
+        console = Console(file=stream, width=_COLUMNS, height=_LINES, color_system="standard")
+        began = time.monotonic()
+        with Progress(console, lambda: time.monotonic() - began) as progress:
+            return search(arguments, folder, progress.on_event)
+
+
+def on_a_page(arguments: Arguments) -> Search:
+    """Run the search while `tuner serve` shows it in a browser."""
+    with _run_folder() as folder, serving(folder.parent) as (address, _), chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        opened = threading.Event()
+
+        def tell(event: Event) -> None:
+            if isinstance(event, PlanMade):
+                opened.set()
+
+        found: list[Search] = []
+        driver = threading.Thread(target=lambda: found.append(search(arguments, folder, tell)))
+        driver.start()
+        opened.wait()
+        page.goto(f"{address}/runs/{folder.name}", wait_until="commit")
+        page.locator("#views section").first.wait_for()
+        driver.join()
+        return found[0]
+
+
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="watched-"))
+    try:
+        yield folder / "study"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -58,77 +159,28 @@ def _terminal() -> Iterator[TextIO]:
     os.close(ours)
 
 
-def _search(arguments: argparse.Namespace, trials: int, told: Callable[[Event], None]) -> int:
-    """Run a search, tell of its events, and return how many there were."""
-    folder = Path(tempfile.mkdtemp(prefix="live-view-"))
-    events = 0
-
-    def record(*happened: Event) -> None:
-        nonlocal events
-        journal.append(*happened)
-        events += len(happened)
-        for event in happened:
-            told(event)
-
-    try:
-        with JournalWriter(folder) as journal:
-            plan = Plan(arguments.nodes, (1, 3, 9), 3, 0.1, None, trials, 60.0, 30.0, 3600.0)
-            record(StudyStarted({}, {}), DriverStarted("nobody", None, arguments.nodes), PlanMade(plan.to_dict()))
-            run_without_ray(arguments, coordinator_of(arguments, trials, record))
-            return events
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def measure(arguments: Arguments) -> dict[str, Any]:
+    """Return what each watcher adds, as the median of the rounds."""
+    rounds = [(alone(arguments), in_a_terminal(arguments), on_a_page(arguments)) for _ in range(arguments.rounds)]
+    found: dict[str, Any] = {"results": rounds[0][0].results}
+    for place, name in enumerate(("alone", "terminal", "page")):
+        own = [one[place] for one in rounds]
+        found[name] = {"busy_ms_per_result": [round(1000 * one.busy / one.results, 3) for one in own]}
+        if place:
+            added = [(one[place].busy - one[0].busy, one[0]) for one in rounds]
+            found[name] |= {
+                "slowed_by": round(statistics.median(more / base.busy for more, base in added), 4),
+                "of_the_study": round(statistics.median(more / base.elapsed for more, base in added), 5),
+            }
+    return found
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run a search with the live view and return what either took of the CPU, in seconds."""
-    told = 0.0
-    with _terminal() as stream:
-        console = Console(file=stream, width=_COLUMNS, height=_LINES, color_system="standard")
-        began = time.monotonic()
-        with Progress(console, lambda: time.monotonic() - began) as progress:
-            (drawing,) = (thread for thread in threading.enumerate() if thread.name == DRAWING)
-            assert drawing.ident is not None
-
-            def tell(event: Event) -> None:
-                nonlocal told
-                before = time.thread_time()
-                progress.on_event(event)
-                told += time.thread_time() - before
-
-            before = time.thread_time()
-            events = _search(arguments, arguments.trials, tell)
-            driver = time.thread_time() - before - told
-            drawn = time.clock_gettime(time.pthread_getcpuclockid(drawing.ident))
-    return {
-        "events": events,
-        "seconds": round(time.monotonic() - began, 1),
-        "driver_cpu_seconds": round(driver, 3),
-        "told_cpu_seconds": round(told, 3),
-        "drawing_cpu_seconds": round(drawn, 3),
-        "told_microseconds_per_event": round(1e6 * told / events, 2),
-        "slowed_by": round((told + drawn) / driver, 4),
-    }
-
-
-def main(argv: Sequence[str] | None = None) -> None:
+def main(arguments: Arguments) -> None:
     """Measure and print one JSON document."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.live_view", description=__doc__)
-    parser.add_argument("--trials", type=int, default=2000)
-    parser.add_argument("--nodes", type=int, default=8, help="trials at the same time")
-    parser.add_argument("--json", type=Path, default=None)
-    arguments = parser.parse_args(argv)
-    arguments.searcher = "random"
-    _search(arguments, 50, lambda _: None)  # imports, caches
-    result: dict[str, Any] = {
-        "command": "python -m tests.benchmarks.live_view " + " ".join(argv or sys.argv[1:]),
-        "commit": source_commit(),
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
-        "trials": arguments.trials,
-        **measure(arguments),
-    }
-    publish(result, arguments.json)
+    alone(Arguments(trials=50, per_second=1000.0))  # imports, caches
+    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    publish({"commit": source_commit(), "machine": machine, **measure(arguments)}, arguments.json)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Arguments, description=__doc__))
