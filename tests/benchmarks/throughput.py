@@ -29,11 +29,9 @@ import numpy as np
 import ray
 import torch
 import tyro
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from tests.benchmarks.output import publish
+from tests.benchmarks.tutorial_training import TutorialTraining
 from tuner.config import ResourceConfig
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
@@ -116,53 +114,10 @@ def inside_ray(data: SearchData, rounds: int, folder: Path) -> Callable[[], Seco
     return epoch
 
 
-class _Pixels(Dataset[tuple[torch.Tensor, int]]):
-    """As torchvision's data sets: an image made of a row of the array, then transformed, one at a time."""
-
-    def __init__(self, split: Split) -> None:
-        self._split = split
-        self._transform = transforms.Compose(
-            [
-                transforms.ToPILImage(),
-                transforms.RandomCrop(28, padding=2),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize((0.5,), (0.3,)),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self._split)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self._transform(self._split.images[index]), int(self._split.labels[index])
-
-
 def plain(data: SearchData) -> Callable[[], Seconds]:
     """Return what trains and evaluates an epoch as a tutorial does."""
-    torch.manual_seed(0)
-    model = get_model("cnn").build({})
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    train, dev = (DataLoader(_Pixels(split), 128, shuffle=shuffle) for split, shuffle in _splits(data))
-    criterion = nn.CrossEntropyLoss()
-
-    def epoch() -> None:
-        model.train()
-        for images, labels in train:
-            optimizer.zero_grad()
-            loss = criterion(model(images), labels)
-            loss.backward()
-            optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            for images, labels in dev:
-                (model(images).argmax(1) == labels).sum().item()
-
-    return lambda: timed(epoch)
-
-
-def _splits(data: SearchData) -> Sequence[tuple[Split, bool]]:
-    return (data.train, True), (data.dev, False)
+    training = TutorialTraining(HPARAMS, data.train, data.dev, seed=0)
+    return lambda: timed(training.train_epoch)
 
 
 def peak(dtype: torch.dtype, repeats: int = 5) -> float:

@@ -1,0 +1,188 @@
+"""What people do in place of `tuner`, in the same time: a child of `tests.benchmarks.time_to_accuracy`.
+
+    python -m tests.benchmarks.time_to_accuracy_peers ray --minutes 30 --log ray.jsonl
+
+`ray` and `optuna` search for a share of the time, with a training as a tutorial writes it, and retrain the best with
+two seeds in the rest, as `tuner` does. `untuned` trains the reference's configuration all the time, with three seeds.
+Each epoch is a line of the log; the last lines are of the models that were trained in the end, with their test
+accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from tests.benchmarks.tutorial_training import TutorialTraining
+from tuner.data import load_dataset
+from tuner.data.dataset import Dataset
+from tuner.engine.task import Task, load_task
+
+SEARCH_SHARE = 0.4
+"""As `tuner` shares a budget out."""
+MOST_EPOCHS = 10
+"""Of a training in the search, as in Ray's tutorial."""
+
+
+def main() -> None:
+    """Spend the time and write the log."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer", choices=["ray", "optuna", "untuned"])
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, required=True)
+    arguments = parser.parse_args()
+    deadline = time.time() + 60 * arguments.minutes
+    if arguments.peer == "untuned":
+        hparams, seeds = _hparams(_task().space.reference()), 3
+    else:
+        seconds = SEARCH_SHARE * 60 * arguments.minutes
+        search = {"ray": _ray_tune, "optuna": _optuna}[arguments.peer]
+        search(seconds, arguments.seed, arguments.log)
+        hparams, seeds = _winner(arguments.log), 2
+    first = 1000 * arguments.seed + 1
+    _side_by_side(
+        *((_retrain, (hparams, seed, deadline, arguments.log)) for seed in range(first, first + seeds)),
+    )
+
+
+def _task() -> Task:
+    return load_task("cnn")
+
+
+def _hparams(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(_task().space.answer(values)[1])
+
+
+def _data() -> Dataset:
+    return load_dataset("fashion-mnist", None)
+
+
+def _say(log: Path, **line: Any) -> None:
+    """Append a line; lines this short are written as one, whoever else writes."""
+    with log.open("a") as file:
+        file.write(json.dumps({"at": time.time(), **line}) + "\n")
+
+
+def _winner(log: Path) -> dict[str, Any]:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    best: dict[str, Any] = max(lines, key=lambda line: line["dev_accuracy"])["hparams"]
+    return best
+
+
+def _ray_tune(seconds: float, seed: int, log: Path) -> None:
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    def train(config: dict[str, Any]) -> None:
+        torch.set_num_threads(1)
+        hparams, data = _hparams(config), _data()
+        training = TutorialTraining(hparams, data.train, data.dev, seed)
+        for epoch in range(1, MOST_EPOCHS + 1):
+            accuracy = training.train_epoch()
+            _say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
+            tune.report({"dev_accuracy": accuracy})
+
+    def define(trial: optuna.Trial) -> None:
+        _task().space.suggest(trial)
+
+    ray.init(num_cpus=os.cpu_count())
+    starts = [dict(start) for start in _task().space.start]
+    tuner = tune.Tuner(
+        train,
+        tune_config=tune.TuneConfig(
+            search_alg=OptunaSearch(define, metric="dev_accuracy", mode="max", points_to_evaluate=starts, seed=seed),
+            scheduler=ASHAScheduler(metric="dev_accuracy", mode="max", max_t=MOST_EPOCHS),
+            num_samples=-1,
+            time_budget_s=seconds,
+        ),
+        run_config=tune.RunConfig(storage_path=tempfile.mkdtemp(prefix="time-to-accuracy-")),
+    )
+    tuner.fit()
+    ray.shutdown()
+
+
+def _optuna(seconds: float, seed: int, log: Path) -> None:
+    storage = log.with_suffix(".study")
+    study = _study(storage, seed)
+    for start in _task().space.start:
+        study.enqueue_trial(dict(start))
+    until = time.time() + seconds
+    _side_by_side(*((_optimize, (storage, seed + number, until, log)) for number in range(os.cpu_count() or 1)))
+
+
+def _study(storage: Path, seed: int) -> optuna.Study:
+    return optuna.create_study(
+        study_name="time-to-accuracy",
+        direction="maximize",
+        storage=JournalStorage(JournalFileBackend(str(storage))),
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MOST_EPOCHS),
+        load_if_exists=True,
+    )
+
+
+def _optimize(storage: Path, seed: int, until: float, log: Path) -> None:
+    torch.set_num_threads(1)
+    task, data = _task(), _data()
+
+    def objective(trial: optuna.Trial) -> float:
+        hparams = task.space.suggest(trial)
+        training = TutorialTraining(hparams, data.train, data.dev, seed)
+        accuracy = 0.0
+        for epoch in range(1, MOST_EPOCHS + 1):
+            accuracy = training.train_epoch()
+            _say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
+            trial.report(accuracy, epoch)
+            if time.time() > until or trial.should_prune():
+                raise optuna.TrialPruned
+        return accuracy
+
+    _study(storage, seed).optimize(objective, timeout=until - time.time())
+
+
+def _retrain(hparams: Mapping[str, Any], seed: int, deadline: float, log: Path) -> None:
+    """Train as many epochs as there is time for, and say how good the weights of the best one are."""
+    torch.set_num_threads(1)
+    data = _data()
+    training = TutorialTraining(hparams, data.train, data.dev, seed)
+    best, test, longest, epoch = -1.0, 0.0, 0.0, 0
+    weights = training.model.state_dict()
+    while time.time() + longest < deadline:
+        began = time.time()
+        accuracy = training.train_epoch()
+        epoch += 1
+        longest = max(longest, time.time() - began)
+        _say(log, epoch=epoch, dev_accuracy=accuracy, seed=seed, hparams=dict(hparams))
+        if accuracy > best:
+            best = accuracy
+            weights = {name: value.clone() for name, value in training.model.state_dict().items()}
+    training.model.load_state_dict(weights)
+    test = training.accuracy(data.test)
+    _say(log, seed=seed, epochs=epoch, dev_accuracy=best, test_accuracy=test, hparams=dict(hparams))
+
+
+def _side_by_side(*calls: tuple[Any, tuple[Any, ...]]) -> None:
+    processes = [get_context("spawn").Process(target=call, args=values) for call, values in calls]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+if __name__ == "__main__":
+    main()
