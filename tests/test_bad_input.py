@@ -27,7 +27,7 @@ from PIL import Image
 from tests.metrics import metrics
 from tuner import config as configs
 from tuner.config import StudyConfig
-from tuner.engine import driver
+from tuner.engine.begun import entries_of
 from tuner.engine.task import load_task
 from tuner.errors import ConfigError, SpaceError, StorageError, TunerError
 from tuner.io.files import write_json
@@ -247,7 +247,7 @@ def read_everything(paths: RunPaths, image: Path) -> int:
         lambda: load_run(paths.root).hparams,
         lambda: load_run(paths.root).model(),
         *(lambda name=name: getattr(load_run(paths.root), name) for name in TABLES),
-        lambda: driver._entries_of(paths) or configs.read_file(paths.config),
+        lambda: entries_of(paths) or configs.read_file(paths.config),
         lambda: report(paths.root),
     ]
     refused = 0

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.chaos.study import ChaosStudy
-from tuner.engine import driver
+from tuner.engine.begun import entries_of
 from tuner.errors import JournalError
 from tuner.journal.events import EpochReported, RetrainEpochReported, StudyStarted, TrialRetried
 from tuner.journal.store import JournalWriter
@@ -127,13 +127,13 @@ def test_a_run_killed_while_it_wrote_the_beginning_of_its_journal_is_resumed_fro
 def test_a_run_killed_before_its_journal_began_is_known_by_its_configuration(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
     with pytest.raises(JournalError, match="holds no journal"):
-        driver._entries_of(paths)  # it is no run
+        entries_of(paths)  # it is no run
     paths.config.write_text("{}")
-    assert driver._entries_of(paths) == []
+    assert entries_of(paths) == []
     paths.journal.mkdir()
     (paths.journal / "00000001.jsonl").write_bytes(b"0123abcd {")
-    assert driver._entries_of(paths) == []
+    assert entries_of(paths) == []
     (paths.journal / "00000001.jsonl").unlink()
     with JournalWriter(paths.journal) as journal:
         journal.append(StudyStarted({}, {}))
-    assert driver._entries_of(paths)
+    assert entries_of(paths)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -15,14 +14,12 @@ from rich.console import Console
 
 from tuner import config as configs
 from tuner.config import StudyConfig
-from tuner.data import AUTO, available_datasets
 from tuner.data.dataset import Dataset
-from tuner.data.sample import DataSample
 from tuner.data.splits import Split, as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
+from tuner.engine.begun import entries_of, task_again, with_data_of
 from tuner.engine.brains import coordinator_of
 from tuner.engine.callbacks import Callbacks
-from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.clock import GRACE
 from tuner.engine.coordinator import INTERRUPTED, Coordinator
 from tuner.engine.ensemble import measure_ensemble
@@ -31,25 +28,21 @@ from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.ingredients import Ingredients, gather
 from tuner.engine.interrupt import Interrupts, hangups_ignored, interruptible
 from tuner.engine.live.state import Phase
-from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.plan import Plan, make_plan, wanted_retrainings
 from tuner.engine.progress import Progress
 from tuner.engine.provenance import changes_to_tell, check_unchanged, source_commit
-from tuner.engine.recorded import recorded_sources, remember
+from tuner.engine.recorded import remember
 from tuner.engine.retrain import RetrainPhase, failed_before, keep_best
+from tuner.engine.run_files import RunFiles
 from tuner.engine.run_folder import create_run, delete_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
-from tuner.engine.task import Task, load_configured, task_in
-from tuner.engine.throughput import MEASURED, Probe, sample
+from tuner.engine.task import Task, load_configured
+from tuner.engine.throughput import Probe, sample
 from tuner.engine.worker import Job
-from tuner.errors import ConfigError, TunerError
+from tuner.errors import TunerError
 from tuner.integrations.callback import Callback
-from tuner.io import storage
-from tuner.io.arrays import write_arrays
-from tuner.io.files import remove_unfinished, write_json, write_whole
-from tuner.io.mirror import Mirror
 from tuner.io.retry import Outage
 from tuner.journal.events import (
     DriverStarted,
@@ -61,7 +54,7 @@ from tuner.journal.events import (
     StudyStarted,
 )
 from tuner.journal.history import History, fold
-from tuner.journal.store import Entry, JournalWriter, read_journal
+from tuner.journal.store import Entry, JournalWriter
 from tuner.paths import RunPaths
 from tuner.results.best import read_description
 from tuner.results.closing import closing
@@ -118,44 +111,17 @@ def resume(
     """
     began = time.monotonic() if began is None else began
     paths = open_run(run)
-    entries = _entries_of(paths)
+    entries = entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
         _Job(gather(config, task or load_configured(config), callbacks), paths, console, began).run()
         return paths
     history = fold(entries)
-    config = _with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
-    ingredients = gather(config, task or _task_again(paths, config, history.environment), callbacks)
+    config = with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
+    ingredients = gather(config, task or task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
     _Job(ingredients, paths, console, began).run()
     return paths
-
-
-def _entries_of(paths: RunPaths) -> list[Entry]:
-    """Return what is in the journal; a driver killed in its first seconds leaves nothing, or only a configuration."""
-    has_journal = any(paths.journal.glob("*.jsonl"))
-    return read_journal(paths.journal) if has_journal or not paths.config.is_file() else []
-
-
-def _task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:
-    """Return the task of a run that goes on; a file that is gone is taken from the run, one that changed is refused."""
-    if config.space == NOTEBOOK:
-        raise ConfigError(
-            f"{paths.root} was begun with objects of a notebook and not with a file: go on there, with "
-            f"tune(resume={str(paths.remote or paths.root)!r}, suggest=..., and what else it was given)."
-        )
-    if not Path(config.space).is_file() and config.space.endswith(".py"):
-        sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
-        return task_in(config, sources)
-    return load_configured(config)
-
-
-def _with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyConfig:
-    """Return the configuration with the data set that the run began with: `auto` might choose another today."""
-    began_with = environment.get("dataset")
-    if config.data.dataset != AUTO or began_with not in available_datasets():
-        return config
-    return replace(config, data=replace(config.data, dataset=began_with))
 
 
 class _Job:
@@ -168,7 +134,7 @@ class _Job:
         self._console = console
         self._began = began
         self._coordinator: Coordinator | None = None
-        self._mirror = None if paths.remote is None else Mirror(paths)
+        self._files = RunFiles(paths)
         self._interrupts = Interrupts()
         self._known: History | None = None
         """The journal's history, kept up with what is written."""
@@ -177,9 +143,9 @@ class _Job:
         """Do whatever the journal does not show as done."""
         if not self._paths.config.exists():
             # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
-            self._write_down(self._paths.config, configs.to_dict(self._config))
-        self._keep_sources()
-        self._keep_data_sample()
+            self._files.write_down(self._paths.config, configs.to_dict(self._config))
+        self._files.keep_sources(self._ingredients.task)
+        self._files.keep_data_sample(self._ingredients.task, self._ingredients.dataset)
         with (
             JournalWriter(self._paths.journal, self._began) as journal,
             what_is_said_logged(self._paths.log),
@@ -194,7 +160,7 @@ class _Job:
             told, name = self._ingredients.callbacks, self._paths.root.name
             self._callbacks = Callbacks(told, name, self._paths.root, self._progress.say)
             self._outage = Outage(self._progress.say)
-            self._outage.retry(self._clear_away)
+            self._outage.retry(lambda: self._files.clear_away(self._known))
             # Below it each training makes a folder of its own, but none makes this one: see `storage.FolderPlace`.
             self._paths.checkpoints.mkdir(exist_ok=True)
             for notice in self._notices():
@@ -202,8 +168,7 @@ class _Job:
             with self._progress, self._callbacks:
                 self._callbacks.restore(journal.entries)
                 self._do()
-            if self._mirror is not None:
-                self._outage.retry(self._mirror.push)
+            self._outage.retry(self._files.publish_all)
             self._progress.close(
                 closing(self._history(), self._where, read_description(self._paths), self._progress.width)
             )
@@ -220,9 +185,7 @@ class _Job:
                 self._work(executor)
         # Also if an earlier driver was killed between its last event and this.
         self._progress.enter(Phase.REPORT)
-        shutil.rmtree(self._paths.checkpoints, ignore_errors=True)
-        if self._mirror is not None:
-            self._mirror.delete_checkpoints()
+        self._files.delete_all_checkpoints()
         self._export()
 
     def _export(self) -> None:
@@ -230,20 +193,6 @@ class _Job:
         from tuner.results.export import export
 
         self._outage.retry(lambda: export(self._history(), self._paths))
-
-    def _clear_away(self) -> None:
-        """Remove what a killed driver left: half-written files, and checkpoints of trials that had just ended."""
-        remove_unfinished(self._paths.root)
-        remove_unfinished(self._paths.best)
-        checkpoints = self._paths.location(self._paths.checkpoints)
-        left = {name.partition("/")[0] for name in storage.place(checkpoints).names()}
-        for measured in left:
-            if measured.startswith(MEASURED):
-                CheckpointStore(f"{checkpoints}/{measured}").delete()
-        if self._journal.entries:
-            for trial in self._history().trials.values():
-                if trial.state.is_finished and self._paths.trial_checkpoints(trial.number).name in left:
-                    self._delete_checkpoints(trial.number)
 
     def _notices(self) -> Iterator[str]:
         if self._ingredients.dataset.notice:
@@ -278,11 +227,8 @@ class _Job:
         executor.run(replace(job, threads=executor.cpus_a_trial), self._works(executor))
         self._measure_ensemble()
         self._outage.retry(lambda: keep_best(self._history(), self._paths, self._description()))
-        if self._mirror is not None:
-            # Before the end is written down: who then goes on fetches the best from there.
-            best = [path for path in self._paths.best.iterdir() if path.is_file()]
-            mirror = self._mirror
-            self._outage.retry(lambda: mirror.publish(*best))
+        # Before the end is written down: who then goes on fetches the best from there.
+        self._outage.retry(self._files.publish_best)
         self._record(StudyEnded())
 
     def _works(self, executor: Executor) -> Iterator[Work]:
@@ -309,8 +255,8 @@ class _Job:
             self._record(*([missing] if missing else []), PlanMade(plan.to_dict()))
             return plan
         config, environment = configs.to_dict(self._config), self._ingredients.environment
-        self._write_down(self._paths.config, config)
-        self._write_down(self._paths.environment, environment)
+        self._files.write_down(self._paths.config, config)
+        self._files.write_down(self._paths.environment, environment)
         driver = self._driver(executor)
         # Before the plan: with which the journal's beginning is whole.
         warm_start = self._ingredients.warm_start
@@ -359,7 +305,7 @@ class _Job:
             warm_start=warm_start.warm_start() if warm_start else None,
             workers=workers,
             elapsed=lambda: self._journal.elapsed,
-            discard=self._delete_checkpoints,
+            discard=self._files.delete_checkpoints,
         )
         coordinator.restore(self._journal.entries)
 
@@ -367,9 +313,6 @@ class _Job:
         yield SearchPhase(coordinator, self._paths, self._config.resources.max_failures)
         self._coordinator = None  # there is nothing more to end
         coordinator.finish()
-
-    def _delete_checkpoints(self, trial: int) -> None:
-        CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end."""
@@ -464,37 +407,12 @@ class _Job:
         }
         return common if task.model is None else {**common, **_description_of_inputs(as_split(dataset.train))}
 
-    def _keep_sources(self) -> None:
-        """Keep a copy of the code, so that the run can be gone on with and used when the original has gone."""
-        sources = self._ingredients.task.sources
-        if not (sources.path.is_relative_to(self._paths.space) or self._paths.space.is_dir()):
-            sources.write(self._paths.space)
-            if self._mirror is not None:
-                self._mirror.publish(*(self._paths.space / name for name in sources.files))
-
-    def _keep_data_sample(self) -> None:
-        """Keep a little of the data for the report, which is made without them."""
-        path = self._paths.data_sample
-        is_wanted = self._ingredients.task.trainable.tells_probabilities and not path.exists()
-        sample = DataSample.of(self._ingredients.dataset) if is_wanted else None
-        if sample is not None:
-            arrays = sample.to_arrays()
-            write_whole(path, lambda temporary: write_arrays(temporary, arrays))
-            if self._mirror is not None:
-                self._mirror.publish(path)
-
     def _record(self, *events: Event) -> None:
         entries = self._outage.retry(lambda: self._append(*events))
-        if self._mirror is not None:
-            self._outage.retry(self._mirror.publish_journal)
+        self._outage.retry(self._files.publish_journal)
         for event in events:
             self._progress.on_event(event)
         self._callbacks.take(entries)
-
-    def _write_down(self, path: Path, values: Mapping[str, Any]) -> None:
-        write_json(path, values)
-        if self._mirror is not None:
-            self._mirror.publish(path)
 
     def _append(self, *events: Event) -> list[Entry]:
         with self._interrupts.deferred():

@@ -1,0 +1,52 @@
+"""A run that was begun: what its journal says, on what data it went on, and which task it was of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tuner.config import StudyConfig
+from tuner.data import AUTO, available_datasets
+from tuner.engine.notebook import NAME as NOTEBOOK
+from tuner.engine.recorded import recorded_sources
+from tuner.engine.task import Task, load_configured, task_in
+from tuner.errors import ConfigError
+from tuner.journal.store import Entry, read_journal
+from tuner.paths import RunPaths
+
+
+def entries_of(paths: RunPaths) -> list[Entry]:
+    """Return what is in the journal; a driver killed in its first seconds leaves nothing, or only a configuration.
+
+    Raises:
+        JournalError: if there is no run, or its journal is damaged.
+    """
+    has_journal = any(paths.journal.glob("*.jsonl"))
+    return read_journal(paths.journal) if has_journal or not paths.config.is_file() else []
+
+
+def task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:
+    """Return the task of a run that goes on; a file that is gone is taken from the run, one that changed is refused.
+
+    Raises:
+        TunerError: if the task is neither where it was nor in the run.
+    """
+    if config.space == NOTEBOOK:
+        raise ConfigError(
+            f"{paths.root} was begun with objects of a notebook and not with a file: go on there, with "
+            f"tune(resume={str(paths.remote or paths.root)!r}, suggest=..., and what else it was given)."
+        )
+    if not Path(config.space).is_file() and config.space.endswith(".py"):
+        sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
+        return task_in(config, sources)
+    return load_configured(config)
+
+
+def with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyConfig:
+    """Return the configuration with the data set that the run began with: `auto` might choose another today."""
+    began_with = environment.get("dataset")
+    if config.data.dataset != AUTO or began_with not in available_datasets():
+        return config
+    return replace(config, data=replace(config.data, dataset=began_with))
