@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.distributions import distribution_to_json, json_to_distribution
 
-from tuner.search.asking import AskedTrial
+from tuner.search.asking import AskedTrial, key_of
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
 from tuner.search.rung_study import RungStudy
@@ -66,6 +66,16 @@ def test_a_start_configuration_may_name_the_choice_itself_or_as_the_journal_has_
             found = AskedTrial(fixed, answers).suggest_categorical("c", choices)
             assert (type(found), found) == (type(choice), choice)
             assert fixed.params == trial.params
+
+
+@pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
+def test_a_choice_is_known_by_its_key_from_the_distribution_alone(choices: list[Any]) -> None:
+    for trial, choice in drawn(choices):
+        keys = getattr(trial.distributions["c"], "choices", ())
+        for given in (choice, trial.params["c"]):
+            found = key_of(plain(given), keys)
+            assert (type(found), found) == (type(trial.params["c"]), trial.params["c"])
+    assert key_of("none of them", ["adam", "sgd"]) == "none of them"
 
 
 def test_a_choice_that_is_changed_afterwards_changes_nothing() -> None:

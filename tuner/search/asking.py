@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 import optuna
@@ -62,6 +62,15 @@ class AskedTrial:
         return getattr(self._trial, attribute)
 
 
+def key_of(answer: Any, keys: Sequence[Any]) -> Any:
+    """Return which of the keys by which Optuna knows choices an answer names, by the choice itself or its key.
+
+    One that names none comes back as it is.
+    """
+    listed = list(keys)
+    return _key_of(answer, listed, listed if _are_texts(listed) else [_json(key) for key in listed])
+
+
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise ValueError(f"a parameter's name is {name!r}, but must be a string")
@@ -81,6 +90,14 @@ def _keys(texts: list[str]) -> list[Any]:
     is_known_by_value = not any(isinstance(value, list | dict) for value in values)
     # To Python, and so to Optuna, True is 1 and 1 is 1.0.
     return values if is_known_by_value and len(set(values)) == len(set(texts)) else texts
+
+
+def _are_texts(keys: list[Any]) -> bool:
+    """Whether keys are the JSON of the choices, not the choices themselves."""
+    try:
+        return _keys(keys) == keys
+    except (TypeError, ValueError):  # no text, or no JSON
+        return False
 
 
 def _key_of(answer: Any, keys: list[Any], texts: list[str]) -> Any:
