@@ -118,9 +118,9 @@ def suggest(trial):
 
 
 def checked(file: Path) -> SearchSpace:
-    space = load_task(str(file)).space
-    space.check({"shift"})
-    return space
+    task = load_task(str(file))
+    task.check()
+    return task.space
 
 
 @FUZZ
@@ -147,6 +147,11 @@ def test_a_damaged_space_file_is_refused_or_still_a_space(tmp_path: Path, data: 
         "START = [{1: 2}]\n",
         "START = [{'shift': 99}]\n",
         "START = [{'shift': None}]\n",
+        "PRIOR = 3\n",
+        "PRIOR = {1: 2}\n",
+        "PRIOR = {'shift': 99}\n",
+        "PRIOR = {'shift': None}\n",
+        "PRIOR = {'unheard': 1}\n",
         "MODEL = 3\n",
         "suggest = None\n",
         "def suggest(trial):\n    return None\n",

@@ -215,6 +215,10 @@ def test_a_wrong_argument_is_refused_in_a_line_and_leaves_nothing(
             "MODEL = 'cnn'\nSTART = []\ndef suggest(trial):\n    return {}\n",
             "at least one dictionary of parameters, or left out",
         ),
+        (
+            "MODEL = 'cnn'\nPRIOR = {'flip': 7}\ndef suggest(t):\n    return {'flip': t.suggest_int('flip', 0, 1)}\n",
+            "is 7 for parameter 'flip', but must be a number from 0 to 1.",
+        ),
     ],
 )
 def test_a_bad_space_file_is_refused_in_a_line_and_leaves_nothing(

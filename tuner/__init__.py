@@ -48,6 +48,7 @@ def tune(
     load_data: Any = None,
     objective: Objective | str | None = None,
     start: Any = None,
+    prior: Any = None,
     callbacks: Sequence[Callback] = (),
     resume: str | Path | None = None,
     **values: Any,
@@ -55,9 +56,9 @@ def tune(
     """Do the whole job, as `tuner run` does, and return the finished run.
 
     What is tuned is either a file, `space="my.py"` or a registered name, or given here as objects: `suggest`, and
-    `trainable` or `model`, and if you like `load_data`, `objective` and `start`; they are what a task file defines as
-    `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook. Or it is an Optuna objective as it
-    stands, named by its file: `objective="train.py:objective"`, with a `direction`.
+    `trainable` or `model`, and if you like `load_data`, `objective`, `start` and `prior`; they are what a task file
+    defines as `TRAINABLE`, `MODEL` and so on. They may be defined in the cells of a notebook. Or it is an Optuna
+    objective as it stands, named by its file: `objective="train.py:objective"`, with a `direction`.
 
     The `callbacks` are told what happens, as it happens (`tuner.Callback`).
 
@@ -80,7 +81,7 @@ def tune(
     if isinstance(objective, str):
         values["objective"] = objective
         objective = None
-    objects |= {"objective": objective, "start": start}
+    objects |= {"objective": objective, "start": start, "prior": prior}
     task = None
     if any(value is not None for value in objects.values()):
         if "space" in values:

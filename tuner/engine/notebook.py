@@ -22,6 +22,7 @@ _NAMES = {
     "load_data": "load_data",
     "objective": "OBJECTIVE",
     "start": "START",
+    "prior": "PRIOR",
 }
 """The arguments of `tuner.tune`, and what a task file calls the same."""
 

@@ -2,7 +2,7 @@
 
 A task file defines `suggest(trial)`; either `TRAINABLE`, a training of its own, or `MODEL`, for the built-in classifier
 loop: a model's name, or a callable that builds one from `(hparams)` or `(hparams, data)`; and if it likes `load_data`,
-`DATA`, `OBJECTIVE`, `START`, `RETRAIN`, `EPOCH_HPARAMS` and `CALLBACKS`.
+`DATA`, `OBJECTIVE`, `START`, `PRIOR`, `RETRAIN`, `EPOCH_HPARAMS` and `CALLBACKS`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
 from tuner.search.learned_space import LearnedSpace
 from tuner.search.objective import Direction, Objective
+from tuner.search.prior import check_prior
 from tuner.search.space import SearchSpace, find_space, space_of
 from tuner.training.classifier import classifier_of
 from tuner.training.hparams import TrainingHparams
@@ -77,10 +78,13 @@ class Task:
         """Try the space before the data are loaded, and return the configurations that were tried.
 
         Raises:
-            SpaceError: if a configuration cannot be made, or holds a hyperparameter that nobody knows.
+            SpaceError: if a configuration cannot be made, or holds a hyperparameter that nobody knows, or if `PRIOR`
+                holds what no configuration can have.
         """
         ours = None if self.model is None or self.model.defaults is None else self.model.defaults
-        return self.space.check(None if ours is None else {*ours, *TrainingHparams.names()})
+        tried = self.space.check(None if ours is None else {*ours, *TrainingHparams.names()})
+        check_prior(self.space)
+        return tried
 
     def check_with(self, data: SearchData, tried: Sequence[Mapping[str, Any]]) -> None:
         """Try on the data what can be tried without training; raises SpaceError as `dry_run.check_hparams` does."""

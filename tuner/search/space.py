@@ -1,7 +1,7 @@
 """Search spaces: finding one by name or path, and checking what it returns.
 
-A space file defines `suggest(trial)`, in Optuna's own define-by-run style, and may define `START`, `RETRAIN` and
-`EPOCH_HPARAMS`; what else it brings is `tuner.engine.task`'s business. `search_spaces/cnn.py` is the example. What
+A space file defines `suggest(trial)`, in Optuna's own define-by-run style, and may define `START`, `PRIOR`, `RETRAIN`
+and `EPOCH_HPARAMS`; what else it brings is `tuner.engine.task`'s business. `search_spaces/cnn.py` is the example. What
 `suggest` returns is copied here, once, into the journal's form (`plain`), which every training of it then gets. A
 configuration that cannot be is refused with `optuna.TrialPruned`, and another is drawn. A space file is code and runs
 as code: load only files you trust.
@@ -65,6 +65,8 @@ class SearchSpace:
     """The hyperparameters that count epochs: they grow with a longer training."""
     retrain: Mapping[str, Any] = field(default_factory=dict)
     """Hyperparameters that the winner has in the retraining alone, whatever they were in the search."""
+    prior: Mapping[str, Any] = field(default_factory=dict)
+    """Values of some parameters near which the author believes the best configuration to lie; see `UserPrior`."""
 
     @property
     def is_learned(self) -> bool:
@@ -182,11 +184,16 @@ class SearchSpace:
 
 def unknown_hyperparameter(space: str, name: str, known: Collection[str]) -> SpaceError:
     """Return the error for a hyperparameter that would be ignored; it names the nearest known one, or else all."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}."
     return SpaceError(
-        f"space {space!r} returns hyperparameter {name!r}, which neither its model nor the training knows; {hint}"
+        f"space {space!r} returns hyperparameter {name!r}, which neither its model nor the training knows; "
+        f"{nearest_known(name, known)}"
     )
+
+
+def nearest_known(name: str, known: Collection[str]) -> str:
+    """Return the end of a sentence about an unknown name: the nearest known one, or else all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}."
 
 
 def available_spaces() -> list[str]:
@@ -228,16 +235,21 @@ def space_of(name: str, brought: Mapping[str, Any]) -> SearchSpace:
         raise SpaceError(
             f"EPOCH_HPARAMS of space {name!r} is {counting!r}, but must be a list of the names of hyperparameters."
         )
-    retrain = brought.get("RETRAIN", {})
-    if not isinstance(retrain, Mapping) or not all(isinstance(one, str) for one in retrain):
-        raise SpaceError(f"RETRAIN of space {name!r} is {retrain!r}, but must be a dictionary of hyperparameters.")
     return SearchSpace(
         name,
         suggest,
         start=tuple(_plain_of(name, "START", start)),
         epoch_hparams=tuple(counting),
-        retrain=_plain_of(name, "RETRAIN", retrain),
+        retrain=_dictionary_of(name, "RETRAIN", brought, "hyperparameters"),
+        prior=_dictionary_of(name, "PRIOR", brought, "values by parameter"),
     )
+
+
+def _dictionary_of(name: str, what: str, brought: Mapping[str, Any], of: str) -> Any:
+    found = brought.get(what, {})
+    if not isinstance(found, Mapping) or not all(isinstance(one, str) for one in found):
+        raise SpaceError(f"{what} of space {name!r} is {found!r}, but must be a dictionary of {of}.")
+    return _plain_of(name, what, found)
 
 
 def _plain_of(name: str, what: str, value: Any) -> Any:
