@@ -9,6 +9,7 @@ from tuner.search.arrays import Floats
 from tuner.search.candidates import Candidates
 from tuner.search.drawing import at_random, draw, near, places, units_of
 from tuner.search.encoding import Encoding
+from tuner.search.prior import UserPrior
 from tuner.search.space import SearchSpace
 from tuner.search.trial import canonical
 
@@ -48,6 +49,21 @@ def test_a_search_that_begins_later_draws_the_same_candidates(dependent: SearchS
         candidates.best(number, encoding, closeness, tops, set())
     expected = candidates.best(6, encoding, closeness, tops, set())
     assert Candidates(dependent, 0).best(6, encoding, closeness, tops, set()) == expected
+
+
+def test_candidates_around_a_belief_come_on_top(dependent: SearchSpace) -> None:
+    encoding, tops = encoding_of(dependent)
+    asked: list[Floats] = []
+
+    def watched(units: Floats) -> Floats:
+        asked.append(units)
+        return closeness(units)
+
+    for prior in (None, UserPrior({"x": 0.9}, 0)):
+        assert Candidates(dependent, 0, prior).best(7, encoding, watched, tops, set()) is not None
+    without, believing = (units for units in asked if len(units) in (len(asked[0]), len(asked[0]) + 32))
+    assert np.array_equal(believing[: len(without) - len(tops)], without[: -len(tops)], equal_nan=True)
+    assert np.mean(believing[len(without) - len(tops) : -len(tops), 0]) > 0.65
 
 
 def test_where_a_range_depends_on_another_parameter_the_space_has_the_last_word(dependent: SearchSpace) -> None:

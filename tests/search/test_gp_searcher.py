@@ -1,15 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from optuna.trial import BaseTrial
 
 from tuner.errors import ConfigError
+from tuner.search.arrays import Floats
+from tuner.search.drawing import at_random, draw
 from tuner.search.gp_searcher import MIN_RESULTS, GaussianProcessSearcher, Settings
 from tuner.search.objective import Objective
 from tuner.search.searchers import build_searcher
+from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, TrialState
 
@@ -115,8 +120,12 @@ def test_the_same_calls_give_the_same_proposals_and_another_seed_others(space: S
     assert drive(build(space), 16) != drive(build(space, seed=1), 16)
 
 
-@pytest.mark.parametrize("cut", [7, 13, 22])
-def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(space: SearchSpace, cut: int) -> None:
+@pytest.mark.parametrize("prior", [{}, {"x": 0.7, "y": 3}])
+@pytest.mark.parametrize("cut", [3, 7, 13, 22])
+def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(
+    space: SearchSpace, cut: int, prior: Mapping[str, Any]
+) -> None:
+    space = replace(space, prior=prior)
     uninterrupted = drive(build(space), 24)
     resumed = build(space)
     for proposal in uninterrupted[:cut]:
@@ -181,13 +190,15 @@ def test_a_trial_that_ended_for_want_of_progress_counts_at_the_last_level(space:
     assert at.tolist() == [0, 2] * 4
 
 
+@pytest.mark.parametrize("prior", [{}, {"n": 9}])
+@pytest.mark.parametrize("startup_trials", [2, 20])
 def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
-    make_space: Callable[[str], SearchSpace],
+    make_space: Callable[[str], SearchSpace], prior: Mapping[str, Any], startup_trials: int
 ) -> None:
     small = make_space(
         'MODEL = "cnn"\nSTART = [{"n": 1}]\ndef suggest(trial):\n    return {"n": trial.suggest_int("n", 1, 9)}\n'
     )
-    searcher = build(small, startup_trials=2)
+    searcher = build(replace(small, prior=prior), startup_trials=startup_trials)
     values: list[int] = []
     while (proposal := searcher.propose(len(values))) is not None:
         values.append(proposal.hparams["n"])
@@ -236,3 +247,56 @@ def test_where_nothing_is_feasible_it_says_why_and_ends(make_space: Callable[[st
     searcher = build(replace(make_space(source.replace("[]", '[{"x": 0.1}]')), start=()))
     refused = [searcher.propose(number) for number in range(4)]
     assert [proposal and proposal.infeasible for proposal in refused] == ["infeasible: never"] * 3 + [None]
+
+
+def start_up(space: SearchSpace, numbers: Sequence[int]) -> list[Mapping[str, Any]]:
+    searcher = build(space, startup_trials=100)
+    return [proposal.params for proposal in map(searcher.propose, numbers) if proposal is not None]
+
+
+def test_without_a_belief_the_first_proposals_are_what_their_numbers_draw_from_anywhere(space: SearchSpace) -> None:
+    generators = [np.random.default_rng(derive_seed(0, Stream.PROPOSAL, number, 0)) for number in range(2, 12)]
+    for generator in generators:
+        generator.random()  # by which a random one is chosen once there is a model
+    expected = [draw(space, at_random(generator)).params for generator in generators]
+    assert start_up(space, range(2, 12)) == expected
+
+
+def test_while_no_model_proposes_every_other_draw_is_around_the_belief_and_the_others_are_unchanged(
+    space: SearchSpace,
+) -> None:
+    believed = start_up(replace(space, prior={"x": 0.9, "kind": "b"}), range(2, 82))
+    without = start_up(space, range(2, 82))
+    assert believed[1::2] == without[1::2]
+    assert np.mean([params["x"] for params in believed[::2]]) == pytest.approx(0.74, abs=0.06)
+    assert np.mean([params["kind"] == "b" for params in believed[::2]]) == pytest.approx(0.8, abs=0.12)
+
+
+OPTIMUM = {"x0": 0.2, "x1": 0.8, "x2": 0.35, "x3": 0.6, "x4": 0.7}
+
+
+def distances(prior: Mapping[str, Any], seed: int) -> Floats:
+    """How far from the optimum the best is after each of 50 trials."""
+
+    def suggest(trial: BaseTrial) -> dict[str, Any]:
+        return {name: trial.suggest_float(name, 0.0, 1.0) for name in OPTIMUM}
+
+    def value_of(proposal: Proposal) -> float:
+        return -float(np.mean([abs(proposal.hparams[name] - place) for name, place in OPTIMUM.items()]))
+
+    space = SearchSpace("five", suggest, (), prior=prior)
+    found: Floats = np.minimum.accumulate([-value_of(one) for one in drive(build(space, seed), 50, value_of)])
+    return found
+
+
+def test_a_right_belief_helps_early_and_from_a_wrong_one_the_search_recovers() -> None:
+    priors: dict[str, dict[str, float]] = {
+        "right": {name: place + 0.05 for name, place in OPTIMUM.items()},
+        "none": {},
+        "wrong": {name: float(place < 0.5) for name, place in OPTIMUM.items()},
+    }
+    found = {name: np.mean([distances(one, seed) for seed in range(2)], axis=0) for name, one in priors.items()}
+    assert found["right"][9] < 0.6 * found["none"][9]
+    assert found["right"][-1] < 0.02
+    assert found["wrong"][19] > 1.5 * found["none"][19]
+    assert found["wrong"][-1] < 0.05  # the best of 50 at random is at 0.11

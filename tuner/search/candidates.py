@@ -1,4 +1,7 @@
-"""Configurations that a model may choose from: random ones, some near the best, and the best of all made better."""
+"""Configurations that a model may choose from, the best of all made better.
+
+They are random ones, some near the best so far, and some near what the author of the space believes in, if anything.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 from tuner.search.arrays import Floats
 from tuner.search.drawing import Answer, at_random, draw, near, places, units_of
 from tuner.search.encoding import Encoding
+from tuner.search.prior import UserPrior
 from tuner.search.proposing import Configuration
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -17,6 +21,7 @@ from tuner.search.trial import canonical
 _DRAWN, _PROPOSALS = 32, 16
 """Random configurations drawn for a proposal, and how many proposals' are looked at: drawing is most of the cost."""
 _NEAR = 32
+"""Near the best, and as many near what is believed in."""
 _WIDTHS = (0.3, 0.1, 0.03)
 """Of the moves of a parameter, in shares of its range."""
 _STARTS, _TOP_STARTS = 15, 5
@@ -34,10 +39,11 @@ Score = Callable[[Floats], Floats]
 class Candidates:
     """Finds the most promising configuration of a space; the same for the same seed, number, model and best."""
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
-        """Draw from `space` by streams of `seed`."""
+    def __init__(self, space: SearchSpace, seed: int, prior: UserPrior | None = None) -> None:
+        """Draw from `space` by streams of `seed`, also around `prior`."""
         self._space = space
         self._seed = seed
+        self._prior = prior
         self._drawn: dict[int, list[dict[str, float]]] = {}
         """By number, the places of random configurations."""
 
@@ -50,6 +56,8 @@ class Candidates:
         """
         generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
         drawn = self._random(number) + self._near([encoding.named(top) for top in tops], generator)
+        if self._prior is not None:
+            drawn += self._feasible(self._prior.around(generator) for _ in range(_NEAR))
         units = np.concatenate((encoding.units(drawn), tops))
         scores = score(units)
         climbed, climbed_scores = self._climb(encoding, score, units, scores, len(tops), generator)

@@ -14,11 +14,12 @@ from threadpoolctl import ThreadpoolController
 from tuner.search.arrays import Floats, Ints
 from tuner.search.candidates import Candidates
 from tuner.search.distributions import distributions_of
-from tuner.search.drawing import at_random, draw
+from tuner.search.drawing import Answer, at_random, draw
 from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
 from tuner.search.improvement import log_expected_improvement
 from tuner.search.objective import Objective
+from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import score_of
 from tuner.search.results_table import ResultsTable
@@ -55,8 +56,9 @@ class GaussianProcessSearcher:
 
     All results of all levels inform one process, those of paused and stopped trials too; of a running trial
     is believed what is expected of it. A trial that failed counts as bad at the level it was on the
-    way to. The hyperparameters are found from a number of first results that depends on how many there are alone, so
-    that a search that was replayed has the same.
+    way to. What the author of the space believes in draws proposals towards it, the less the more is known. The
+    hyperparameters are found from a number of first results that depends on how many there are alone, so that a search
+    that was replayed has the same.
     """
 
     def __init__(
@@ -83,7 +85,8 @@ class GaussianProcessSearcher:
         self._startup_trials = self._settings.startup_trials if startup_trials is None else startup_trials
         self.table = ResultsTable(len(levels))
         """What was seen."""
-        self._candidates = Candidates(space, seed)
+        self._prior = UserPrior.of(space)
+        self._candidates = Candidates(space, seed, self._prior)
         self._next_level: dict[int, int] = {}
         """By trial, how many levels it has reached."""
         self._running: dict[int, None] = {}
@@ -174,17 +177,23 @@ class GaussianProcessSearcher:
 
         If there is nothing feasible, the last draw with its reason.
         """
-        draws = [draw(self._space, at_random(generator))]
-        for _ in range(ATTEMPTS - 1):
+        draws = [draw(self._space, self._answer(number, 0, generator))]
+        for attempt in range(1, ATTEMPTS):
             if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._seen):
                 return proposal_of(number, draws[-1], Origin.RANDOM)
-            draws.append(draw(self._space, at_random(generator)))
+            draws.append(draw(self._space, self._answer(number, attempt, generator)))
         is_repeating = any(one.infeasible is None for one in draws)
         return (
             None
             if is_repeating or self._infeasible >= MOST_INFEASIBLE
             else proposal_of(number, draws[-1], Origin.RANDOM)
         )
+
+    def _answer(self, number: int, attempt: int, generator: np.random.Generator) -> Answer:
+        prior = self._prior
+        if prior is not None and prior.is_due(number, attempt) and not self._is_informed(number):
+            return prior.around(generator)
+        return at_random(generator)
 
     def _is_informed(self, number: int) -> bool:
         return number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
@@ -203,7 +212,10 @@ class GaussianProcessSearcher:
                 posterior.believe(running)
 
             def score(units: Floats) -> Floats:
-                return log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
+                gain = log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
+                if self._prior is None:
+                    return gain
+                return gain + self._prior.log_weight(self.table.distributions, units, len(self.table))
 
             tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
             return self._candidates.best(number, encoding, score, tops, self._seen)

@@ -33,7 +33,7 @@ class Origin(StrEnum):
     START = "start"
     """Listed in the search space's `START`, or the best of the run that a warm start takes its trials from."""
     RANDOM = "random"
-    """Drawn at random, during start-up or by the random searcher."""
+    """Drawn at random, during start-up or by the random searcher; perhaps around what the space's `PRIOR` says."""
     MODEL = "model"
     """Proposed by the searcher's model of the results so far."""
 
