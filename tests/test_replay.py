@@ -73,10 +73,15 @@ class Drivers:
     """Drivers of a run whose workers are a formula: they work, die where they are told to, and are followed."""
 
     def __init__(
-        self, root: Path, workers: int = WORKERS, seed: int = 0, objectives: tuple[str, ...] = ("dev_accuracy",)
+        self,
+        root: Path,
+        workers: int = WORKERS,
+        seed: int = 0,
+        objectives: tuple[str, ...] = ("dev_accuracy",),
+        prior: str = "{}",
     ) -> None:
         space = root.parent / "space.py"
-        space.write_text(SPACE)
+        space.write_text(f"{SPACE}\nPRIOR = {prior}\n")
         search = SearchConfig(
             trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE, objectives=objectives
         )
@@ -237,6 +242,20 @@ def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(
     drivers.drive()
     assert kinds(drivers.paths)[-1] == "StudyEnded"
     assert replay(drivers.paths.root)["DriverStarted"] == 3
+
+
+@pytest.mark.parametrize("moment", [None, *range(4, 40, 9)])
+def test_a_run_whose_author_believes_in_something_is_derived_again_as_recorded(
+    tmp_path: Path, moment: int | None
+) -> None:
+    drivers = Drivers(tmp_path / "run", prior='{"x": 0.3, "y": 9}')
+    if moment is not None:
+        drivers.drive(dies_after=moment)
+    drivers.drive()
+    assert replay(drivers.paths.root)["TrialProposed"] == 14
+    drivers.space = replace(drivers.space, prior={})
+    with pytest.raises(DivergenceError, match="TrialProposed"):
+        Replay(drivers.config, drivers.space, read_journal(drivers.paths.journal)).run()
 
 
 def search_of(drivers: Drivers) -> list[Event]:

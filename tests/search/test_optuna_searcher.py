@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState as OptunaState
@@ -57,8 +59,12 @@ def test_the_same_seed_and_results_give_the_same_proposals(space: SearchSpace, s
     assert drive(build(space, sampler), 30) != drive(build(space, sampler, seed=1), 30)
 
 
+@pytest.mark.parametrize("prior", [{}, {"x": 0.7, "y": 3}])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(space: SearchSpace, sampler: str) -> None:
+def test_a_searcher_rebuilt_by_replay_goes_on_as_the_first_would(
+    space: SearchSpace, sampler: str, prior: Mapping[str, Any]
+) -> None:
+    space = replace(space, prior=prior)
     uninterrupted = drive(build(space, sampler), 31)
     resumed = build(space, sampler)
     for proposal in uninterrupted[:30]:
@@ -124,19 +130,41 @@ def test_a_trial_that_ended_for_want_of_progress_is_worth_the_same_at_every_late
     assert [study.completed for study in searcher.studies.values()] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("prior", [{}, {"n": 6}])
+@pytest.mark.parametrize("startup_trials", [2, 20])
 def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
-    make_space: Callable[[str], SearchSpace],
+    make_space: Callable[[str], SearchSpace], prior: Mapping[str, Any], startup_trials: int
 ) -> None:
     small = make_space(
         'MODEL = "cnn"\nSTART = [{"n": 1}]\ndef suggest(trial):\n    return {"n": trial.suggest_int("n", 1, 6)}\n'
     )
-    searcher = build(small, startup_trials=2)
+    searcher = build(replace(small, prior=prior), startup_trials=startup_trials)
     values: list[int] = []
     while (proposal := searcher.propose(len(values))) is not None:
         values.append(proposal.hparams["n"])
         searcher.reached(proposal.number, 1, 0.1 * values[-1])
         searcher.ended(proposal.number, TrialState.PRUNED, 0.1 * values[-1])
     assert sorted(values) == [1, 2, 3, 4, 5, 6]
+
+
+def test_while_no_model_proposes_every_other_draw_is_around_the_belief_and_the_others_are_unchanged(
+    space: SearchSpace,
+) -> None:
+    def params(sampler: str, prior: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        searcher = build(replace(space, prior=prior), sampler, startup_trials=100)
+        return [proposal.params for proposal in map(searcher.propose, range(2, 82)) if proposal is not None]
+
+    for sampler in SAMPLERS:
+        believed, without = params(sampler, {"x": 0.9, "kind": "b"}), params(sampler, {})
+        assert believed[1::2] == without[1::2]
+        assert np.mean([one["x"] for one in believed[::2]]) == pytest.approx(0.74, abs=0.06)
+
+
+def test_where_a_model_proposes_the_belief_has_no_say_and_without_a_model_it_always_has(space: SearchSpace) -> None:
+    believed = drive(build(replace(space, prior={"x": 0.1}), "random"), 60)
+    assert np.mean([one.params["x"] for one in believed[40::2]]) < 0.45
+    origins = {one.origin for one in drive(build(replace(space, prior={"x": 0.1})), 20)[10:]}
+    assert origins == {Origin.MODEL}
 
 
 def test_the_users_own_verbosity_of_optuna_is_left_alone(space: SearchSpace, capfd: pytest.CaptureFixture[str]) -> None:

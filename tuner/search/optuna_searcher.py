@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 
 from tuner.search.distributions import distributions_of
+from tuner.search.drawing import draw
 from tuner.search.objective import Direction, Objective
+from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import EpochReport, score_of
 from tuner.search.rung_study import RungStudy
@@ -59,6 +62,7 @@ class OptunaSearcher:
         compares; the others are metrics of the epoch that is best by the first, or measures of the model.
         """
         self._space = space
+        self._prior = UserPrior.of(space)
         self._sampler = sampler
         self._seed = seed
         self._startup_trials = STARTUP_TRIALS if startup_trials is None else startup_trials
@@ -200,24 +204,29 @@ class OptunaSearcher:
         refused: Proposal | None = None
         is_repeating = False
         for attempt in range(ATTEMPTS):
-            seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)
-            # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
-            may_model = not is_repeating and attempt < _MODEL_ATTEMPTS
-            study, sampler, origin = self._source(number, seed, may_model)
-            try:
-                configuration = Configuration(*study.sample(sampler, self._space.hparams_of))
-            except InfeasibleError as error:
-                refused_one = Configuration(error.params, error.distributions, {}, error.reason)
-                refused = proposal_of(number, refused_one, origin)
-                continue
-            if is_new(self._space, configuration, self._seen):
+            configuration, origin = self._sampled(number, attempt, is_repeating)
+            if configuration.infeasible is not None:
+                refused = proposal_of(number, configuration, origin)
+            elif is_new(self._space, configuration, self._seen):
                 return proposal_of(number, configuration, origin)
-            is_repeating = True
+            else:
+                is_repeating = True
         return None if is_repeating or self._infeasible >= MOST_INFEASIBLE else refused
 
-    def _source(self, number: int, seed: int, may_model: bool) -> tuple[RungStudy, BaseSampler, Origin]:
+    def _sampled(self, number: int, attempt: int, is_repeating: bool) -> tuple[Configuration, Origin]:
+        seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)
         informed = [study for study in self._studies.values() if study.completed >= MIN_RESULTS]
         is_starting_up = number + self._earlier < self._startup_trials
-        if self._sampler is None or is_starting_up or not informed or not may_model:
-            return next(iter(self._studies.values())), RandomSampler(seed=seed), Origin.RANDOM
-        return informed[-1], self._sampler(seed), Origin.MODEL
+        if self._sampler is None or is_starting_up or not informed:
+            if self._prior is not None and self._prior.is_due(number, attempt):
+                return draw(self._space, self._prior.around(np.random.default_rng(seed))), Origin.RANDOM
+        # A model that repeats itself would go on repeating itself: after one repetition, chance decides.
+        elif not is_repeating and attempt < _MODEL_ATTEMPTS:
+            return self._asked_of(informed[-1], self._sampler(seed)), Origin.MODEL
+        return self._asked_of(next(iter(self._studies.values())), RandomSampler(seed=seed)), Origin.RANDOM
+
+    def _asked_of(self, study: RungStudy, sampler: BaseSampler) -> Configuration:
+        try:
+            return Configuration(*study.sample(sampler, self._space.hparams_of))
+        except InfeasibleError as error:
+            return Configuration(error.params, error.distributions, {}, error.reason)
