@@ -25,9 +25,10 @@ def search_of(
     config: SearchConfig,
     start: tuple[Mapping[str, Any], ...] = (),
     warm_start: WarmStart | None = None,
+    prior: Mapping[str, Any] | None = None,
 ) -> Search:
     """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
-    space = SearchSpace("benchmark", suggest, start)
+    space = SearchSpace("benchmark", suggest, start, prior=prior or {})
     return brains.search_of(
         StudyConfig(search=config, seed=seed), space, (DEFAULT_OBJECTIVE,), epochs, None, None, warm_start
     )

@@ -9,7 +9,8 @@ its full curve: (best - it) / (best - median), best and median over 6,000 random
 average over the random configurations, and the workers share it. Families: `power-law` needs no data file, `lcbench`
 and `rbv2` are surrogates, `--surrogate` their folder. With `--results` each search is a line of that file, and one that
 is there is not made again. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search,
-whose work is not counted: see `tests/benchmarks/warm_started.py`. Peers that need an environment of their own:
+whose work is not counted: see `tests/benchmarks/warm_started.py`. Two more, `prior-right` and `prior-wrong`, believe in
+a good and in a bad configuration: see `tests/benchmarks/believing.py`. Peers that need an environment of their own:
 `tests/benchmarks/child_peers.py`.
 """
 
@@ -32,6 +33,7 @@ import optuna
 import tyro
 from scipy.stats import rankdata
 
+from tests.benchmarks.believing import prior_right, prior_wrong
 from tests.benchmarks.child_peers import SyneTune
 from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
@@ -100,6 +102,8 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "factor-4": lambda problem, seed: ours(problem, seed, reduction_factor=4),
     "warm-same": warm_same,
     "warm-changed": warm_changed,
+    "prior-right": prior_right,
+    "prior-wrong": prior_wrong,
     "tpe": lambda problem, seed: ours(problem, seed, searcher="tpe"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
     "tpe-full": lambda problem, seed: OptunaStudy(

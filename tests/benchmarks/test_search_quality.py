@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from tests.benchmarks import lcbench, rbv2_xgboost
+from tests.benchmarks.believing import belief
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
 from tests.benchmarks.problem import load_problem, tasks_of
 from tests.benchmarks.search_quality import METHODS, Arguments, Result, main, mean_ranks, search
@@ -59,6 +60,13 @@ def test_a_warm_start_brings_something_early_and_most_where_the_space_has_not_ch
     found = main(Arguments(seeds=6, trainings=10, methods="default,warm-same,warm-changed"))
     regret = {name: method["after_epochs_of"]["5"]["mean"] for name, method in found["methods"].items()}
     assert regret["warm-same"] < regret["warm-changed"] < regret["default"]
+
+
+def test_a_belief_is_in_a_good_or_a_bad_configuration_of_the_space_and_differs_by_seed() -> None:
+    problem = load_problem("power-law", None, "0")
+    right, wrong = ([max(curve(belief(problem, seed, rank)).values) for seed in range(8)] for rank in (0, 180))
+    assert np.mean(wrong) < problem.median < np.mean(right)
+    assert belief(problem, 0, 0) == belief(problem, 0, 0) != belief(problem, 1, 0)
 
 
 def test_the_earlier_search_is_what_its_journal_would_tell_of_ten_trainings() -> None:
