@@ -410,6 +410,18 @@ def test_the_search_is_exhausted_after_its_trials(tmp_path: Path) -> None:
     assert driver.coordinator.is_exhausted
 
 
+def test_a_trial_that_the_last_result_makes_promotable_is_promoted(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, trials=3, workers=2, protect_starts=False)
+    best, second = driver.begin(), driver.begin()
+    driver.report(best, 1, dev_accuracy=0.3)
+    third = driver.begin()
+    driver.report(second, 1, dev_accuracy=0.2)
+    assert driver.coordinator.next_trial() is None  # one in three goes on, and two have come
+    driver.report(third, 1, dev_accuracy=0.1)
+    assert not driver.coordinator.is_exhausted
+    assert driver.begin() == best
+
+
 def test_a_search_over_all_its_trials_ends_with_all_of_them_ended(driver: Driver) -> None:
     events = driver.run()
     assert events[-1] == SearchEnded("all trials have ended")

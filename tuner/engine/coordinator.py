@@ -371,6 +371,7 @@ class Coordinator:
         events: list[Event] = []
         if decision.reason:
             events.append(RungDecided(event.trial, rung, decision.action.value, decision.reason))
+            self._nothing_to_give = False  # with one more at the rung, one that waits there may be promoted
         if decision.action in (Action.STOP, Action.COMPLETE):
             state = TrialState.COMPLETE if decision.action is Action.COMPLETE else TrialState.PRUNED
             events.append(TrialEnded(event.trial, state, decision.reason))
