@@ -10,13 +10,17 @@ from optuna.trial import BaseTrial
 
 from tuner.errors import ConfigError
 from tuner.search.arrays import Floats
+from tuner.search.convergence import FULL_TRAININGS
 from tuner.search.drawing import at_random, draw
+from tuner.search.encoding import Encoding
+from tuner.search.gaussian_process import Posterior, Results
 from tuner.search.gp_searcher import MIN_RESULTS, GaussianProcessSearcher, Settings
 from tuner.search.objective import Objective
 from tuner.search.searchers import build_searcher
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, TrialState
+from tuner.search.warp import warped
 
 LEVELS = (1, 3, 9)
 
@@ -300,3 +304,81 @@ def test_a_right_belief_helps_early_and_from_a_wrong_one_the_search_recovers() -
     assert found["right"][-1] < 0.02
     assert found["wrong"][19] > 1.5 * found["none"][19]
     assert found["wrong"][-1] < 0.05  # the best of 50 at random is at 0.11
+
+
+# What is expected of a proposal.
+
+
+def trained(space: SearchSpace, trials: int, scale: float = 1.0, *, tells: bool = True) -> GaussianProcessSearcher:
+    """A searcher that has seen full trainings alone, of trials that lie here and there."""
+    settings = Settings(startup_trials=trials, random_share=0.0)
+    objective = Objective("score")
+    searcher = GaussianProcessSearcher(
+        space, (1,), objective=objective, seed=0, settings=settings, tells_improvement=tells
+    )
+    for number in range(trials):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        assert proposal.expected_improvement is None
+        searcher.reached(number, 1, scale * closeness(proposal))
+        searcher.ended(number, TrialState.COMPLETE, scale * closeness(proposal))
+    return searcher
+
+
+def test_the_improvement_told_is_what_random_draws_of_the_objective_gain_on_the_best(space: SearchSpace) -> None:
+    searcher = trained(space, 9)
+    proposal = searcher.propose(9)
+    assert proposal is not None
+    encoding = Encoding(searcher.table.distributions, searcher.table.units())
+    trials, at, values = searcher.table.results(9)
+    unit, _ = warped(trials, at, values, 1)
+    points = encoding.points(searcher.table.units()[trials])
+    assert searcher.hyperparameters is not None
+    posterior = Posterior(Results(points, np.zeros(9), unit), encoding.groups, searcher.hyperparameters)
+    (mean,), (deviation,) = posterior.mean_and_deviation(encoding.points(searcher.table.units([9])))
+    # Back to the objective by hand: 0 is the median, 1 the width of what is above it.
+    middle = np.median(values)
+    width = np.sqrt(np.mean((values[values >= middle] - middle) ** 2))
+    drawn = middle + width * np.random.default_rng(0).normal(mean, deviation, 1_000_000)
+    best = middle + width * posterior.mean(points).max()
+    gained = np.maximum(drawn - best, 0.0).mean()
+    assert gained > 1e-4
+    assert proposal.expected_improvement == pytest.approx(gained, rel=0.03)
+
+
+def test_the_improvement_told_is_in_the_units_of_the_objective(space: SearchSpace) -> None:
+    one, thousand = (trained(space, 9, scale).propose(9) for scale in (1.0, 1000.0))
+    assert one is not None
+    assert one.expected_improvement is not None
+    assert thousand is not None
+    assert thousand.expected_improvement == pytest.approx(1000.0 * one.expected_improvement, rel=0.02)
+
+
+def test_the_improvement_is_told_of_the_models_proposals_alone_and_changes_nothing_else(space: SearchSpace) -> None:
+    told, silent = (trained(space, 9, tells=tells).propose(9) for tells in (True, False))
+    assert told is not None
+    assert silent is not None
+    assert told.origin is Origin.MODEL
+    assert silent.expected_improvement is None
+    assert replace(told, expected_improvement=None) == silent
+
+
+def test_no_improvement_is_told_before_enough_full_trainings(space: SearchSpace) -> None:
+    settings = Settings(startup_trials=4, random_share=0.0)
+    searcher = GaussianProcessSearcher(
+        space, LEVELS, objective=Objective("score"), seed=0, settings=settings, tells_improvement=True
+    )
+    told = []
+    for number in range(12):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        told.append(proposal.expected_improvement is not None)
+        tell(searcher, proposal, closeness)
+        if number >= 12 - FULL_TRAININGS - 1:
+            searcher.table.result(number, 2, closeness(proposal) if number % 2 else np.nan)
+    assert told == [False] * 12  # a training that failed on its way to the last level is none
+    for number in range(FULL_TRAININGS):
+        searcher.table.result(number, 2, 0.5)
+    last = searcher.propose(12)
+    assert last is not None
+    assert last.expected_improvement is not None

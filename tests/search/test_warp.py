@@ -8,7 +8,7 @@ from tuner.search.warp import FLOOR, warped
 
 def test_levels_are_shifted_by_what_trials_gain_from_one_to_the_next() -> None:
     trials, at = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 0])
-    unit = warped(trials, at, np.array([0.5, 0.7, 0.6, 0.8, 0.55]), 2)
+    unit, _ = warped(trials, at, np.array([0.5, 0.7, 0.6, 0.8, 0.55]), 2)
     assert unit[0] == pytest.approx(unit[1])
     assert unit[2] == pytest.approx(unit[3])
     assert unit[4] == pytest.approx(0.0)  # in the middle of the three
@@ -16,19 +16,25 @@ def test_levels_are_shifted_by_what_trials_gain_from_one_to_the_next() -> None:
 
 def test_what_diverged_or_failed_is_bad_and_no_more() -> None:
     values = np.array([0.90, 0.91, 0.92, 0.93, 0.94, 0.1, -1e9, np.nan])
-    unit = warped(np.arange(8), np.zeros(8, dtype=np.int64), values, 1)
+    unit, width = warped(np.arange(8), np.zeros(8, dtype=np.int64), values, 1)
     assert (unit[5:] == -FLOOR).all()
     assert (np.diff(unit[:5]) > 0.3).all()
+    assert np.diff(values[:5]) == pytest.approx(width * np.diff(unit[:5]))
 
 
 def test_the_scale_does_not_matter() -> None:
     generator = np.random.default_rng(0)
     values = generator.standard_normal(20)
     trials, at = np.arange(20), np.zeros(20, dtype=np.int64)
-    assert warped(trials, at, 1e6 * values - 3.0, 1) == pytest.approx(warped(trials, at, values, 1), abs=1e-6)
+    unit, width = warped(trials, at, values, 1)
+    stretched, its_width = warped(trials, at, 1e6 * values - 3.0, 1)
+    assert stretched == pytest.approx(unit, abs=1e-6)
+    assert its_width == pytest.approx(1e6 * width)
 
 
 def test_equal_values_and_nothing_but_failures_are_no_trouble() -> None:
     trials, at = np.arange(3), np.zeros(3, dtype=np.int64)
-    assert (warped(trials, at, np.full(3, 0.5), 1) == 0.0).all()
-    assert (warped(trials, at, np.full(3, np.nan), 1) == -FLOOR).all()
+    for value, expected in ((0.5, 0.0), (np.nan, -FLOOR)):
+        unit, width = warped(trials, at, np.full(3, value), 1)
+        assert (unit == expected).all()
+        assert width == 1.0

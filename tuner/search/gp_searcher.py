@@ -13,14 +13,15 @@ from threadpoolctl import ThreadpoolController
 
 from tuner.search.arrays import Floats, Ints
 from tuner.search.candidates import Candidates
+from tuner.search.convergence import FULL_TRAININGS, as_told
 from tuner.search.distributions import distributions_of
-from tuner.search.drawing import Answer, at_random, draw
+from tuner.search.drawing import Answer, at_random, draw, units_of
 from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
 from tuner.search.improvement import log_expected_improvement
 from tuner.search.objective import Objective
 from tuner.search.prior import UserPrior
-from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
+from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, is_new, proposal_of, start_proposal
 from tuner.search.report import score_of
 from tuner.search.results_table import ResultsTable
 from tuner.search.searcher import NO_METRICS
@@ -71,10 +72,12 @@ class GaussianProcessSearcher:
         startup_trials: int | None = None,
         earlier: Sequence[FittedTrial] = (),
         settings: Settings | None = None,
+        tells_improvement: bool = False,
     ) -> None:
         """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
 
-        `startup_trials` is in place of that of the `settings`.
+        `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
+        what is expected of it, from `FULL_TRAININGS` results at the last level on.
         """
         self._space = space
         self._objective = objective
@@ -82,6 +85,7 @@ class GaussianProcessSearcher:
         self._depths = np.log(np.array(levels) / levels[-1]) / np.log(3.0)
         self._seed = seed
         self._settings = settings or Settings()
+        self._tells_improvement = tells_improvement
         self._startup_trials = self._settings.startup_trials if startup_trials is None else startup_trials
         self.table = ResultsTable(len(levels))
         """What was seen."""
@@ -167,9 +171,9 @@ class GaussianProcessSearcher:
         generator = np.random.default_rng(derive_seed(self._seed, Stream.PROPOSAL, number, 0))
         is_random = generator.random() < self._settings.random_share
         if not is_random and self._is_informed(number):
-            chosen = self._most_promising(number)
-            if chosen is not None:
-                return proposal_of(number, chosen, Origin.MODEL)
+            proposal = self._most_promising(number)
+            if proposal is not None:
+                return proposal
         return self._random(number, generator)
 
     def _random(self, number: int, generator: np.random.Generator) -> Proposal | None:
@@ -198,10 +202,10 @@ class GaussianProcessSearcher:
     def _is_informed(self, number: int) -> bool:
         return number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
 
-    def _most_promising(self, number: int) -> Configuration | None:
+    def _most_promising(self, number: int) -> Proposal | None:
         with _threads().limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
             encoding = Encoding(self.table.distributions, self.table.units())
-            trials, _, results = self._results(encoding, len(self.table), self._settings.results)
+            trials, width, results = self._results(encoding, len(self.table), self._settings.results)
             posterior = Posterior(results, encoding.groups, self._hyperparameters(encoding))
             seen = self.table.units()[np.unique(trials)]
             means = posterior.mean(encoding.points(seen))
@@ -211,14 +215,23 @@ class GaussianProcessSearcher:
                 best = max(best, float(posterior.mean(running).max()))
                 posterior.believe(running)
 
+            def gain(units: Floats) -> Floats:
+                return log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
+
             def score(units: Floats) -> Floats:
-                gain = log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
                 if self._prior is None:
-                    return gain
-                return gain + self._prior.log_weight(self.table.distributions, units, len(self.table))
+                    return gain(units)
+                return gain(units) + self._prior.log_weight(self.table.distributions, units, len(self.table))
 
             tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
-            return self._candidates.best(number, encoding, score, tops, self._seen)
+            chosen = self._candidates.best(number, encoding, score, tops, self._seen)
+            if chosen is None:
+                return None
+            if not self._tells_improvement or self.table.successes(len(self._levels) - 1) < FULL_TRAININGS:
+                return proposal_of(number, chosen, Origin.MODEL)
+            # Above the floor, where whatever improves lies, the warp is a line: a unit is the width.
+            improvement = width * np.exp(gain(encoding.units([units_of(chosen)]))[0])
+            return proposal_of(number, chosen, Origin.MODEL, as_told(improvement))
 
     def _hyperparameters(self, encoding: Encoding) -> Hyperparameters:
         """Return the hyperparameters found from the last number of results at which they were due."""
@@ -231,13 +244,16 @@ class GaussianProcessSearcher:
             self._found_for = due, encoding.names
         return self.hyperparameters
 
-    def _results(self, encoding: Encoding, count: int, limit: int) -> tuple[Ints, Ints, Results]:
-        """Return at most `limit` of the first `count` results: their trials, levels, and as the process takes them."""
+    def _results(self, encoding: Encoding, count: int, limit: int) -> tuple[Ints, float, Results]:
+        """Return at most `limit` of the first `count` results: their trials, their unit, and as the process takes them.
+
+        The unit is in the objective's.
+        """
         trials, at, values = self.table.results(count)
-        unit = warped(trials, at, values, len(self._levels))
+        unit, width = warped(trials, at, values, len(self._levels))
         chosen = _most_telling(trials, at, unit, limit)
         points = encoding.points(self.table.units()[trials[chosen]])
-        return trials[chosen], at[chosen], Results(points, self._depths[at[chosen]], unit[chosen])
+        return trials[chosen], width, Results(points, self._depths[at[chosen]], unit[chosen])
 
 
 @cache

@@ -44,8 +44,10 @@ def is_new(space: SearchSpace, configuration: Configuration, seen: Collection[st
     return canonical(hparams) not in seen or (space.is_learned and not hparams)
 
 
-def proposal_of(number: int, configuration: Configuration, origin: Origin) -> Proposal:
+def proposal_of(
+    number: int, configuration: Configuration, origin: Origin, expected_improvement: float | None = None
+) -> Proposal:
     """Return a configuration as the proposal of a trial."""
     as_json = {name: distribution_to_json(one) for name, one in configuration.distributions.items()}
     params, hparams = plain(configuration.params), configuration.hparams
-    return Proposal(number, params, as_json, hparams, origin, configuration.infeasible)
+    return Proposal(number, params, as_json, hparams, origin, configuration.infeasible, expected_improvement)

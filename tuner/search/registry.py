@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tuner.errors import unknown_name
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
+from tuner.search.convergence import Convergence
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
 from tuner.search.objective import Objective
@@ -43,13 +44,16 @@ def build_search(
     seed: int,
     levels: tuple[int, ...] | None = None,
     protect_starts: bool = True,
+    stop_when_converged: float | None = None,
+    workers: int = 1,
 ) -> Search:
-    """Return a search over `space`; raises ConfigError for an unknown name or impossible rungs.
+    """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs, or as `build_searcher`.
 
     `max_trials` is a limit, `foreseen_trials` a guess at how many there may be if there is none; see `Search`.
     `warm_start` holds the trials of an earlier run to begin with; trials are compared by the first of `objectives`.
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
-    `protect_starts` is as in `Search`.
+    `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
+    `workers` how many trials it trains at a time.
     """
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
@@ -66,6 +70,10 @@ def build_search(
         startup_trials=startup_trials,
         earlier=without_starts(space, fitted) if fitted and comparable else (),
         objectives=objectives,
+        stop_when_converged=stop_when_converged,
     )
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
-    return Search(proposer, decider, max_trials, foreseen_trials, protect_starts=protect_starts)
+    convergence = None if stop_when_converged is None else Convergence(stop_when_converged, objectives[0], workers)
+    return Search(
+        proposer, decider, max_trials, foreseen_trials, protect_starts=protect_starts, convergence=convergence
+    )

@@ -52,6 +52,10 @@ class ResultsTable:
         self._at.append(level)
         self._values.append(value)
 
+    def successes(self, level: int) -> int:
+        """Return how many trials were worth something at a level, counted from 0: not those that failed before it."""
+        return sum(at == level and not np.isnan(value) for at, value in zip(self._at, self._values, strict=True))
+
     def units(self, trials: Sequence[int] | None = None) -> Floats:
         """Return [trials, parameters], places in the unit interval; NaN where a trial has no such parameter."""
         rows = slice(len(self._rows)) if trials is None else [self._rows[trial] for trial in trials]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tuner.search.convergence import Convergence
 from tuner.search.scheduler import Action, Decision, Scheduler
 from tuner.search.searcher import NO_METRICS, Searcher
 from tuner.search.trial import Origin, Proposal, TrialState
@@ -36,18 +37,21 @@ class Search:
         foreseen_trials: int | None = None,
         *,
         protect_starts: bool = True,
+        convergence: Convergence | None = None,
     ) -> None:
         """Search with `searcher` and `scheduler`.
 
         `max_trials` None means no limit to the trials. Then a guess at their number, `foreseen_trials`, says which
         paused trials are out of reach; without a guess none ever is. `protect_starts` lets the space's start
-        configurations go on from the first rung; see `Scheduler.start`.
+        configurations go on from the first rung; see `Scheduler.start`. `convergence`, if there is one, says from when
+        on nothing new is proposed.
         """
         self._searcher = searcher
         self._scheduler = scheduler
         self._max_trials = max_trials
         self._foreseen_trials = max_trials if max_trials is not None else foreseen_trials
         self._protect_starts = protect_starts
+        self._convergence = convergence
         self._running: dict[int, _Unfinished] = {}
         self._paused: dict[int, _Unfinished] = {}
         self._proposed = 0
@@ -68,11 +72,16 @@ class Search:
         """The PAUSED trials."""
         return self._paused.keys()
 
+    @property
+    def converged(self) -> str | None:
+        """Why nothing new is proposed, if that is because the search has converged and not for want of trials."""
+        return None if self._convergence is None or self._has_all_trials else self._convergence.reason
+
     def next_trial(self) -> Proposal | None:
         """Return the trial to run next, RUNNING from now on: a PAUSED one that is promoted, else a new one.
 
-        None if there is none now: `max_trials` were proposed or the space is exhausted, and no paused trial has earned
-        its promotion; a later result may change the latter.
+        None if there is none now: `max_trials` were proposed, the space is exhausted or the search has converged, and
+        no paused trial has earned its promotion; a later result may change the latter.
         """
         promoted = self._scheduler.promote()
         if promoted is not None:
@@ -148,8 +157,12 @@ class Search:
             return []
         return self._scheduler.unpromotable(max(0, self._foreseen_trials - self._proposed))
 
+    @property
+    def _has_all_trials(self) -> bool:
+        return self._max_trials is not None and self._proposed >= self._max_trials
+
     def _propose(self) -> Proposal | None:
-        if self._exhausted or (self._max_trials is not None and self._proposed >= self._max_trials):
+        if self._exhausted or self._has_all_trials or self.converged is not None:
             return None
         proposal = self._searcher.propose(self._proposed)
         if proposal is None:
@@ -161,6 +174,8 @@ class Search:
     def _enter(self, proposal: Proposal) -> None:
         self._running[proposal.number] = _Unfinished(proposal)
         self._proposed = proposal.number + 1
+        if self._convergence is not None:
+            self._convergence.take(proposal.expected_improvement)
         protected = self._protect_starts and proposal.origin is Origin.START
         self._scheduler.start(proposal.number, protected=protected)
 

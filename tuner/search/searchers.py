@@ -34,17 +34,25 @@ def build_searcher(
     startup_trials: int | None = None,
     earlier: Sequence[FittedTrial] = (),
     objectives: Sequence[Objective],
+    stop_when_converged: float | None = None,
 ) -> Searcher:
     """Return a searcher by name; for the other arguments see `OptunaSearcher`.
 
-    `startup_trials` None leaves it to the searcher when its model begins to propose.
+    `startup_trials` None leaves it to the searcher when its model begins to propose. With `stop_when_converged` it
+    tells what improvement it expects of its proposals.
 
     Raises:
-        ConfigError: for an unknown name, or one of a searcher that knows one objective if there are several.
+        ConfigError: for an unknown name, one of a searcher that knows one objective if there are several, or one that
+            cannot tell what it expects if that is needed.
     """
     if name not in SEARCHERS:
         raise unknown_name("--searcher", name, SEARCHERS)
     name = searcher_for(len(objectives)) if name == AUTO else name
+    if name != GP and stop_when_converged is not None:
+        raise ConfigError(
+            f"--stop-when-converged is {stop_when_converged}, but must be left out where the searcher is {name!r}, "
+            f"which cannot say what improvement it expects; available for it are: {AUTO} and {GP}, with one objective."
+        )
     if name != GP:
         return OptunaSearcher(
             space,
@@ -61,5 +69,11 @@ def build_searcher(
             f"{','.join(one.metric for one in objectives)!r}; available for several are: {AUTO}, {', '.join(SAMPLERS)}."
         )
     return GaussianProcessSearcher(
-        space, levels, objective=objectives[0], seed=seed, startup_trials=startup_trials, earlier=earlier
+        space,
+        levels,
+        objective=objectives[0],
+        seed=seed,
+        startup_trials=startup_trials,
+        earlier=earlier,
+        tells_improvement=stop_when_converged is not None,
     )

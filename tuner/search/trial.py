@@ -53,6 +53,9 @@ class Proposal:
     origin: Origin
     infeasible: str | None = None
     """Why it cannot be trained: the space refused this and every other draw. `hparams` is then empty."""
+    expected_improvement: float | None = None
+    """By how much a full training is expected to be better than the best, in the objective's units; what still runs
+    counts as it is expected to end. None where nothing is told."""
 
 
 def canonical(hparams: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ FLOOR = 3.0
 """Widths below the median at which values are cut off; a trial that failed is there."""
 
 
-def warped(trials: Ints, at: Ints, values: Floats, levels: int) -> Floats:
-    """Return values [n] of about unit scale: 0 is the median of the trials, 1 the width of the better half above it.
+def warped(trials: Ints, at: Ints, values: Floats, levels: int) -> tuple[Floats, float]:
+    """Return values [n] of about unit scale, and that width: 0 is the median, 1 the width of the better half above it.
 
     `trials` [n] are rows from 0, `at` [n] the levels, from 0 to `levels` - 1, and a value that is NaN a failure. Each
     level is shifted by what the trials seen on both sides have typically gained from one level to the next, and what is
@@ -26,9 +26,9 @@ def warped(trials: Ints, at: Ints, values: Floats, levels: int) -> Floats:
     seen = ~np.isnan(by_level)
     last = by_level[seen.any(axis=1), (levels - 1 - seen[:, ::-1].argmax(axis=1))[seen.any(axis=1)]]
     if not len(last):
-        return np.full_like(values, -FLOOR)
+        return np.full_like(values, -FLOOR), 1.0
     middle = float(np.median(last))
-    width = float(np.sqrt(np.mean((last[last >= middle] - middle) ** 2)))
-    unit = (values + ahead[at] - middle) / (width or 1.0)
+    width = float(np.sqrt(np.mean((last[last >= middle] - middle) ** 2))) or 1.0
+    unit = (values + ahead[at] - middle) / width
     result: Floats = np.maximum(np.nan_to_num(unit, nan=-FLOOR), -FLOOR)
-    return result
+    return result, width
