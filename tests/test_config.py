@@ -66,6 +66,10 @@ def test_a_budget_that_is_no_time_is_refused_with_examples(text: str) -> None:
         ({"gpus_per_trial": float("nan")}, "--gpus-per-trial is nan, but must be at least 0"),
         ({"max_failures": -1}, "--max-failures is -1, but must be at least 0"),
         ({"retrain_seeds": 0}, "--retrain-seeds is 0, but must be at least 1"),
+        ({"stop_when_converged": 0.0}, "--stop-when-converged is 0.0, but must be a finite number above 0"),
+        ({"stop_when_converged": -0.1}, "--stop-when-converged is -0.1, but must be a finite number above 0"),
+        ({"stop_when_converged": float("inf")}, "--stop-when-converged is inf, but must be a finite number above 0"),
+        ({"stop_when_converged": float("nan")}, "--stop-when-converged is nan, but must be a finite number above 0"),
         ({"seed": -1}, "--seed is -1, but must be at least 0"),
         ({"min_epochs": 9, "max_epochs": 3}, "--max-epochs is 3, but must be at least --min-epochs, which is 9"),
         ({"budget": "0s"}, "--budget is '0s', but must be more than 0"),
@@ -100,6 +104,8 @@ def test_a_field_nobody_knows_is_refused_with_those_there_are() -> None:
         ({"search": {"trials": 64.0}}, "study.toml: search.trials is 64.0, but must be a whole number"),
         ({"resources": {"gpus_per_trial": True}}, "gpus_per_trial is True, but must be a number or 'auto'"),
         ({"resources": {"cpus_per_trial": "2"}}, "cpus_per_trial is '2', but must be a whole number or 'auto'"),
+        ({"search": {"stop_when_converged": "0.001"}}, "search.stop_when_converged is '0.001', but must be a number"),
+        ({"search": {"stop_when_converged": True}}, "search.stop_when_converged is True, but must be a number"),
         ({"retrain": {"baseline": "yes"}}, "retrain.baseline is 'yes', but must be true or false"),
         ({"budget": 90}, "study.toml: budget is 90, but must be text"),
         ({"search": {"objectives": "dev_accuracy"}}, "search.objectives is 'dev_accuracy', but must be a list"),
@@ -204,3 +210,13 @@ def test_a_configuration_written_before_there_were_objectives_has_one() -> None:
     written = to_dict(StudyConfig())
     del written["search"]["objectives"]
     assert from_dict(written, "config.json").search.objectives == ()
+
+
+def test_a_search_ends_when_it_has_converged_only_where_that_was_asked_for() -> None:
+    written = to_dict(StudyConfig())
+    assert written["search"].pop("stop_when_converged") is None  # as it was before there was such a field
+    assert from_dict(written, "config.json").search.stop_when_converged is None
+    for threshold in (0.001, 2):
+        config = merge(StudyConfig(), {"stop_when_converged": threshold}, "study.yaml")
+        assert from_dict(json.loads(json.dumps(to_dict(config))), "config.json") == config
+        assert config.search.stop_when_converged == threshold

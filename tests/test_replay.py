@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,12 +80,15 @@ class Drivers:
         seed: int = 0,
         objectives: tuple[str, ...] = ("dev_accuracy",),
         prior: str = "{}",
+        **changes: Any,
     ) -> None:
+        """Work in `root`; `changes` are to the `SearchConfig`."""
         space = root.parent / "space.py"
-        space.write_text(f"{SPACE}\nPRIOR = {prior}\n")
-        search = SearchConfig(
-            trials=14, max_epochs=MAX_EPOCHS, startup_trials=4, patience=PATIENCE, objectives=objectives
-        )
+        space.write_text(f"{SPACE}
+PRIOR = {prior}
+")
+        settings: dict[str, Any] = {"trials": 14, "max_epochs": MAX_EPOCHS, "startup_trials": 4, "patience": PATIENCE}
+        search = SearchConfig(objectives=objectives, **settings | changes)
         self.workers = workers
         resources = ResourceConfig(workers=workers)
         self.config = StudyConfig(space=str(space), seed=seed, search=search, resources=resources)
@@ -112,7 +116,10 @@ class Drivers:
     def _work(
         self, journal: JournalWriter, record: Callable[..., None], meddle: Callable[[Coordinator], None] | None
     ) -> None:
-        plan = Plan(self.workers, rung_levels(1, MAX_EPOCHS, 3), 3, 1.0, 14, 14, 10.0, 10.0, self.config.budget_seconds)
+        trials = self.config.search.trials
+        assert trials is not None
+        rungs, budget = rung_levels(1, MAX_EPOCHS, 3), self.config.budget_seconds
+        plan = Plan(self.workers, rungs, 3, 1.0, trials, trials, 10.0, 10.0, budget)
         if not journal.entries:
             record(
                 StudyStarted(
@@ -323,6 +330,90 @@ def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) ->
 
 def events(drivers: Drivers) -> list[Event]:
     return [entry.event for entry in read_journal(drivers.paths.journal)]
+
+
+# A search that ends when it has converged.
+
+MOST_TRIALS = 80
+
+
+def converging(root: Path, workers: int = 1, threshold: float | None = 0.002) -> Drivers:
+    return Drivers(root, workers=workers, trials=MOST_TRIALS, stop_when_converged=threshold)
+
+
+def end_of_search(drivers: Drivers) -> SearchEnded:
+    (end,) = [event for event in events(drivers) if isinstance(event, SearchEnded)]
+    return end
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_search_that_converged_is_derived_again_as_recorded(tmp_path: Path, workers: int) -> None:
+    drivers = converging(tmp_path / "run", workers)
+    drivers.drive()
+    counts = replay(drivers.paths.root)
+    assert 10 < counts["TrialProposed"] < MOST_TRIALS
+    assert counts["TrialEnded"] == counts["TrialProposed"]
+    end = end_of_search(drivers)
+    assert end.reason.startswith("converged, as each of the last 5 trials that the model proposed was expected to ")
+    assert end.seconds_left is None
+    last = [entry.event for entry in read_journal(drivers.paths.journal) if isinstance(entry.event, TrialProposed)][-1]
+    assert last.expected_improvement is not None
+    assert last.expected_improvement < 0.002
+
+
+def test_what_runs_when_a_search_has_converged_is_reported_on_and_not_cut_off(tmp_path: Path) -> None:
+    drivers = converging(tmp_path / "run", workers=3)
+    drivers.drive()
+    found = events(drivers)
+    last = [event for event in found if isinstance(event, TrialProposed)][-1]
+    assert last.trial in {event.trial for event in found[found.index(last) :] if isinstance(event, EpochReported)}
+    cut_off = [event for event in found if isinstance(event, TrialEnded) and event.reason.startswith("converged")]
+    paused = {event.trial for event in found if isinstance(event, RungDecided) and event.action == Action.PAUSE}
+    assert {event.trial for event in cut_off} <= paused
+
+
+def test_with_one_worker_a_converged_search_ends_at_the_same_trial_wherever_its_driver_died(tmp_path: Path) -> None:
+    undisturbed = converging(tmp_path / "undisturbed")
+    undisturbed.drive()
+    expected = search_of(undisturbed)
+    ended = next(place for place, event in enumerate(expected) if isinstance(event, SearchEnded))
+    last = max(place for place, event in enumerate(expected) if isinstance(event, TrialProposed))
+    # A driver's own coming is one of the events that it writes.
+    for moment in (ended // 2, last, last + 1, last + 2, last + 4, ended, ended + 1, ended + 2):
+        killed = converging(tmp_path / f"killed-{moment}")
+        killed.drive(dies_after=moment)
+        killed.drive(dies_after=4)
+        killed.drive()
+        assert search_of(killed) == expected, moment
+
+
+def test_with_another_threshold_or_another_improvement_something_else_follows(tmp_path: Path) -> None:
+    drivers = converging(tmp_path / "run")
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    for threshold, follows in ((1e-9, "TrialProposed"), (0.5, "less than 0.5")):
+        search = replace(drivers.config.search, stop_when_converged=threshold)
+        with pytest.raises(DivergenceError, match=follows):
+            Replay(replace(drivers.config, search=search), drivers.space, entries).run()
+    told = next(entry for entry in entries if getattr(entry.event, "expected_improvement", None) is not None)
+    assert isinstance(told.event, TrialProposed)
+    forged = replace(told, event=replace(told.event, expected_improvement=0.0))
+    with pytest.raises(DivergenceError, match=rf"event {told.seq}: .*expected_improvement"):
+        Replay(drivers.config, drivers.space, [forged if entry is told else entry for entry in entries]).run()
+
+
+def test_with_a_budget_the_time_that_a_converged_search_left_is_told_and_planned_with(tmp_path: Path) -> None:
+    drivers = converging(tmp_path / "run")
+    drivers.config = replace(drivers.config, budget="300s")
+    drivers.drive()
+    left = end_of_search(drivers).seconds_left
+    assert left is not None
+    # The retraining keeps 20 seconds and, for each of two seeds, 9.3 epochs of 0.4 seconds.
+    assert left == pytest.approx(300.0 - (20.0 + 2 * 9.3 * 0.4) - drivers.elapsed, abs=0.1)
+    (planned,) = [event for event in events(drivers) if isinstance(event, RetrainingPlanned)]
+    assert planned.seconds_left is not None
+    assert planned.seconds_left > left
+    replay(drivers.paths.root)
 
 
 def set_times(entries: list[Entry], seconds: float) -> list[Entry]:

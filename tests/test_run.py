@@ -175,6 +175,16 @@ def assert_nothing_is_left(folder: Path) -> None:
         (("--space", "absent.py"), "absent.py', but there is no such file."),
         ((*SMOKE, "--dataset", "mnist"), "dataset is 'mnist', but must be one of: auto, digits, fashion-mnist."),
         ((*SMOKE, "--searcher", "tpee"), "--searcher is 'tpee', but must be one of: auto, gp, random, tpe."),
+        (("--stop-when-converged",), "--stop-when-converged lacks a value; it must be a number or None."),
+        (("--stop-when-converged", "0"), "--stop-when-converged is 0.0, but must be a finite number above 0."),
+        (
+            (*SMOKE, "--searcher", "random", "--stop-when-converged", "0.001"),
+            "--stop-when-converged is 0.001, but must be left out where the searcher is 'random'",
+        ),
+        (
+            (*SMOKE, "--objectives", "dev_accuracy,num_params", "--stop-when-converged", "0.001"),
+            "but must be left out where the searcher is 'tpe', which cannot say what improvement it expects",
+        ),
         ((*SMOKE, "--scheduler", "pbt"), "--scheduler is 'pbt', but must be one of: asha,"),
         (
             (*SMOKE, "--objectives", "num_params,dev_accuracy"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -73,6 +74,9 @@ class SearchConfig:
     """Trials started before the searcher models the results; by default the searcher knows how many."""
     patience: int = 10
     """A training ends after this many epochs without a better dev accuracy."""
+    stop_when_converged: float | None = None
+    """End the search when its next trials are each expected to improve the objective by less than this, such as
+    `0.001`. With a budget the time that is left goes to the retraining. Needs the searcher `gp`."""
     warm_start: str | None = None
     """Folder or `s3://` address of an earlier run on the same data, or its `trials.parquet`: its trials inform the
     search, its best is tried early, and a configuration that it trained is not trained again. The space may have
@@ -392,6 +396,10 @@ def check(config: StudyConfig) -> None:
     if search.max_epochs is not None and search.min_epochs is not None and search.max_epochs < search.min_epochs:
         raise ConfigError(
             f"--max-epochs is {search.max_epochs}, but must be at least --min-epochs, which is {search.min_epochs}."
+        )
+    if search.stop_when_converged is not None and not 0 < search.stop_when_converged < math.inf:
+        raise ConfigError(
+            f"--stop-when-converged is {search.stop_when_converged}, but must be a finite number above 0."
         )
     if config.budget_seconds is not None and config.budget_seconds <= 0:
         raise ConfigError(f"--budget is {config.budget!r}, but must be more than 0.")

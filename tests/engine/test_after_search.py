@@ -80,6 +80,16 @@ def test_the_time_left_is_shared_by_what_epochs_have_cost(make: Callable[..., Af
     assert lengths(planned) == [("tuned", 1, 51), ("tuned", 2, 51), ("baseline", 1, 25), ("baseline", 2, 25)]
 
 
+def test_what_a_search_that_ended_early_has_left_makes_the_retraining_longer_up_to_its_most(
+    make: Callable[..., AfterSearch],
+) -> None:
+    history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
+    after = make()
+    epochs = [retrainings_of(after.planned(history, 2160.0 + early))[0].max_epochs for early in (0.0, 600.0, 1300.0)]
+    assert epochs == [51, 66, 81]  # and not 83, which two rounds of (3460 - 20) x 0.97 / 2 seconds would hold
+    assert after.plan.most_retrain_epochs == 81
+
+
 def test_what_was_not_trained_here_costs_what_was_measured(make: Callable[..., AfterSearch]) -> None:
     history = history_of(*trial(0, {"x": 0.9}, 9.0), *trial(1, WINNER, 2.0, reused=True))
     assert make().planned(history, 2160.0).seconds_per_epoch == {"tuned": 56.0, "baseline": 56.0}

@@ -19,6 +19,7 @@ EXAMPLES: list[Event] = [
     events.WarmStarted("runs/first", [{"number": 0, "params": {"x": 1}}], {"decay": 0.1}, True),
     events.PlanMade({"rungs": [1, 3]}),
     events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7),
+    events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7, expected_improvement=0.000412),
     events.ModelMeasured(0, {"num_params": 1e6, "latency": 0.001}),
     events.EpochReported(0, 1, metrics(0.1, 0.2, 0.3, 0.4, 0.5), 0.6, "h:1"),
     events.RungDecided(0, 1, "STOP", "0.1 < 0.2"),
@@ -26,6 +27,7 @@ EXAMPLES: list[Event] = [
     events.TrialRetried(0, "killed"),
     events.TrialEnded(0, TrialState.FAILED, "diverged", "Traceback ..."),
     events.SearchEnded("done"),
+    events.SearchEnded("converged", 90.5),
     events.WinnerSelected(0, {"x": 1}, "dev_accuracy", 0.9, 3, "the best"),
     events.RetrainingPlanned(
         [{"candidate": "tuned", "seed": 1, "max_epochs": 9, "hparams": {"x": 1}}], {"tuned": 2.5}, 60.0
@@ -51,13 +53,22 @@ def test_an_event_survives_json(event: Event) -> None:
 
 
 def test_states_come_back_as_enumerations() -> None:
-    back = from_record(json.loads(json.dumps(to_record(EXAMPLES[10]))))
+    (failed,) = (example for example in EXAMPLES if isinstance(example, TrialEnded))
+    back = from_record(json.loads(json.dumps(to_record(failed))))
     assert isinstance(back, TrialEnded)
     assert back.state is TrialState.FAILED
 
 
 def test_a_field_of_a_newer_version_is_ignored() -> None:
     assert from_record(to_record(events.SearchEnded("done")) | {"mood": "good"}) == events.SearchEnded("done")
+
+
+def test_what_an_older_version_did_not_tell_of_a_converged_search_is_none() -> None:
+    proposed = events.TrialProposed(0, {"x": 1}, {"x": "{}"}, {"x": 1}, Origin.MODEL, 7)
+    for event, later in ((proposed, "expected_improvement"), (events.SearchEnded("done"), "seconds_left")):
+        record = to_record(event)
+        assert record.pop(later) is None
+        assert from_record(record) == event
 
 
 def test_the_trials_of_a_warm_start_come_back_as_the_search_wants_them() -> None:
@@ -85,6 +96,7 @@ def test_a_trial_of_a_warm_start_that_is_none_is_refused(changes: dict[str, Any]
         {"kind": 3},
         {"kind": "Unheard"},
         {"kind": "SearchEnded"},
+        {"kind": "SearchEnded", "reason": "converged", "seconds_left": "90"},
         {"kind": "TrialEnded", "trial": 0, "state": "MAYBE", "reason": ""},
         {"kind": "ModelMeasured", "trial": 0, "measures": {"params": "many"}},
     ],

@@ -31,13 +31,15 @@ def search_of(
     *,
     protect_starts: bool = True,
     startup_trials: int | None = None,
+    workers: int = 1,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
-    `startup_trials` are planned too, for a configuration that says nothing of them.
+    `startup_trials` are planned too, for a configuration that says nothing of them, and so are the `workers`, by whose
+    number a search has converged the later.
 
     Raises:
-        ConfigError: for an unknown name or impossible rungs.
+        ConfigError: for an unknown name, impossible rungs, or a searcher that cannot do what is asked for.
     """
     search = config.search
     planned = rungs if isinstance(rungs, tuple) else None
@@ -56,6 +58,8 @@ def search_of(
         seed=config.seed,
         levels=planned,
         protect_starts=protect_starts,
+        stop_when_converged=search.stop_when_converged,
+        workers=workers,
     )
 
 
@@ -91,6 +95,8 @@ def coordinator_of(
         warm_start,
         protect_starts=plan.protect_starts,
         startup_trials=plan.startup_trials,
+        # Not those of this driver: where the search ends must not hang on who goes on with it.
+        workers=plan.workers,
     )
     pace = pace_of(config, plan)
     known = KnownResults(warm_start, pace.most_epochs, objectives)

@@ -259,10 +259,12 @@ class Coordinator:
 
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
-        reason = self._stop_reason or "all trials have ended"
+        converged = None if self._stop_reason else self._search.converged
+        left = self._clock.search_seconds_left
+        reason = self._stop_reason or converged or "all trials have ended"
         for trial in self.unfinished:
             self._end(TrialEnded(trial, TrialState.PRUNED, reason))
-        self._record(SearchEnded(reason))
+        self._record(SearchEnded(reason, max(0.0, left) if converged and math.isfinite(left) else None))
 
     # Resume.
 
@@ -330,6 +332,7 @@ class Coordinator:
             proposal.origin,
             seed,
             proposal.infeasible,
+            proposal.expected_improvement,
         )
         self._record(event)
         self._trials[event.trial] = TrialHistory(event, self._objective)

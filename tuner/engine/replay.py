@@ -149,7 +149,10 @@ class Replay:
             return
         if not self._derived:
             self._provoke(index, event)
-        self._compare(index, event, self._derived.popleft() if self._derived else None)
+        derived = self._derived.popleft() if self._derived else None
+        if isinstance(event, SearchEnded) and isinstance(derived, SearchEnded) and derived.seconds_left is not None:
+            derived = replace(derived, seconds_left=event.seconds_left)  # a time, which is given
+        self._compare(index, event, derived)
         if isinstance(event, EpochReported):
             self._reports[event.trial] = event
 

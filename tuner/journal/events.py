@@ -101,10 +101,20 @@ class TrialProposed:
     """Seeds the trial's initial weights, batch order, augmentation and dropout."""
     infeasible: str | None = None
     """Why the trial ends before it is trained, as in `Proposal`."""
+    expected_improvement: float | None = None
+    """As in `Proposal`: told only where the search is to end when it has converged."""
 
     def proposal(self) -> Proposal:
         """Return the proposal as the searcher made it."""
-        return Proposal(self.trial, self.params, self.distributions, self.hparams, self.origin, self.infeasible)
+        return Proposal(
+            self.trial,
+            self.params,
+            self.distributions,
+            self.hparams,
+            self.origin,
+            self.infeasible,
+            self.expected_improvement,
+        )
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,8 @@ class SearchEnded:
     """No further trial will be proposed."""
 
     reason: str
+    seconds_left: float | None = None
+    """Of the time for the search, if it had converged; None if it had not, or without a budget."""
 
 
 @dataclass(frozen=True)
