@@ -61,6 +61,7 @@ def epoch(trial: int, number: int, accuracy: float) -> EpochReported:
 
 IMPORTANT: list[tuple[Event, str]] = [
     (SearchEnded("all trials have ended"), "the search ended: all trials have ended"),
+    (SearchEnded("converged", 750.0), "the search ended: converged; 12m 30s before its time was over"),
     (WinnerSelected(3, {}, "dev_accuracy", 0.9, 2, "rule"), "trial 3 won with dev accuracy 0.9000 at epoch 2"),
     (
         RetrainingPlanned(

@@ -3,9 +3,18 @@ from __future__ import annotations
 from typing import Any
 
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.journal.events import EnsembleMeasured, Event, ParamsAsked, RetrainingPlanned, WarmStarted
+from tuner.journal.events import (
+    EnsembleMeasured,
+    Event,
+    ParamsAsked,
+    RetrainingPlanned,
+    SearchEnded,
+    TrialProposed,
+    WarmStarted,
+)
 from tuner.journal.store import Entry
 from tuner.results.story import tell
+from tuner.search.trial import Origin
 
 
 def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) -> None:
@@ -35,6 +44,18 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
     assert lines[5].strip() == "5.0s  trial 0 was measured: num_params 1000, latency 0.0025"
     assert lines[7].strip() == "7.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"
     assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[10]
+
+
+def test_how_much_earlier_a_search_ended_that_had_converged_is_told() -> None:
+    def line(event: Event) -> str:
+        return tell(Entry(3, 0.0, 2.0, event), DEFAULT_OBJECTIVE).strip()
+
+    assert line(SearchEnded("converged")) == "2.0s  the search ended: converged"
+    assert line(SearchEnded("converged", 750.0)) == (
+        "2.0s  the search ended: converged; 12m 30s before its time was over"
+    )
+    proposed = TrialProposed(4, {}, {}, {"lr": 0.25}, Origin.MODEL, 1, expected_improvement=0.0004)
+    assert line(proposed) == "2.0s  trial 4 proposed (model): lr 0.25; expected improvement 0.0004"
 
 
 def test_a_trace_is_told_by_its_last_line(finished_entries: list[Entry]) -> None:

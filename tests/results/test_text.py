@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from tuner.journal.events import Event
+from tuner.journal.events import Event, SearchEnded
 from tuner.journal.history import History
+from tuner.journal.store import Entry
 from tuner.results.summary import summarize
 from tuner.results.text import final_table, text_report
 
@@ -26,6 +28,16 @@ def test_the_report_fits_into_100_columns_and_steers_no_terminal(finished: Histo
     report = text_report(finished, "study")
     assert max(map(len, report.splitlines())) <= 100
     assert all(char.isprintable() or char == "\n" for char in report)
+
+
+def test_the_report_says_how_much_earlier_a_search_ended_that_had_converged(
+    build: Callable[[Sequence[Event]], History], finished_entries: list[Entry]
+) -> None:
+    events = [entry.event for entry in finished_entries]
+    early = [replace(one, seconds_left=750.0) if isinstance(one, SearchEnded) else one for one in events]
+    told = "until the search ended, which had converged 12m 30s before its time was over"
+    assert told in " ".join(text_report(build(early), "study").split())
+    assert "converged" not in text_report(build(events), "study")
 
 
 def test_equal_histories_give_equal_texts(finished: History) -> None:

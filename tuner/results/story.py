@@ -27,7 +27,16 @@ from tuner.journal.events import (
 )
 from tuner.journal.store import Entry
 from tuner.results.summary import SPLITS
-from tuner.results.wording import duration, flatten, hparams_text, last_line, named_value, plain, planned_text
+from tuner.results.wording import (
+    duration,
+    flatten,
+    hparams_text,
+    last_line,
+    named_value,
+    plain,
+    planned_text,
+    search_end_text,
+)
 from tuner.search.objective import Objective, number_text
 from tuner.search.report import evaluated
 
@@ -56,7 +65,7 @@ def _tell(event: Event, objective: Objective, *, brief: bool) -> str:
         case PlanMade():
             return "plan: " + ", ".join(f"{name} {value}" for name, value in flatten(event.plan))
         case SearchEnded():
-            return f"the search ended: {event.reason}"
+            return f"the search ended: {search_end_text(event)}"
         case WinnerSelected():
             return f"trial {event.trial} won with {named_value(event.value, objective)} at epoch {event.epoch}"
         case RetrainingPlanned():
@@ -82,7 +91,9 @@ def _tell_trial(
 ) -> str:
     match event:
         case TrialProposed():
-            return f"proposed ({event.origin.value}): {hparams_text(event.hparams)}"
+            expected = event.expected_improvement
+            told = "" if expected is None else f"; expected improvement {expected:g}"
+            return f"proposed ({event.origin.value}): {hparams_text(event.hparams)}{told}"
         case ParamsAsked():
             return f"asked for {hparams_text(event.params)}"
         case ModelMeasured():

@@ -82,6 +82,8 @@ class Summary:
     """Epochs of all trials together."""
     search_seconds: float | None
     """Worked on the run until the search ended; None while it has not."""
+    search_seconds_left: float | None
+    """Of the time for the search, if it had converged; None without a budget, too."""
     total_seconds: float
     rungs: tuple[RungRow, ...]
     winner: WinnerSelected | None
@@ -115,6 +117,7 @@ def summarize(history: History, name: str) -> Summary:
         states={state.value: _count(history, state) for state in TrialState},
         epochs=history.epochs_trained,
         search_seconds=history.search_seconds,
+        search_seconds_left=None if history.search_ended is None else history.search_ended.seconds_left,
         total_seconds=history.elapsed,
         rungs=tuple(_rung_row(history, pace, level) for level in rung_epochs(history)),
         winner=history.winner or select(history),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from tuner.journal.events import RetrainingPlanned
+from tuner.journal.events import RetrainingPlanned, SearchEnded
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
 from tuner.results.intervals import Interval, Spread
@@ -233,7 +233,16 @@ def time_line(summary: Summary) -> str:
     """Return how long was worked on the run, and how long until the search ended, if it has."""
     if summary.search_seconds is None:
         return duration(summary.total_seconds)
-    return f"{duration(summary.total_seconds)}, of it {duration(summary.search_seconds)} until the search ended"
+    ended = f"{duration(summary.total_seconds)}, of it {duration(summary.search_seconds)} until the search ended"
+    if summary.search_seconds_left is None:
+        return ended
+    return f"{ended}, which had converged {duration(summary.search_seconds_left)} before its time was over"
+
+
+def search_end_text(event: SearchEnded) -> str:
+    """Return why the search ended, and how much earlier than it had to."""
+    early = "" if event.seconds_left is None else f"; {duration(event.seconds_left)} before its time was over"
+    return f"{event.reason}{early}"
 
 
 def state_counts(summary: Summary) -> str:

@@ -15,7 +15,7 @@ from tuner.journal.history import History, RetrainHistory, TrialHistory
 from tuner.journal.live import LiveHistory
 from tuner.results.selection import select
 from tuner.results.summary import Summary, dataset_name, pace_of, summarize
-from tuner.results.wording import hparams_text, plain
+from tuner.results.wording import hparams_text, plain, search_end_text
 from tuner.search.objective import Objective
 from tuner.search.trial import Origin, TrialState
 from tuner.serve.runs import RunSource
@@ -145,7 +145,7 @@ def _stage(history: History) -> str:
         done = sum(retrain.ended is not None for retrain in history.retrains.values())
         return f"Retraining: {done} of {len(planned)} done"
     if history.search_ended is not None:
-        return f"The search has ended: {plain(history.search_ended.reason)}"
+        return f"The search has ended: {plain(search_end_text(history.search_ended))}"
     return "Searching" if history.trials else "Starting"
 
 
