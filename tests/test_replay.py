@@ -84,9 +84,7 @@ class Drivers:
     ) -> None:
         """Work in `root`; `changes` are to the `SearchConfig`."""
         space = root.parent / "space.py"
-        space.write_text(f"{SPACE}
-PRIOR = {prior}
-")
+        space.write_text(f"{SPACE}\nPRIOR = {prior}\n")
         settings: dict[str, Any] = {"trials": 14, "max_epochs": MAX_EPOCHS, "startup_trials": 4, "patience": PATIENCE}
         search = SearchConfig(objectives=objectives, **settings | changes)
         self.workers = workers

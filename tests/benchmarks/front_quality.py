@@ -20,6 +20,7 @@ import numpy as np
 import optuna
 import tyro
 
+from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.output import publish
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.provenance import source_commit
@@ -139,9 +140,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    means = np.random.default_rng(0).choice(values, (_BOOTSTRAPS, len(values))).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return [round(float(low), 3), round(float(high), 3)]
+    return [round(end, 3) for end in interval_of_mean(values, np.random.default_rng(0), _BOOTSTRAPS)]
 
 
 if __name__ == "__main__":

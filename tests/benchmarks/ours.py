@@ -13,9 +13,9 @@ from tuner.search.search import Search
 from tuner.search.space import SearchSpace, Suggest
 
 
-def ours(problem: Problem, seed: int, **changes: Any) -> Search:
+def ours(problem: Problem, seed: int, *, workers: int = 1, **changes: Any) -> Search:
     """Return a search by default that of the command; `changes` are to its `SearchConfig`."""
-    return search_of(problem.suggest, problem.epochs, seed, SearchConfig(**changes))
+    return search_of(problem.suggest, problem.epochs, seed, SearchConfig(**changes), workers=workers)
 
 
 def search_of(
@@ -26,9 +26,18 @@ def search_of(
     start: tuple[Mapping[str, Any], ...] = (),
     warm_start: WarmStart | None = None,
     prior: Mapping[str, Any] | None = None,
+    *,
+    workers: int = 1,
 ) -> Search:
     """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
     space = SearchSpace("benchmark", suggest, start, prior=prior or {})
     return brains.search_of(
-        StudyConfig(search=config, seed=seed), space, (DEFAULT_OBJECTIVE,), epochs, None, None, warm_start
+        StudyConfig(search=config, seed=seed),
+        space,
+        (DEFAULT_OBJECTIVE,),
+        epochs,
+        None,
+        None,
+        warm_start,
+        workers=workers,
     )

@@ -34,6 +34,7 @@ import tyro
 from scipy.stats import rankdata
 
 from tests.benchmarks.believing import prior_right, prior_wrong
+from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.child_peers import SyneTune
 from tests.benchmarks.ours import ours
 from tests.benchmarks.output import publish
@@ -165,12 +166,11 @@ def _by_mark(regrets: Sequence[Mapping[int, float]]) -> dict[str, Any]:
     summary = {}
     for mark in regrets[0]:
         values = np.array([regret[mark] for regret in regrets])
-        means = generator.choice(values, (_BOOTSTRAPS, len(values))).mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
+        low, high = interval_of_mean(values, generator, _BOOTSTRAPS)
         summary[str(mark)] = {
             "mean": round(float(values.mean()), 4),
             "median": round(float(np.median(values)), 4),
-            "interval": [round(float(low), 4), round(float(high), 4)],
+            "interval": [round(low, 4), round(high, 4)],
         }
     return summary
 
