@@ -19,8 +19,8 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import scipy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from scipy.special import ndtr, ndtri
 
 from tuner.errors import SpaceError
 from tuner.search.arrays import Floats
@@ -55,12 +55,13 @@ class _Number:
 
     def quantile(self, share: float) -> float:
         below, above = self._tails()
-        place = self.centre + _DEVIATION * ndtri(below + share * (above - below))
+        place = self.centre + _DEVIATION * scipy.special.ndtri(below + share * (above - below))
         return float(np.clip(place, 0.0, 1.0))
 
     def _tails(self) -> tuple[float, float]:
         """Return the shares of the whole normal below 0 and below 1."""
-        return float(ndtr(-self.centre / _DEVIATION)), float(ndtr((1.0 - self.centre) / _DEVIATION))
+        below, above = scipy.special.ndtr(np.subtract((0.0, 1.0), self.centre) / _DEVIATION)
+        return float(below), float(above)
 
 
 @dataclass(frozen=True)
