@@ -3,7 +3,8 @@
     python -m tests.benchmarks.watched --trials 2000 --rounds 3 --json watched.json
 
 Journal, searcher (random, the cheapest) and scheduler are those of every study; the trials cost nothing. Results arrive
-at a pace, by default 50 a second, which is what 500 workers send whose epochs take 10 s. Clocked is what the driver
+at a pace, by default 20 a second: what two workers send whose epochs take 0.1 s, the shortest of the digits, or 1,200
+whose epochs take a minute. Clocked is what the driver
 takes for each: deciding, writing down, telling. A round is one search without a watcher and one with each of them, so
 all see the same machine. `slowed_by` is what a watcher adds to the time a result takes; `of_the_study` the same as a
 part of the whole search, which is how much later it could end at most.
@@ -48,7 +49,7 @@ class Arguments:
     """What to measure."""
 
     trials: int = 2000
-    per_second: float = 50.0
+    per_second: float = 20.0
     """Results that arrive in a second."""
     nodes: int = 8
     """Trials at the same time."""
