@@ -79,11 +79,11 @@ def fashion_mnist_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Ray as a study of one worker starts it, once for all tests, for it takes seconds; a study under test joins it."""
+    """Ray as a study starts it, once for all tests, for it takes seconds; a study under test joins it."""
     from tuner.config import ResourceConfig
     from tuner.engine.ray_session import ray_session
 
-    with ray_session(ResourceConfig(workers=1), tmp_path_factory.mktemp("ray") / "ray.log"):
+    with ray_session(ResourceConfig(), tmp_path_factory.mktemp("ray") / "ray.log"):
         yield
 
 
