@@ -4,10 +4,10 @@
 
 Journal, searcher (random, the cheapest) and scheduler are those of every study; the trials cost nothing. Results arrive
 at a pace, by default 20 a second: what two workers send whose epochs take 0.1 s, the shortest of the digits, or 1,200
-whose epochs take a minute. Clocked is what the driver
-takes for each: deciding, writing down, telling. A round is one search without a watcher and one with each of them, so
-all see the same machine. `slowed_by` is what a watcher adds to the time a result takes; `of_the_study` the same as a
-part of the whole search, which is how much later it could end at most.
+whose epochs take a minute. Clocked is what the driver takes for each: deciding, writing down, telling. A round is one
+search without a watcher and one with each of them, so all see the same machine. `slowed_by` is what a watcher adds to
+the time a result takes; `of_the_study` the same as a part of the whole search, which is how much later it could end at
+most.
 """
 
 from __future__ import annotations
