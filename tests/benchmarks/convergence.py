@@ -25,7 +25,7 @@ import tyro
 
 from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.ours import ours
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import publish, told
 from tests.benchmarks.problem import load_problem, tasks_of
 from tuner.engine.provenance import source_commit
 from tuner.search.seeds import derive_seed
@@ -92,8 +92,7 @@ def run(search: Search, *, family: str, surrogate: Path | None, workers: int, tr
         numbers.add(observation.trial)
         if observation.value > best_seen:
             best_seen, value = observation.value, max(problem.curve(proposal.hparams).values)
-    regret = (problem.best - value) / (problem.best - problem.median)
-    return Result(time, float(regret), float(value), len(numbers))
+    return Result(time, float(problem.regret(value)), float(value), len(numbers))
 
 
 def summarise(results: Mapping[Search, Result], threshold: float) -> dict[str, Any]:
@@ -147,9 +146,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
             found = list(pool.map(made, searches))
     results = dict(zip(searches, found, strict=True))
     return {
-        "arguments": {
-            name: str(value) for name, value in asdict(arguments).items() if name not in ("json", "surrogate")
-        },
+        "arguments": told(asdict(arguments)),
         "commit": source_commit(),
         "versions": {name: version(name) for name in ("optuna", "numpy", "scipy")},
         "thresholds": {f"{threshold:g}": summarise(results, threshold) for threshold in thresholds},

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tests.benchmarks.report_speed import write_study
 from tests.browser import chromium
 from tuner.engine.provenance import source_commit
@@ -144,8 +143,7 @@ def main(arguments: Arguments) -> None:
     """Measure and print one JSON document."""
     with tempfile.TemporaryDirectory(prefix="live-page-") as folder:
         found = measure(arguments, Path(folder))
-    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    publish({"commit": source_commit(), "machine": machine, **found}, arguments.json)
+    publish({"commit": source_commit(), "machine": machine(), **found}, arguments.json)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tests.benchmarks.spinning import MAX_EPOCHS
 from tests.environment import untouched_environment
 from tuner.engine.processors import usable_cpus
@@ -102,9 +100,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
     searches = [measure(seconds, arguments.compute, arguments.rounds) for seconds in arguments.seconds]
-    found = {"commit": source_commit(), "machine": machine, "compute_seconds": arguments.compute, "searches": searches}
+    found = {
+        "commit": source_commit(),
+        "machine": machine(),
+        "compute_seconds": arguments.compute,
+        "searches": searches,
+    }
     publish(found, arguments.json)
 
 

@@ -11,14 +11,12 @@ import argparse
 import json
 import tempfile
 import time
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
+from tests.benchmarks.optuna_processes import shared_study, side_by_side
 from tests.benchmarks.spinning import MAX_EPOCHS, RANGES, loss, spin, suggest
 
 
@@ -56,22 +54,12 @@ def optuna_processes(trials: int, workers: int) -> int:
         path = Path(folder) / "journal.log"
         _study(path)
         shares = [trials // workers + (worker < trials % workers) for worker in range(workers)]
-        processes = [get_context("spawn").Process(target=_optimize, args=(path, share)) for share in shares]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
+        side_by_side(*((_optimize, (path, share)) for share in shares))
         return sum(len(trial.intermediate_values) for trial in _study(path).trials)
 
 
 def _study(path: Path) -> optuna.Study:
-    return optuna.create_study(
-        study_name="overhead",
-        storage=JournalStorage(JournalFileBackend(str(path))),
-        sampler=optuna.samplers.TPESampler(),
-        pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MAX_EPOCHS, reduction_factor=3),
-        load_if_exists=True,
-    )
+    return shared_study(path, MAX_EPOCHS, direction="minimize")
 
 
 def _optimize(path: Path, trials: int) -> None:

@@ -40,6 +40,10 @@ class Problem:
     mean_seconds: float
     """Of a full training."""
 
+    def regret(self, value: float) -> float:
+        """Return how much worse a value is than the best; 0 is the best, 1 the median."""
+        return (self.best - value) / (self.best - self.median)
+
 
 def tasks_of(family: str, which: str) -> list[str]:
     """Return the tasks of a family that are meant by `tuning`, `judging`, or their numbers with commas."""

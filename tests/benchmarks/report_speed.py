@@ -11,8 +11,6 @@ down in a journal. Clocked is what `python -m tuner.report` does: reading the jo
 from __future__ import annotations
 
 import heapq
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +22,7 @@ import optuna
 import tyro
 
 from tests.benchmarks import power_law
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tuner.engine.clock import BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.provenance import source_commit
@@ -203,7 +201,7 @@ def main(arguments: Arguments) -> None:
         folder = arguments.runs or Path(temporary)
         found = {
             "commit": source_commit(),
-            "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
+            "machine": machine(),
             # The first is slower: libraries are imported in it.
             "runs": [measure(folder, int(trials)) for trials in arguments.trials.split(",")],
         }

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import secrets
 import shutil
@@ -23,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tests.metrics import metrics
 from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig
 from tuner.engine.clock import BudgetClock, RetrainLoad
@@ -197,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = {
         "command": "python -m tests.benchmarks.scale " + " ".join(argv or sys.argv[1:]),
         "commit": source_commit(),
-        "machine": {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "nodes": arguments.nodes,
         "seconds_per_epoch": arguments.seconds,
         "searcher": arguments.searcher,

@@ -37,7 +37,7 @@ from tests.benchmarks.believing import prior_right, prior_wrong
 from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.child_peers import SyneTune
 from tests.benchmarks.ours import ours
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import publish, told
 from tests.benchmarks.peers import OptunaStudy, RayDefault
 from tests.benchmarks.problem import Problem, load_problem, tasks_of
 from tests.benchmarks.warm_started import warm_changed, warm_same
@@ -46,8 +46,6 @@ from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Simulated, simulate
 
 _BOOTSTRAPS = 2000
-_LOCAL = ("json", "surrogate", "results")
-"""Arguments that are paths of whoever measures."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,7 @@ def search(
         numbers.add(observation.trial)
         if observation.value > best_seen:
             best_seen = observation.value
-            reached = max(problem.curve(proposal.hparams).values)
-            regret = (problem.best - reached) / (problem.best - problem.median)
+            regret = problem.regret(max(problem.curve(proposal.hparams).values))
         for mark in marks:
             if epochs >= mark * problem.epochs:
                 result.by_epochs.setdefault(mark, regret)
@@ -183,11 +180,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
     jobs = [(method, task, seed) for seed in seeds for task in tasks for method in methods]
     results = _run(arguments, jobs)
     return {
-        "arguments": {
-            name: str(value)
-            for name, value in asdict(arguments).items()
-            if name not in ("json", "surrogate", "results")
-        },
+        "arguments": told(asdict(arguments)),
         "commit": source_commit(),
         "versions": {name: version(name) for name in ("optuna", "ray", "numpy", "scipy")},
         "methods": {method: summarise([result for result in results if result.method == method]) for method in methods},

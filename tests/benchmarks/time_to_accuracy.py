@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from typing import Any
 
 import tyro
 
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tests.environment import untouched_environment
 from tuner.engine.provenance import source_commit
 from tuner.journal.events import EpochReported, RetrainEpochReported
@@ -146,8 +145,7 @@ def main(arguments: Arguments) -> dict[str, Any]:
             if file:
                 with file.open("a") as lines:
                     lines.write(json.dumps(found[method]) + "\n")
-    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    return {"machine": machine, "minutes": arguments.minutes, "methods": found}
+    return {"machine": machine(), "minutes": arguments.minutes, "methods": found}
 
 
 if __name__ == "__main__":

@@ -16,15 +16,13 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
+from tests.benchmarks.optuna_processes import shared_study, side_by_side
 from tests.benchmarks.tutorial_training import TutorialTraining
 from tuner.data import load_dataset
 from tuner.data.dataset import Dataset
@@ -53,7 +51,7 @@ def main() -> None:
         search(seconds, arguments.seed, arguments.log)
         hparams, seeds = _winner(arguments.log), 2
     first = 1000 * arguments.seed + 1
-    _side_by_side(
+    side_by_side(
         *((_retrain, (hparams, seed, deadline, arguments.log)) for seed in range(first, first + seeds)),
     )
 
@@ -122,18 +120,11 @@ def _optuna(seconds: float, seed: int, log: Path) -> None:
     for start in _task().space.start:
         study.enqueue_trial(dict(start))
     until = time.time() + seconds
-    _side_by_side(*((_optimize, (storage, seed + number, until, log)) for number in range(os.cpu_count() or 1)))
+    side_by_side(*((_optimize, (storage, seed + number, until, log)) for number in range(os.cpu_count() or 1)))
 
 
 def _study(storage: Path, seed: int) -> optuna.Study:
-    return optuna.create_study(
-        study_name="time-to-accuracy",
-        direction="maximize",
-        storage=JournalStorage(JournalFileBackend(str(storage))),
-        sampler=optuna.samplers.TPESampler(seed=seed),
-        pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=MOST_EPOCHS),
-        load_if_exists=True,
-    )
+    return shared_study(storage, MOST_EPOCHS, direction="maximize", seed=seed)
 
 
 def _optimize(storage: Path, seed: int, until: float, log: Path) -> None:
@@ -174,14 +165,6 @@ def _retrain(hparams: Mapping[str, Any], seed: int, deadline: float, log: Path) 
     training.model.load_state_dict(weights)
     test = training.accuracy(data.test)
     _say(log, seed=seed, epochs=epoch, dev_accuracy=best, test_accuracy=test, hparams=dict(hparams))
-
-
-def _side_by_side(*calls: tuple[Any, tuple[Any, ...]]) -> None:
-    processes = [get_context("spawn").Process(target=call, args=values) for call, values in calls]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ most.
 from __future__ import annotations
 
 import os
-import platform
 import pty
 import shutil
 import statistics
@@ -31,7 +30,7 @@ import tyro
 from rich.console import Console
 
 from tests.benchmarks.live_page import serving
-from tests.benchmarks.output import publish
+from tests.benchmarks.output import machine, publish
 from tests.benchmarks.scale import coordinator_of, run_without_ray
 from tests.browser import chromium
 from tuner.engine.plan import Plan
@@ -179,8 +178,7 @@ def measure(arguments: Arguments) -> dict[str, Any]:
 def main(arguments: Arguments) -> None:
     """Measure and print one JSON document."""
     alone(Arguments(trials=50, per_second=1000.0))  # imports, caches
-    machine = {"system": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    publish({"commit": source_commit(), "machine": machine, **measure(arguments)}, arguments.json)
+    publish({"commit": source_commit(), "machine": machine(), **measure(arguments)}, arguments.json)
 
 
 if __name__ == "__main__":

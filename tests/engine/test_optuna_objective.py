@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.commands import SMOKE, Running
 from tuner import load_run, tune
 from tuner.errors import ConfigError, SpaceError
 from tuner.journal.events import EpochReported, ParamsAsked, TrialEnded, TrialProposed
@@ -112,19 +110,15 @@ def test_every_decision_is_derived_again(run: LoadedRun) -> None:
 @pytest.mark.timeout(120)
 def test_a_killed_study_goes_on_and_nothing_is_counted_twice(tmp_path: Path) -> None:
     """A call cannot be taken up in the middle, so it begins again."""
-    command = [sys.executable, "-m", "tuner.run"]
-    counts = ["--preset", "smoke", "--trials", "8", "--max-epochs", "9", "--retrain-seeds", "1", "--in-process"]
-    where = ["--storage", str(tmp_path / "runs"), "--name", "run", "--objective", written(tmp_path, pause=0.2)]
-    paths = RunPaths(tmp_path / "runs" / "run")
-    driver = subprocess.Popen([*command, *counts, *where], stdout=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 100
-    while not any("EpochReported" in file.read_text() for file in paths.journal.glob("*.jsonl")):
-        assert driver.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-    subprocess.run([*command, "--resume", str(paths.root)], check=True, stdout=subprocess.DEVNULL)
+    flags = [*SMOKE, "--trials", "8", "--max-epochs", "9", "--retrain-seeds", "1", "--in-process", "--name", "study"]
+    with Running(tmp_path, *flags, "--objective", written(tmp_path, pause=0.2)) as first:
+        first.wait_for(EpochReported, 1)
+        os.killpg(first.process.pid, signal.SIGKILL)
+        first.end()
+    with Running(tmp_path, "--resume", "runs/study") as second:
+        ended = second.end()
+    assert ended.code == 0, ended.err
+    paths = RunPaths(tmp_path / "runs" / "study")
     events = [entry.event for entry in read_journal(paths.journal)]
     reported = [(event.trial, event.epoch) for event in events if isinstance(event, EpochReported)]
     assert len(reported) == len(set(reported))

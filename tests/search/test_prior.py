@@ -42,7 +42,7 @@ GRID = np.linspace(0.0, 1.0, 2001)
 def density(distribution: BaseDistribution, value: Any, units: Floats) -> Floats:
     """The density of one parameter at places in its unit interval."""
     prior = UserPrior({"p": value}, 0)
-    result: Floats = np.exp(prior.log_weight({"p": distribution}, units[:, None], int(CONFIDENCE)))
+    result: Floats = np.exp(prior.log_weight({"p": distribution}, int(CONFIDENCE))(units[:, None]))
     return result
 
 
@@ -83,14 +83,14 @@ def test_parameters_multiply_and_those_that_are_not_there_or_not_believed_in_cou
     distributions = {"rate": RATE, "momentum": FloatDistribution(0.0, 1.0), "depth": IntDistribution(1, 4)}
     prior = UserPrior({"rate": 1e-3, "momentum": 0.9, "depth": 9}, 0)
     units = np.array([[0.5, 0.7, 0.1], [0.5, np.nan, 0.9], [np.nan, np.nan, 0.5]])
-    found = prior.log_weight(distributions, units, int(CONFIDENCE))
+    found = prior.log_weight(distributions, int(CONFIDENCE))(units)
     rate, momentum = normal(1 / 3).logpdf(0.5), normal(0.9).logpdf(0.7)
     assert found == pytest.approx([rate + momentum, rate, 0.0])
 
 
 def test_the_belief_counts_for_less_the_more_results_there_are() -> None:
     prior = UserPrior({"rate": 1e-3}, 0)
-    few, many, very_many = (prior.log_weight({"rate": RATE}, GRID[:, None], results) for results in (6, 60, 6000))
+    few, many, very_many = (prior.log_weight({"rate": RATE}, results)(GRID[:, None]) for results in (6, 60, 6000))
     assert many == pytest.approx(few / 10)
     assert np.abs(very_many).max() < 0.01
 

@@ -218,10 +218,12 @@ class GaussianProcessSearcher:
             def gain(units: Floats) -> Floats:
                 return log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
 
-            def score(units: Floats) -> Floats:
-                if self._prior is None:
-                    return gain(units)
-                return gain(units) + self._prior.log_weight(self.table.distributions, units, len(self.table))
+            score = gain
+            if self._prior is not None:
+                weight = self._prior.log_weight(self.table.distributions, len(self.table))
+
+                def score(units: Floats) -> Floats:
+                    return gain(units) + weight(units)
 
             tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
             chosen = self._candidates.best(number, encoding, score, tops, self._seen)

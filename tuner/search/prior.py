@@ -13,7 +13,7 @@ does one whose range, where it depends on other parameters, does not hold the va
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -116,17 +116,22 @@ class UserPrior:
 
         return answer
 
-    def log_weight(self, distributions: Mapping[str, BaseDistribution], units: Floats, results: int) -> Floats:
-        """Return the logarithm [n] of the weight of configurations when so many results, one at least, are known.
+    def log_weight(self, distributions: Mapping[str, BaseDistribution], results: int) -> Callable[[Floats], Floats]:
+        """Return what weighs configurations when so many results, one at least, are known.
 
-        `units` [n, parameters] are the places of `distributions`; NaN where a configuration has no such parameter.
+        From their `units` [n, parameters], the places of `distributions`, NaN where a configuration has no such
+        parameter, it makes the logarithm [n] of their weight.
         """
-        total = np.zeros(len(units))
-        for places, (name, distribution) in zip(units.T, distributions.items(), strict=True):
-            density = self._density(name, distribution)
-            if density is not None:
-                total += np.where(np.isnan(places), 0.0, density.log_density(places))
-        return CONFIDENCE / results * total
+        densities = [self._density(name, distribution) for name, distribution in distributions.items()]
+
+        def weigh(units: Floats) -> Floats:
+            total = np.zeros(len(units))
+            for places, density in zip(units.T, densities, strict=True):
+                if density is not None:
+                    total += np.where(np.isnan(places), 0.0, density.log_density(places))
+            return CONFIDENCE / results * total
+
+        return weigh
 
     def _density(self, name: str, distribution: BaseDistribution) -> _Number | _Category | None:
         return _density(distribution, self._values[name]) if name in self._values else None
