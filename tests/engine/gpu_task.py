@@ -27,10 +27,10 @@ def train(
     hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device, max_epochs: int
 ) -> Generator[dict[str, float], None, Callable[[Any], dict[str, float]]]:
     values = torch.full((1000,), hparams["score"], device=device)
-    for _ in range(max_epochs):
-        if hparams["deed"] == "hoards":
+    for epoch in range(max_epochs):
+        if epoch == 1 and hparams["deed"] == "hoards":
             torch.empty(1 << 42, dtype=torch.uint8, device=device)
-        if hparams["deed"] == "misindexes":
+        if epoch == 1 and hparams["deed"] == "misindexes":
             float(values[torch.tensor([5000], device=device)])
         yield {"dev_score": float(values.mean()), "on_gpu": float(device.type == "cuda")}
     return lambda split: {"score": float(values.mean())}

@@ -36,7 +36,7 @@ def workers(run: LoadedRun) -> int | None:
 
 
 def test_a_trial_that_breaks_the_gpu_fails_alone_and_its_process_is_not_used_again(tmp_path: Path) -> None:
-    run = tuned(tmp_path)
+    run = tuned(tmp_path, scheduler="none", trials=6, startup_trials=6)
     assert workers(run) == torch.cuda.device_count()
     assert (run.epochs["on_gpu"] == 1).all()
     has_failed = run.trials["state"] == "FAILED"

@@ -76,6 +76,13 @@ def test_what_is_waiting_is_shortened_if_epochs_were_slower_than_planned() -> No
     assert refit(waiting, 820.0) == planned((BASELINE, 1, 13), (BASELINE, 2, 13))  # 776 / 56 = 13.9
 
 
+def test_a_plan_of_the_least_that_is_late_by_seconds_is_shortened_and_not_given_up() -> None:
+    waiting = planned((TUNED, 2, 5), (BASELINE, 1, 5), (BASELINE, 2, 5))
+    shorter = planned((TUNED, 2, 5), (BASELINE, 1, 3), (BASELINE, 2, 3))
+    assert refit(waiting, 20 + 5.3 * 76 - 1) == shorter
+    assert refit(waiting, 20 + 3.3 * 76 - 1) != shorter
+
+
 def test_who_is_busy_still_needs_a_worker() -> None:
     waiting = planned((BASELINE, 1, 18), (BASELINE, 2, 18))
     left = 20 + 18.3 * 56 + 200

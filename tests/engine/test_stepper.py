@@ -152,8 +152,8 @@ def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_be
     ("error", "reason"),
     [
         (
-            torch.OutOfMemoryError("CUDA out of memory. Tried to get 2 GiB."),
-            "needs more memory than the device",
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of"),
+            "needs more memory than the device has: CUDA out of memory. Tried to allocate 2.00 GiB.",
         ),
         (torch.AcceleratorError("CUDA error: device-side assert triggered\nCompile with"), "stopped the device: CUDA"),
         (

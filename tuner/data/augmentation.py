@@ -61,7 +61,7 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Ten
 
 
 def _flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    chosen = (_uniform(len(images), 0.0, 1.0, generator) < 0.5).to(images.device)
+    chosen = (_uniform(len(images), 0.0, 1.0, generator) < 0.5).to(images.device, non_blocking=True)
     return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
@@ -69,7 +69,7 @@ def _shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Move each image by its own whole offset, with one gather over an image padded by `most`."""
     n, channels, height, width = images.shape
     offsets = torch.randint(0, 2 * most + 1, (2, n), generator=generator, device=generator.device)
-    down, right = offsets.to(images.device)
+    down, right = offsets.to(images.device, non_blocking=True)
     padded = torch.nn.functional.pad(images, (most, most, most, most))
     rows = (down[:, None] + torch.arange(height, device=images.device)).view(n, 1, height, 1)
     columns = (right[:, None] + torch.arange(width, device=images.device)).view(n, 1, 1, width)
@@ -87,7 +87,7 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     rows = _span(height, (area * aspect).sqrt(), generator)
     columns = _span(width, (area / aspect).sqrt(), generator)
     erased = chosen[:, None, None] & rows[:, :, None] & columns[:, None, :]
-    return images.masked_fill(erased[:, None].to(images.device), 0.0)
+    return images.masked_fill(erased[:, None].to(images.device, non_blocking=True), 0.0)
 
 
 def _span(size: int, wanted: Tensor, generator: torch.Generator) -> Tensor:

@@ -21,8 +21,8 @@ class Mixed(NamedTuple):
     labels: Tensor
     """[n]"""
     others: Tensor
-    """[n]"""
-    share: float
+    """[n]; the same object as `labels` if batches are not mixed."""
+    share: float | Tensor
     """That the first class has in every example, between 0.5 and 1; 1 if nothing was mixed."""
 
 
@@ -54,7 +54,7 @@ class Mixing:
         alpha = self.cutmix if pastes else self.mixup
         drawn = float(rng.beta(alpha, alpha))
         share = max(drawn, 1.0 - drawn)  # the same mixtures, and the first class is always the larger part
-        partner = torch.randperm(len(labels), generator=generator).to(inputs.device)
+        partner = torch.randperm(len(labels), generator=generator).to(inputs.device, non_blocking=True)
         if pastes:
             inputs, share = _paste(inputs, inputs[partner], share, rng)
         else:

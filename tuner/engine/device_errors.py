@@ -16,7 +16,8 @@ def device_failure(error: Exception) -> str | None:
     """
     first_line = str(error).strip().partition("\n")[0]
     if isinstance(error, torch.OutOfMemoryError):
-        return f"its training needs more memory than the device has: {first_line}"
+        asked_for = first_line.partition(" GPU ")[0]  # torch goes on with half a page of advice
+        return f"its training needs more memory than the device has: {asked_for}"
     is_of_device = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
     if isinstance(error, torch.AcceleratorError) or is_of_device:
         return f"its training stopped the device: {first_line}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from tuner.engine.clock import CLOSING_SECONDS, FINAL_EVALUATION_EPOCHS, makespa
 
 _USED = 0.97
 """Of the time to which trainings are fitted: epochs may turn out a little slower than those of the search."""
+_STILL_WORTH_IT = 0.5
+"""Of the least epochs: who was promised them, and has no time for all, is rather trained for these than not at all."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def refit_retrainings(
     """Return what becomes of the retrainings that have not begun, the rest of the plan, if epochs turn out slower.
 
     `busy` are the seconds that those under way still need. While the plan holds nothing changes; else what is waiting
-    is fitted to the time left, never to more epochs than planned, and may be given up.
+    is fitted to the time left, never to more epochs than planned, to half of the least if need be, and then given up.
     """
     if seconds_left is None or not waiting:
         return list(waiting)
@@ -80,7 +83,7 @@ def refit_retrainings(
     if makespan(needed, workers, busy) + CLOSING_SECONDS <= seconds_left:
         return list(waiting)
     most = None if lengths.most is None else max(one.epochs for one in waiting)
-    least = lengths.least if most is None else min(lengths.least, most)
+    least = lengths.least if most is None else max(1, math.ceil(_STILL_WORTH_IT * min(lengths.least, most)))
     time = max(0.0, seconds_left - CLOSING_SECONDS)
     for keys in _fewer_and_fewer([one.key for one in waiting]):
         epochs = _epochs(keys, seconds_per_epoch, Lengths(least, most), workers, time, busy)

@@ -55,6 +55,10 @@ class ModelSpec:
     build: ModelBuilder
     defaults: dict[str, Any] | None
     """The hyperparameters it knows, with the reference's values; None (unknown) for a user's callable."""
+    is_static: bool = False
+    """Whether its forward pass makes the same calls for every batch of one size, so that a GPU may replay them. The
+    models here do; a user's may decide by what it sees, or draw with Python's generator, which no recording shows.
+    """
 
 
 def available_models() -> list[str]:
@@ -69,4 +73,4 @@ def get_model(model: str | ModelBuilder) -> ModelSpec:
     module = registered_module(__name__, model, "DEFAULTS")
     if module is None:
         raise unknown_name("model", model, available_models())
-    return ModelSpec(model, module.build, dict(module.DEFAULTS))
+    return ModelSpec(model, module.build, dict(module.DEFAULTS), is_static=True)

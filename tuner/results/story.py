@@ -105,8 +105,7 @@ def _tell_trial(
         case TrialRetried():
             return f"lost its worker and is taken up again: {last_line(event.error)}"
         case TrialEnded():
-            error = f"; {last_line(event.error)}" if event.error else ""
-            return f"ended {event.state.value}: {event.reason}{error}"
+            return f"ended {event.state.value}: {event.reason}"
 
 
 def _tell_retraining(event: RetrainEnded | RetrainFailed, objective: Objective) -> str:

@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from tuner.data.mixing import Mixed
 from tuner.data.splits import Split, as_split
 from tuner.errors import ConfigError, TunerError
 from tuner.models import DataShape, ModelBuilder, ModelSpec
@@ -25,7 +23,8 @@ from tuner.training.evaluate import autocast, evaluate, predict
 from tuner.training.hparams import TrainingHparams
 from tuner.training.initialise import build_seeded, choose_memory_format
 from tuner.training.lr_decay import LearningRate
-from tuner.training.optimizers import build_optimizer
+from tuner.training.optimizers import build_optimizer, load_optimizer, set_learning_rate
+from tuner.training.step import Step, build_step, cross_entropy
 from tuner.training.trainable import TrainableSpec
 
 _STEPS_BETWEEN_CHECKS = 100
@@ -68,10 +67,12 @@ class Classifier:
         device: torch.device,
         max_epochs: int | None,
         precision: torch.dtype,
+        is_static: bool = False,
     ) -> None:
         """Prepare to train a model of `build` on `data.train`, judged on `data.dev`.
 
         `max_epochs` is the horizon of `lr_decay`; who trains fewer stops early, who trains more goes on at its end.
+        `is_static`: the model's, as `ModelSpec` tells.
 
         Raises:
             ConfigError: if a training hyperparameter breaks its law, or the model does not take the data.
@@ -88,7 +89,9 @@ class Classifier:
         self._memory_format = choose_memory_format(self._trained, shape, device=device, precision=precision)
         self._train, self._dev = self._batches(train), self._batches(dev)
         steps = self._train.steps(self._hparams.batch_size)
-        self._optimizer = build_optimizer(self._trained, self._hparams)
+        self._recorded = is_static and device.type == "cuda"
+        self._optimizer = build_optimizer(self._trained, self._hparams, recorded=self._recorded)
+        self._step = self._build_step()
         self._learning_rate = LearningRate(self._hparams, steps, max_epochs)
         averaged = self._hparams.averaged_epochs * steps
         self._averaged = AveragedModel(self._trained, averaged) if averaged else None
@@ -122,7 +125,7 @@ class Classifier:
             "train_accuracy": train_accuracy,
             "dev_loss": dev.loss,
             "dev_accuracy": dev.accuracy,
-            "lr": self._optimizer.param_groups[0]["lr"],
+            "lr": float(self._optimizer.param_groups[0]["lr"]),
         }
 
     def evaluate(self, split: Any, model: nn.Module | None = None) -> dict[str, float]:
@@ -160,10 +163,21 @@ class Classifier:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state of `state_dict`."""
         self._trained.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self._optimizer, state["optimizer"])
+        self._step = self._build_step()  # a recorded one knows the optimizer's state by its place
         if self._averaged is not None:
             self._averaged.load_state_dict(state["averaged"])
         self._epoch = int(state["epoch"])
+
+    def _build_step(self) -> Step:
+        return build_step(
+            self._trained,
+            self._optimizer,
+            label_smoothing=self._hparams.label_smoothing,
+            device=self._device,
+            precision=self._precision,
+            recorded=self._recorded,
+        )
 
     def _batches(self, split: Split) -> Batches:
         return Batches(split, self._normalisation, self._device, self._memory_format)
@@ -187,32 +201,16 @@ class Classifier:
             batches = self._train.shuffled(self._hparams.batch_size, augmentation, generator)
             for step, (inputs, labels) in enumerate(batches):
                 mixed = mixing(inputs, labels, generator)
-                self._set_learning_rate(step)
+                set_learning_rate(self._optimizer, self._learning_rate.at(self._epoch, step))
                 logits = self._step(mixed)
-                loss += _cross_entropy(logits, mixed, reduction="sum")
+                if self._averaged is not None:
+                    self._averaged.update(self._trained)
+                loss += cross_entropy(logits, mixed, reduction="sum")
                 correct += (logits.argmax(1) == labels).sum()
                 if step % _STEPS_BETWEEN_CHECKS == 0:
                     self._check_finite(loss)
         self._check_finite(loss)
         return loss.item() / len(self._train), correct.item() / len(self._train)
-
-    def _set_learning_rate(self, step: int) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate.at(self._epoch, step)
-
-    def _step(self, mixed: Mixed) -> Tensor:
-        """Train on one batch and return its logits, detached."""
-        self._optimizer.zero_grad(set_to_none=True)
-        with autocast(self._device, self._precision):
-            logits = self._trained(mixed.inputs)
-        logits = logits.float()
-        loss = _cross_entropy(logits, mixed, label_smoothing=self._hparams.label_smoothing)
-        torch.autograd.backward(loss)
-        self._optimizer.step()
-        if self._averaged is not None:
-            self._averaged.update(self._trained)
-        detached: Tensor = logits.detach()
-        return detached
 
     def _check_finite(self, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):
@@ -221,15 +219,8 @@ class Classifier:
 
 def classifier_of(model: ModelSpec) -> TrainableSpec:
     """Return how to make trainings of a model by the built-in loop."""
-    return TrainableSpec(model.name, partial(Classifier, model.build), saves_state=True, tells_probabilities=True)
-
-
-def _cross_entropy(logits: Tensor, mixed: Mixed, **options: Any) -> Tensor:
-    """Return the cross-entropy with both classes of each example, each for its share."""
-    first = functional.cross_entropy(logits, mixed.labels, **options)
-    if mixed.share == 1.0:
-        return first
-    return first.lerp(functional.cross_entropy(logits, mixed.others, **options), 1.0 - mixed.share)
+    make = partial(Classifier, model.build, is_static=model.is_static)
+    return TrainableSpec(model.name, make, saves_state=True, tells_probabilities=True)
 
 
 def _tokens(train: Split, dev: Split) -> int | None:

@@ -54,6 +54,10 @@ def predict(model: nn.Module, batches: Batches, *, device: torch.device, precisi
     return probabilities
 
 
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Return the context that computes in `precision`; with float32 it changes nothing."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision is torch.bfloat16)
+def autocast(device: torch.device, precision: torch.dtype, *, cache: bool = True) -> torch.autocast:
+    """Return the context that computes in `precision`; with float32 it changes nothing.
+
+    `cache`: whether weights are cast once for all their uses.
+    """
+    is_reduced = precision is torch.bfloat16
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_reduced, cache_enabled=cache)

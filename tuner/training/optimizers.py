@@ -8,17 +8,27 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 from tuner.training.hparams import TrainingHparams
 
 _HIDDEN_FROM_A_COMPILER = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
-def build_optimizer(model: nn.Module, hparams: TrainingHparams) -> optim.Optimizer:
-    """Return the optimizer of the model's weights, in torch's fused form, which steps once over all of them."""
+_OF_THE_DEVICE = ("lr", "capturable", "fused")
+"""Options that say how a device steps, and not what was learned on it."""
+
+
+def build_optimizer(model: nn.Module, hparams: TrainingHparams, *, recorded: bool = False) -> optim.Optimizer:
+    """Return the optimizer of the model's weights, in torch's fused form, which steps once over all of them.
+
+    For steps that a GPU records its learning rate is a tensor there, which later steps read.
+    """
     parameters = [weight for weight in model.parameters() if weight.requires_grad]
-    lr, weight_decay = hparams.learning_rate, hparams.weight_decay
+    lr: float | Tensor = hparams.learning_rate
+    if recorded:
+        lr = torch.tensor(lr, device=parameters[0].device)
+    weight_decay = hparams.weight_decay
     if hparams.optimizer == "sgd":
         # torch takes Nesterov's form for no momentum as an error; without momentum there is no difference.
         nesterov = hparams.nesterov and hparams.momentum > 0.0
@@ -26,7 +36,23 @@ def build_optimizer(model: nn.Module, hparams: TrainingHparams) -> optim.Optimiz
             parameters, lr, momentum=hparams.momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
         )
     build = optim.Adam if hparams.optimizer == "adam" else optim.AdamW
-    return eager(build)(parameters, lr, weight_decay=weight_decay, fused=True)
+    return eager(build)(parameters, lr, weight_decay=weight_decay, fused=True, capturable=recorded)
+
+
+def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:
+    """Set the rate of the next steps, recorded ones too."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
+
+
+def load_optimizer(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go on from a state, which another kind of device may have left."""
+    own = [{name: group[name] for name in _OF_THE_DEVICE if name in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    rate = float(optimizer.param_groups[0]["lr"])
+    for group, options in zip(optimizer.param_groups, own, strict=True):
+        group.update(options)
+    set_learning_rate(optimizer, rate)
 
 
 @cache
