@@ -57,7 +57,7 @@ _STARTS = 3
 _TOO_SLOW = "timed out during startup"
 
 _PRELOADED = {
-    "RAY_preload_python_modules": "tuner.engine.trainable,tuner.training.classifier",
+    "RAY_preload_python_modules": "tuner.engine.lean_tune,tuner.engine.trainable,tuner.training.classifier",
     # Ray would end those that wait as soon as Ray Tune reserves CPUs for a trial, and start others for it.
     "RAY_idle_worker_killing_time_threshold_ms": "600000",
 }
