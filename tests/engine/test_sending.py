@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def brought(tmp_path: Path) -> Any:
 def test_the_object_that_cannot_be_pickled_is_named_with_what_to_do(brought: Any, name: str, culprit: str) -> None:
     with pytest.raises(SpaceError, match=rf"^{culprit} is a lock and cannot be sent .*: make it inside the function"):
         check_code_travels(getattr(brought, name), name)
+    with pytest.raises(SpaceError, match=rf"^{culprit} is a lock and cannot be sent"):
+        check_code_travels(partial(max, getattr(brought, name), key=len), name)  # as a model is sent, in its training
 
 
 def test_what_can_be_pickled_is_let_through(brought: Any) -> None:

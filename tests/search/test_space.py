@@ -28,6 +28,10 @@ def test_a_missing_file_is_named() -> None:
         ("def suggest(", "cannot be imported: SyntaxError"),
         ("import no_such_module", "cannot be imported: ModuleNotFoundError"),
         (GOOD.replace("def suggest", "def propose"), r"must define suggest\(trial\)"),
+        (
+            "def objective(trial):\n    return 1.0\n",
+            r"must define suggest\(trial\)\. To tune its objective\(trial\) as it stands: --objective .*:objective, in",
+        ),
         (GOOD.replace("START = [{}]", "START = []"), "START of space .* must be a list of at least one dictionary"),
         (GOOD.replace("START = [{}]", "START = [3]"), "START of space .* must be a list of at least one dictionary"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import ray
@@ -90,7 +91,8 @@ def _culprit(value: Any, name: str, seen: set[int], depth: int) -> tuple[str, An
         return None
     seen.add(id(value))
     for inner, part in _parts(value):
-        found = _culprit(part, inner if isinstance(value, types.FunctionType) else f"{name}.{inner}", seen, depth - 1)
+        called = inner if isinstance(value, types.FunctionType) else f"{name}.{inner}".rstrip(".")
+        found = _culprit(part, called, seen, depth - 1)
         if found is not None:
             return found
     return name, value
@@ -100,6 +102,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield what pickling a value by value would take along, with its names."""
     if isinstance(value, types.FunctionType):
         yield from _taken_along(value)
+    elif isinstance(value, partial):
+        yield from (("", part) for part in (value.func, *value.args, *value.keywords.values()))
     elif isinstance(value, type | types.ModuleType):
         yield from vars(value).items()
     elif isinstance(value, Mapping):

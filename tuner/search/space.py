@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any, cast
 
 import optuna
@@ -220,11 +221,23 @@ def load_space(name_or_path: str) -> SearchSpace:
     return space_of(name_or_path, vars(Sources.read(find_space(name_or_path)).load()))
 
 
+def _way_to_objectives(name: str, brought: Mapping[str, Any]) -> str:
+    """Return what else to do with a file that has functions of a trial: they suggest inside of a training."""
+    found = [other for other, value in brought.items() if isinstance(value, FunctionType) and _takes_a_trial(value)]
+    if not found:
+        return ""
+    return f" To tune its {found[0]}(trial) as it stands: --objective {name}:{found[0]}, in place of --space."
+
+
+def _takes_a_trial(function: FunctionType) -> bool:
+    return function.__code__.co_varnames[: function.__code__.co_argcount] == ("trial",)
+
+
 def space_of(name: str, brought: Mapping[str, Any]) -> SearchSpace:
     """Return the space made of what a file or a notebook brings; raises SpaceError as `load_space` does."""
     suggest, start = brought.get("suggest"), brought.get("START", ())
     if not callable(suggest):
-        raise SpaceError(f"space {name!r} must define suggest(trial).")
+        raise SpaceError(f"space {name!r} must define suggest(trial).{_way_to_objectives(name, brought)}")
     is_list = isinstance(start, Sequence) and all(isinstance(point, Mapping) for point in start)
     if not is_list or ("START" in brought and not start):
         raise SpaceError(
