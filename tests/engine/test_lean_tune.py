@@ -15,7 +15,10 @@ def run(code: str) -> str:
 
 
 def test_a_process_that_trains_imports_neither_pandas_nor_rays_data_sets() -> None:
-    code = "import sys, tuner.engine.lean_tune, tuner.engine.trainable; print({'pandas', 'ray.data'} & {*sys.modules})"
+    code = """
+import sys, tuner.engine.lean_tune, tuner.engine.trainable, tuner.training.classifier
+print({"pandas", "ray.data"} & {*sys.modules})
+"""
     assert run(code) == "set()"
 
 
@@ -34,6 +37,7 @@ def test_what_ray_tune_keeps_of_them_becomes_real_when_it_is_used() -> None:
     code = """
 import sys, tuner.engine.lean_tune, tuner.engine.trainable
 import ray.tune.result_grid as grid
-print("pandas" in sys.modules, grid.pd.DataFrame({"a": [1]}).a.sum(), "pandas" in sys.modules)
+from ray.tune.analysis.experiment_analysis import DataFrame
+print("pandas" in sys.modules, grid.pd.DataFrame({"a": [1]}).a.sum(), DataFrame([1, 2]).shape, "pandas" in sys.modules)
 """
-    assert run(code) == "False 1 True"
+    assert run(code) == "False 1 (2, 1) True"

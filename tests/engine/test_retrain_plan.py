@@ -76,11 +76,22 @@ def test_what_is_waiting_is_shortened_if_epochs_were_slower_than_planned() -> No
     assert refit(waiting, 820.0) == planned((BASELINE, 1, 13), (BASELINE, 2, 13))  # 776 / 56 = 13.9
 
 
-def test_a_plan_of_the_least_that_is_late_by_seconds_is_shortened_and_not_given_up() -> None:
+def test_a_plan_of_the_least_that_is_late_is_shortened_before_anything_is_given_up() -> None:
     waiting = planned((TUNED, 2, 5), (BASELINE, 1, 5), (BASELINE, 2, 5))
-    shorter = planned((TUNED, 2, 5), (BASELINE, 1, 3), (BASELINE, 2, 3))
-    assert refit(waiting, 20 + 5.3 * 76 - 1) == shorter
-    assert refit(waiting, 20 + 3.3 * 76 - 1) != shorter
+    by_a_second = refit(waiting, 20 + 5.3 * 76 - 1)
+    assert by_a_second == planned((TUNED, 2, 4), (BASELINE, 1, 4), (BASELINE, 2, 4))
+    by_two_fifths = refit(waiting, 20 + 3.3 * 76 + 1)
+    assert by_two_fifths == planned((TUNED, 2, 3), (BASELINE, 1, 3), (BASELINE, 2, 3))
+
+
+def test_nobody_is_shortened_below_half_of_the_least_however_often() -> None:
+    waiting = planned((BASELINE, 1, 3), (BASELINE, 2, 3))
+    assert refit(waiting, 20 + 3.3 * 56 - 1) == []
+
+
+def test_who_is_busy_counts_where_others_are_shortened() -> None:
+    waiting = planned((BASELINE, 1, 5), (BASELINE, 2, 5))
+    assert refit(waiting, 320.0, busy=[250.0]) == planned((BASELINE, 1, 5))
 
 
 def test_who_is_busy_still_needs_a_worker() -> None:

@@ -17,7 +17,7 @@ from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.outcome import WorkerLost
-from tuner.engine.throughput import Probe
+from tuner.engine.throughput import Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import SpaceError
 from tuner.models import get_model
@@ -86,6 +86,12 @@ def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(
     Seeing.shown = 0
     assert measure(tmp_path, of_size(job, images)) == pytest.approx(SECONDS["second"] * images / sample)
     assert Seeing.shown == 2 * sample
+
+
+def test_a_sample_has_the_batches_after_which_a_gpu_is_at_speed() -> None:
+    shares = [sample({"batch_size": size}, 10_000, "scratch").share for size in (64, 512, 8192)]
+    assert shares == [0.128, 0.2048, 1.0]
+    assert sample({"batch_size": "large"}, None, "scratch").share == 1.0
 
 
 def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, tmp_path: Path) -> None:

@@ -80,6 +80,20 @@ def test_a_training_learns_as_on_a_cpu(make_classifier: MakeClassifier, recipe: 
         assert_alike(learned(on_gpu), learned(on_cpu))
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recorded_steps_of_every_recipe_learn_as_eager_ones(
+    make_classifier: MakeClassifier, recipe: str, precision: torch.dtype
+) -> None:
+    hparams = RECIPES[recipe] | {"batch_size": 16, "learning_rate": 1e-4}
+    eager, recorded = (
+        make_classifier(hparams, model=smooth(), device=GPU, precision=precision, is_static=is_static)
+        for is_static in (False, True)
+    )
+    for _ in range(2):
+        assert_alike(learned(recorded), learned(eager))
+
+
 @pytest.mark.parametrize("name", available_models())
 def test_a_recorded_step_of_every_model_learns_as_an_eager_one(splits: SearchData, name: str) -> None:
     spec = get_model(name)

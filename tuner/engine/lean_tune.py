@@ -23,10 +23,15 @@ class _Later(ModuleType):
     """Whether what is asked for by name, as in annotations, need not be the real thing yet."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the module has by that name; at first a class that only has its name."""
+        """Return what the module has by that name; at first a class that makes what the real one makes."""
+        if not self.is_awaited:
+            return self._real(name)
         if name.startswith("__"):
             raise AttributeError(name)
-        return type(name, (), {}) if self.is_awaited else getattr(importlib.import_module(self.__name__), name)
+        return type(name, (), {"__new__": lambda _, *args, **options: self._real(name)(*args, **options)})
+
+    def _real(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tuner.engine.clock import CLOSING_SECONDS, FINAL_EVALUATION_EPOCHS, makespa
 _USED = 0.97
 """Of the time to which trainings are fitted: epochs may turn out a little slower than those of the search."""
 _STILL_WORTH_IT = 0.5
-"""Of the least epochs: who was promised them, and has no time for all, is rather trained for these than not at all."""
+"""Of the least epochs: who was promised them all is rather trained for this part than not at all."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def refit_retrainings(
     """Return what becomes of the retrainings that have not begun, the rest of the plan, if epochs turn out slower.
 
     `busy` are the seconds that those under way still need. While the plan holds nothing changes; else what is waiting
-    is fitted to the time left, never to more epochs than planned, to half of the least if need be, and then given up.
+    is fitted to the time left, never to more epochs than planned; if need be to fewer than the least, down to half of
+    it, and only then given up. Epochs that a person typed stay as they are.
     """
     if seconds_left is None or not waiting:
         return list(waiting)
@@ -83,13 +84,15 @@ def refit_retrainings(
     if makespan(needed, workers, busy) + CLOSING_SECONDS <= seconds_left:
         return list(waiting)
     most = None if lengths.most is None else max(one.epochs for one in waiting)
-    least = lengths.least if most is None else max(1, math.ceil(_STILL_WORTH_IT * min(lengths.least, most)))
+    least = lengths.least if most is None else min(lengths.least, most)
+    worth_it = least if most is None else min(least, math.ceil(_STILL_WORTH_IT * lengths.least))
     time = max(0.0, seconds_left - CLOSING_SECONDS)
-    for keys in _fewer_and_fewer([one.key for one in waiting]):
-        epochs = _epochs(keys, seconds_per_epoch, Lengths(least, most), workers, time, busy)
-        if epochs is not None:
-            planned = {one.key: one.epochs for one in waiting}
-            return [PlannedRetraining(*key, min(planned[key], epochs[key[0]])) for key in keys]
+    planned = {one.key: one.epochs for one in waiting}
+    for keys in _fewer_and_fewer(list(planned)):
+        for fewer in range(least, worth_it - 1, -1):
+            epochs = _epochs(keys, seconds_per_epoch, Lengths(fewer, most), workers, time, busy)
+            if epochs is not None:
+                return [PlannedRetraining(*key, min(planned[key], epochs[key[0]])) for key in keys]
     return []
 
 
@@ -136,13 +139,18 @@ def _epochs(
 ) -> dict[str, int] | None:
     """Return the epochs of each candidate; None if the least does not fit."""
     candidates = dict.fromkeys(candidate for candidate, _ in keys)
-    least = [(lengths.least + FINAL_EVALUATION_EPOCHS) * costs[candidate] for candidate, _ in keys]
+    least = dict.fromkeys(candidates, lengths.least)
+
+    def fits(epochs: Mapping[str, int]) -> bool:
+        needed = [(epochs[candidate] + FINAL_EVALUATION_EPOCHS) * costs[candidate] for candidate, _ in keys]
+        return makespan(needed, workers, busy) <= time
+
     if lengths.most is not None:
         each = _USED * time / -(-len(keys) // workers)
         equal = {candidate: min(lengths.most, _fitting(each, costs[candidate])) for candidate in candidates}
-        if all(epochs >= lengths.least for epochs in equal.values()):
+        if all(epochs >= lengths.least for epochs in equal.values()) and fits(equal):
             return equal
-    return dict.fromkeys(candidates, lengths.least) if makespan(least, workers, busy) <= time else None
+    return least if fits(least) else None
 
 
 def _fitting(seconds: float, seconds_per_epoch: float) -> int:

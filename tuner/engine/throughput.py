@@ -15,6 +15,8 @@ from tuner.errors import SpaceError
 MEASURED = "measured-"
 
 _SAMPLE_EXAMPLES = 1280
+_SAMPLE_BATCHES = 4
+"""At least so many: on a GPU the fourth step of a training is recorded, and only those after it have its true speed."""
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
@@ -35,8 +37,13 @@ def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> As
         seed=0,
         max_epochs=_EPOCHS,
         checkpoints=f"{scratch}/{MEASURED}{uuid.uuid4().hex}",
-        share=1.0 if examples is None else min(1.0, _SAMPLE_EXAMPLES / examples),
+        share=1.0 if examples is None else min(1.0, _sample_size(hparams) / examples),
     )
+
+
+def _sample_size(hparams: Mapping[str, Any]) -> int:
+    batch_size = hparams.get("batch_size")
+    return max(_SAMPLE_EXAMPLES, _SAMPLE_BATCHES * batch_size if isinstance(batch_size, int) else 0)
 
 
 class Probe:

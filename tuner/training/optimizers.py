@@ -14,7 +14,6 @@ from tuner.training.hparams import TrainingHparams
 
 _HIDDEN_FROM_A_COMPILER = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
-
 _OF_THE_DEVICE = ("lr", "capturable", "fused")
 """Options that say how a device steps, and not what was learned on it."""
 
@@ -36,7 +35,10 @@ def build_optimizer(model: nn.Module, hparams: TrainingHparams, *, recorded: boo
             parameters, lr, momentum=hparams.momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
         )
     build = optim.Adam if hparams.optimizer == "adam" else optim.AdamW
-    return eager(build)(parameters, lr, weight_decay=weight_decay, fused=True, capturable=recorded)
+    optimizer = eager(build)(parameters, lr, weight_decay=weight_decay, fused=True, capturable=recorded)
+    # The steps before the recording are meant to be as they are; torch would warn the user of them.
+    optimizer._warned_capturable_if_run_uncaptured = recorded
+    return optimizer
 
 
 def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:

@@ -57,13 +57,17 @@ def cross_entropy(logits: Tensor, mixed: Mixed, **options: Any) -> Tensor:
 
 
 class _Recorded:
-    """A step whose kernels are started as one CUDA graph, for batches as large as the first; others are run as given.
+    """A step whose kernels are started as one CUDA graph.
+
+    The first few, and batches of another size than the first, are run as given.
 
     See https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
     """
 
     def __init__(self, step: Step) -> None:
         self._step = step
+        # One for all that comes before: memory that one stream gives back is not another's.
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._batch_size = 0
         self._before = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -74,7 +78,7 @@ class _Recorded:
             return self._step(mixed)
         if self._before < _STEPS_BEFORE_RECORDING:
             self._before += 1
-            return _on_a_stream_of_its_own(self._step, mixed)
+            return self._run_as_given(mixed)
         if self._graph is None:
             self._record(mixed)
         assert self._graph is not None
@@ -82,22 +86,21 @@ class _Recorded:
         self._graph.replay()
         return self._logits
 
+    def _run_as_given(self, mixed: Mixed) -> Tensor:
+        current = torch.cuda.current_stream()
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            logits = self._step(mixed)
+        current.wait_stream(self._stream)
+        return logits
+
     def _record(self, mixed: Mixed) -> None:
         self._mixed = _twin(mixed)
         graph = torch.cuda.CUDAGraph()
         # Another thread of this process may well be using the GPU.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._logits = self._step(self._mixed)
         self._graph = graph
-
-
-def _on_a_stream_of_its_own(step: Step, mixed: Mixed) -> Tensor:
-    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        logits = step(mixed)
-    current.wait_stream(stream)
-    return logits
 
 
 def _twin(mixed: Mixed) -> Mixed:
