@@ -22,6 +22,7 @@ from tests.benchmarks.output import publish
 from tuner.config import DataConfig
 from tuner.engine.provenance import source_commit
 from tuner.engine.task import load_task
+from tuner.training.device import own_device
 from tuner.training.precision import resolve
 
 
@@ -45,7 +46,7 @@ class Arguments:
 def main(arguments: Arguments) -> dict[str, Any]:
     """Train, tell each epoch on stderr, and return all of them."""
     torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     task = load_task(arguments.space)
     values = {**task.space.start[arguments.start], **json.loads(arguments.params)}
     hparams = {**task.space.answer(values)[1], **json.loads(arguments.changes)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from tuner.data.dataset import Dataset
@@ -22,6 +21,7 @@ from tuner.paths import RunPaths
 from tuner.results.selection import ENSEMBLE, tuned_retrainings
 from tuner.training.checkpoints import load_weights, save_model
 from tuner.training.classifier import Classifier
+from tuner.training.device import own_device
 from tuner.training.precision import resolve
 
 
@@ -39,7 +39,7 @@ def measure_ensemble(
     ended = tuned_retrainings(history)
     if len(ended) < 2:
         return None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     training = Classifier(
         build,
         ended[0].hparams,

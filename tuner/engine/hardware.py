@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from tuner.engine.processors import usable_cpus
+from tuner.training.device import own_device
 from tuner.training.precision import resolve
 
 
 def describe_hardware(precision: str) -> dict[str, Any]:
     """Return this machine's name, processors, memory and GPUs, and the number format that it computes in, for JSON."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),

@@ -42,21 +42,14 @@ def imported_later(*names: str) -> Iterator[None]:
     thread may import anything meanwhile: it would get a stand-in too.
     """
     stand_ins = {name: _Later(name) for name in names if name not in sys.modules}
-    for name, stand_in in stand_ins.items():
-        sys.modules[name] = stand_in
-        package, _, own = name.rpartition(".")
-        if package:
-            setattr(sys.modules[package], own, stand_in)
+    sys.modules.update(stand_ins)
     try:
         yield
     finally:
         for name, stand_in in stand_ins.items():
             stand_in.is_awaited = False
-            package, _, own = name.rpartition(".")
             if sys.modules.get(name) is stand_in:
                 del sys.modules[name]
-                if package:
-                    delattr(sys.modules[package], own)
 
 
 if "ray.tune" not in sys.modules:

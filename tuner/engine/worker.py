@@ -28,6 +28,7 @@ from tuner.models.summary import trainable_parameters
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 from tuner.search.report import EpochReport, evaluation_name
 from tuner.training.checkpoints import save_model, save_state
+from tuner.training.device import own_device
 from tuner.training.latency import latency
 from tuner.training.precision import resolve
 from tuner.training.session import Session
@@ -111,7 +112,7 @@ class Worker:
             job.sources.make_importable()
         torch.set_num_threads(job.threads)
         self.job = job
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = own_device()
         self.precision = resolve(job.precision, self.device)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         """Host and process, for the tables."""

@@ -125,7 +125,7 @@ class Classifier:
             "train_accuracy": train_accuracy,
             "dev_loss": dev.loss,
             "dev_accuracy": dev.accuracy,
-            "lr": self._learning_rate.at(self._epoch - 1, self._train.steps(self._hparams.batch_size) - 1),
+            "lr": self._learning_rate.at_end(self._epoch - 1),
         }
 
     def evaluate(self, split: Any, model: nn.Module | None = None) -> dict[str, float]:

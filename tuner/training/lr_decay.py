@@ -35,6 +35,10 @@ class LearningRate:
         factors = self._decay(epoch, step) * self._warmup(epoch * self._steps + step) * self._cooldown(epoch, step)
         return hparams.learning_rate * factors
 
+    def at_end(self, epoch: int) -> float:
+        """Return the rate of an epoch's last step."""
+        return self.at(epoch, self._steps - 1)
+
     def _decay(self, epoch: int, step: int) -> float:
         if self._hparams.lr_decay == "constant":
             return 1.0
