@@ -73,8 +73,8 @@ WIDER = {**LIGHT, "width": 0.75}
 START = [REFERENCE, LIGHT, WIDER]
 
 PRIOR = LIGHT
-"""Of the three it is the best on dev at equal cost. An hour on two cores has time for a dozen trials, too few to find out
-from nothing that half the widths, trained for three times as many epochs, end higher.
+"""Of the three it is the best on dev at equal cost. An hour on two cores has time for a dozen trials, too few to find
+out from nothing that half the widths, trained for three times as many epochs, end higher.
 """
 
 RETRAIN = {"cooldown": 1.0, "averaged_epochs": 0.0}
