@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
 import shutil
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +36,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _IN_MEMORY = Path("/dev/shm")
 if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+
+# Which code this user has run is remembered there; the tests' user has run none of the machine's other user's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tuner-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 _IMAGE = {
     "ami_id": "ami-0123456789abcdef0",
@@ -96,26 +102,32 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def _moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of moto's server, for all tests."""
+    images = tmp_path_factory.mktemp("moto") / "images.json"
+    images.write_text(json.dumps([_IMAGE]))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MOTO_AMIS_PATH", str(images))
+        from moto.server import ThreadedMotoServer
+
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
 @pytest.fixture
-def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def aws(_moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty AWS: moto's server on the loopback interface, which speaks the real protocols.
 
     boto3 and pyarrow, here and in processes started here, talk to it and nobody else.
     """
-    images = tmp_path / "images.json"
-    images.write_text(json.dumps([_IMAGE]))
-    monkeypatch.setenv("MOTO_AMIS_PATH", str(images))
-    from moto.server import ThreadedMotoServer  # reads the images when imported
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    # All servers of a process share one memory.
-    urllib.request.urlopen(urllib.request.Request(f"{address}/moto-api/reset", method="POST")).close()
+    urllib.request.urlopen(urllib.request.Request(f"{_moto}/moto-api/reset", method="POST")).close()
     for name, value in {
-        "AWS_ENDPOINT_URL": address,
+        "AWS_ENDPOINT_URL": _moto,
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "us-west-2",
@@ -123,10 +135,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    try:
-        yield address
-    finally:
-        server.stop()
+    return _moto
 
 
 @pytest.fixture
@@ -181,16 +190,13 @@ def bars(rng: np.random.Generator, n: int) -> Split:
 
 
 SPACE = """
-MODEL = "cnn"
+MODEL = "small-cnn"
 START = [{"learning_rate": 0.01, "batch_size": 32}]
 
 
 def suggest(trial):
-    blocks = ("stem1", "stem2", "block1", "block2", "block3", "block4", "head", "dense1", "dense2")
-    dropouts = ("block1", "block2", "block3", "head", "dense1", "dense2")
     return {
-        **{f"{name}_width": 8 for name in blocks},
-        **{f"{name}_dropout": 0.0 for name in dropouts},
+        "width": 8,
         "learning_rate": trial.suggest_float("learning_rate", 1e-3, 3e-2, log=True),
         "batch_size": trial.suggest_categorical("batch_size", [32, 64]),
     }
@@ -199,7 +205,7 @@ def suggest(trial):
 
 @pytest.fixture(scope="session")
 def space_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's space file over a CNN so narrow that an epoch of the digits takes a second."""
+    """A user's space file over a CNN so narrow that an epoch of the digits takes a tenth of a second."""
     path = tmp_path_factory.mktemp("space") / "narrow.py"
     path.write_text(SPACE)
     return path

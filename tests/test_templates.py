@@ -16,11 +16,6 @@ pytestmark = pytest.mark.usefixtures("ray_running")
 FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_epochs": 3, "retrain_seeds": 1}
 
 
-@pytest.fixture(autouse=True)
-def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 @pytest.mark.timeout(180)  # Lightning and Transformers take long to import
 @pytest.mark.parametrize(
     ("kind", "metric", "best"),

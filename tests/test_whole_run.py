@@ -40,6 +40,7 @@ VALUES: dict[str, Any] = {
     "startup_trials": 4,
     "workers": 1,
     "retrain_seeds": 1,
+    "retrain_epochs": 4,
     "precision": "float32",
 }
 FLAGS = [text for name, value in VALUES.items() for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -159,7 +160,7 @@ def test_every_epoch_of_every_trial_is_there_once(smoke: Finished) -> None:
     for trial in trials.to_dict("records"):
         own = epochs[epochs["trial"] == trial["trial"]]
         assert own["epoch"].tolist() == list(range(1, trial["epochs"] + 1))
-        best = own.sort_values(["dev_accuracy", "epoch"], ascending=[False, True]).iloc[0]
+        best = own.sort_values(["dev_accuracy", "dev_loss", "epoch"], ascending=[False, True, True]).iloc[0]
         assert (best["dev_accuracy"], best["epoch"]) == (trial["best_dev_accuracy"], trial["best_epoch"])
         assert own["seconds"].sum() == pytest.approx(trial["seconds"])
     assert set(trials["state"]) == {"COMPLETE", "PRUNED"}
@@ -266,8 +267,9 @@ def survivor(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> Surv
         first.wait_for(EpochReported, 3)
         first.process.terminate()
         terminated = first.end()
+    had = sum(isinstance(entry.event, EpochReported) for entry in read_journal(paths.journal))
     with Running(folder, "--resume", "runs/study") as second:
-        second.wait_for(EpochReported, 6)
+        second.wait_for(EpochReported, had + 2)
         trainers = training_processes(second.process.pid)
         second.process.kill()
         killed = second.end()

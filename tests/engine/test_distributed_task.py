@@ -14,9 +14,8 @@ from tuner.engine.processors import usable_cpus
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("ray_running")
 def test_a_training_spread_over_two_processes_is_tuned_to_its_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     path = tmp_path / "spread.py"
     path.write_text(Path(distributed_task.__file__).read_text(encoding="utf-8"))
     run = tune(

@@ -83,7 +83,13 @@ def build(hparams):
 
 MODEL = build
 '''
-SMALL: dict[str, Any] = {"retrain_seeds": 1, "baseline": False, "precision": "float32", "startup_trials": 4}
+SMALL: dict[str, Any] = {
+    "retrain_seeds": 1,
+    "retrain_epochs": 3,
+    "baseline": False,
+    "precision": "float32",
+    "startup_trials": 4,
+}
 
 
 @pytest.fixture

@@ -27,15 +27,18 @@ from tuner.journal.store import read_journal
 from tuner.loaded_run import LoadedRun
 from tuner.paths import RunPaths
 from tuner.replay import replay
+from tuner.run import run as command
 
-FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain_seeds": 1, "in_process": True}
+FEW: dict[str, Any] = {
+    "preset": "smoke",
+    "trials": 4,
+    "max_epochs": 3,
+    "retrain_seeds": 1,
+    "retrain_epochs": 4,
+    "in_process": True,
+}
 SOURCE = Path(own_task.__file__).read_text(encoding="utf-8")
 GENERATOR = SOURCE.replace("TRAINABLE = Task", "TRAINABLE = train")
-
-
-@pytest.fixture(autouse=True)
-def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def written(folder: Path, source: str) -> str:
@@ -151,12 +154,11 @@ def test_a_killed_study_goes_on_and_an_interrupt_ends_its_search_with_a_report(t
 
 
 @pytest.mark.timeout(180)
-def test_without_ray_a_killed_study_goes_on(tmp_path: Path) -> None:
+def test_without_ray_a_killed_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator without a state, whose trials begin again."""
     paths = killed(tmp_path, GENERATOR, "--in-process", "--trials", "4")
-    with Running(tmp_path, "--resume", "runs/study") as second:
-        ended = second.end()
-    assert ended.code == 0, ended.err
+    monkeypatch.chdir(tmp_path)
+    assert command(["--resume", "runs/study"]) == 0
     whole_and_counted_once(paths)
 
 
@@ -164,7 +166,8 @@ def killed(folder: Path, source: str, *arguments: str) -> RunPaths:
     """A study that was killed after four epochs, and whose file is gone: the run's copy stands in."""
     slow = source.replace("x, y = self.data.train", "x, y = self.data.train; import time; time.sleep(0.1)")
     space = written(folder, slow)
-    flags = [*SMOKE, "--max-epochs", "3", "--retrain-seeds", "1", "--space", space, "--name", "study", *arguments]
+    short = ["--max-epochs", "3", "--retrain-seeds", "1", "--retrain-epochs", "3"]
+    flags = [*SMOKE, *short, "--space", space, "--name", "study", *arguments]
     with Running(folder, *flags) as first:
         first.wait_for(EpochReported, 4)
         os.killpg(first.process.pid, signal.SIGKILL)

@@ -55,8 +55,9 @@ with ray_session(ResourceConfig(workers=1), Path(sys.argv[1])):
     def surroundings():
         return os.environ.get("CUDA_VISIBLE_DEVICES"), os.getpriority(os.PRIO_PROCESS, 0)
 
-    for gpus in (0, 0.5, 1):
-        found[f"seen_with_{gpus}"], found["niceness_of_worker"] = ray.get(surroundings.options(num_gpus=gpus).remote())
+    asked = {gpus: surroundings.options(num_gpus=gpus).remote() for gpus in (0, 0.5, 1)}
+    for gpus, answer in asked.items():
+        found[f"seen_with_{gpus}"], found["niceness_of_worker"] = ray.get(answer)
     stats = {folder: folder.joinpath("stat").read_text() for folder in Path("/proc").glob("[0-9]*")}
     own = [folder for folder, stat in stats.items() if stat.rpartition(")")[2].split()[1] == str(os.getpid())]
     found["started"] = [folder.joinpath("cmdline").read_text() for folder in own]
@@ -64,11 +65,14 @@ with ray_session(ResourceConfig(workers=1), Path(sys.argv[1])):
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
     address = ray.get_runtime_context().gcs_address
     stranger = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
-    for name, environment in (("friend", {**os.environ, "RAY_AUTH_MODE": "token"}), ("stranger", stranger)):
-        command = [sys.executable, "-c", code, address]
-        visit = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", code, address]
+    visits = {
+        name: subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for name, environment in (("friend", {**os.environ, "RAY_AUTH_MODE": "token"}), ("stranger", stranger))
+    }
+    for name, visit in visits.items():
+        found[name + "_said"] = visit.communicate(timeout=120)[1][-2000:]
         found[name] = visit.returncode
-        found[name + "_said"] = visit.stderr[-2000:]
 found["token_after"] = os.environ.get("RAY_AUTH_TOKEN")
 found["running_after"] = ray.is_initialized()
 Path(sys.argv[2]).write_text(json.dumps(found))

@@ -53,6 +53,7 @@ def test_a_study_with_one_worker_is_the_simulation_of_its_own_learning_curves(tm
         in_process=True,
         scheduler=scheduler,
         retrain_seeds=1,
+        retrain_epochs=1,
         baseline=False,
         storage=str(tmp_path / "runs"),
         name="study",
