@@ -12,6 +12,8 @@ from rich.console import Console
 from tests.conftest import REPOSITORY
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine import driver
+from tuner.engine.recorded import remember
+from tuner.io.sources import Sources
 from tuner.journal.events import DriverStarted, EpochReported, StudyEnded, TrialEnded
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
@@ -28,6 +30,7 @@ VERSION_2 = Path("tests/journal/version_2/run")
 def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
     """A copy of the run, in the folder in which it was begun."""
     monkeypatch.chdir(REPOSITORY)
+    remember(Sources.read(Path("tests/journal/version_2/space.py")))
     return RunPaths(Path(shutil.copytree(VERSION_2, tmp_path / "old")))
 
 

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tuner.engine.recorded import remember
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
+from tuner.io.sources import Sources
 from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.predict import load_model, predict, read_image, run
@@ -79,6 +81,7 @@ def own(tmp_path: Path) -> RunPaths:
     """A run whose model came from a space's file: class "light" for images lighter than the mean."""
     space = tmp_path / "brightness.py"
     space.write_text(BRIGHTNESS)
+    remember(Sources.read(space))
     paths = RunPaths(tmp_path / "own")
     paths.root.mkdir()
     describe(paths, model="MODEL", space=str(space), class_names=["dark", "light"], hparams={})
@@ -184,6 +187,8 @@ def test_a_run_without_best_is_named(tmp_path: Path) -> None:
     ("changes", "reason"),
     [
         ({"std": 0}, "std must be more than 0"),
+        ({"mean": [0.1, 0.2], "std": [1.0]}, "one number, or one for each channel"),
+        ({"mean": [0.1, 0.2], "std": [1.0, 1.0]}, "one number, or one for each channel"),
         ({"mean": "grey"}, "mean is impossible"),
         ({"class_names": None}, "class_names is impossible"),
         ({"hparams": NARROW | {"dense1_width": 16}}, "size mismatch"),

@@ -19,9 +19,11 @@ from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
 from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
+from tuner.engine.recorded import remember
 from tuner.engine.replay import DivergenceError, Replay
 from tuner.errors import JournalError, SpaceError
 from tuner.io.files import hash_file
+from tuner.io.sources import Sources
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     DriverStarted,
@@ -91,6 +93,7 @@ class Drivers:
         resources = ResourceConfig(workers=workers)
         self.config = StudyConfig(space=str(space), seed=seed, search=search, resources=resources)
         self.space = load_space(str(space))
+        remember(Sources.read(space))
         self.paths = RunPaths(root)
         self.elapsed = 0.0
         self.warm_started: WarmStarted | None = None
@@ -167,7 +170,7 @@ class Drivers:
                     live.pop(number, None)
                 if meddle is not None:
                     meddle(coordinator)
-                live = {one: reports for one, reports in live.items() if coordinator.is_unfinished(one)}
+                live = {one: reports for one, reports in live.items() if one in coordinator.unfinished}
             elif coordinator.is_exhausted:
                 break
         coordinator.finish()

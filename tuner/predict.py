@@ -117,8 +117,10 @@ def moments(description: BestDescription) -> tuple[float, float]:
 
     Raises StorageError if the model was trained on something else than images of `SIDE` by `SIDE` pixels.
     """
-    if description.mean is None or description.std is None or not description.is_of_images:
+    if not description.is_of_images:
         raise StorageError(f"the model was trained on no images of {SIDE}x{SIDE} pixels, so it knows none.")
+    assert isinstance(description.mean, float), description
+    assert isinstance(description.std, float), description
     return description.mean, description.std
 
 

@@ -17,8 +17,10 @@ from tuner.engine.task import task_in
 from tuner.errors import JournalError
 from tuner.exits import EXIT_NO
 from tuner.io.reading import reading_run
+from tuner.io.sources import Sources
 from tuner.journal.events import StudyStarted
 from tuner.journal.store import read_journal
+from tuner.search.space import find_space
 
 _DECISIONS = {
     "TrialProposed": "proposals",
@@ -41,9 +43,11 @@ class ReplayConfig:
 
     run: Run
     """The run's folder, or its s3://bucket/prefix."""
+    space: str | None = None
+    """The file of the run's search space, if it is elsewhere now, or you have never run it on this machine."""
 
 
-def replay(run: str | Path) -> Counter[str]:
+def replay(run: str | Path, space: str | None = None) -> Counter[str]:
     """Return how many events of each kind were checked.
 
     Raises:
@@ -58,7 +62,10 @@ def replay(run: str | Path) -> Counter[str]:
         opening = entries[0].event
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         config = configs.from_dict(opening.config, str(folder))
-        sources, notice = recorded_sources(paths, config.space, opening.environment.get("space_sha256"))
+        if space is not None:
+            sources, notice = Sources.read(find_space(space)), None
+        else:
+            sources, notice = recorded_sources(paths, config.space, opening.environment.get("space_sha256"))
     if notice is not None:
         print(f"NOTICE: {notice}", file=sys.stderr)
     check_unchanged(opening.environment, {"space_sha256": sources.sha256})
@@ -69,7 +76,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """Replay, print one line, and return the exit code."""
     config = parse(ReplayConfig, args, prog="python -m tuner.replay", examples=_EXAMPLES)
     try:
-        counts = replay(config.run)
+        counts = replay(config.run, config.space)
     except DivergenceError as error:
         print(f"{config.run} differs: {error}", file=sys.stderr)
         return EXIT_NO

@@ -37,8 +37,19 @@ def run(tmp_path: Path, original: Path) -> RunPaths:
 
 
 def test_the_users_file_is_taken_as_long_as_it_is_as_it_was(run: RunPaths, original: Path) -> None:
-    found, notice = recorded_sources(run, str(original), Sources.read(original).sha256)
+    sources = Sources.read(original)
+    remember(sources)
+    found, notice = recorded_sources(run, str(original), sources.sha256)
     assert (found.path, notice) == (original, None)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_file_elsewhere_that_this_user_never_ran_is_not_run_because_a_run_names_it(
+    run: RunPaths, original: Path, is_named: bool
+) -> None:
+    sha256 = Sources.read(original).sha256 if is_named else None
+    with pytest.raises(SpaceError, match=r"was never run by you on this machine and is not run unasked: .* --space"):
+        recorded_sources(run, str(original), sha256)
 
 
 @pytest.mark.parametrize("helper", [False, True])
@@ -94,6 +105,7 @@ def test_without_a_copy_a_changed_or_absent_file_is_named(run: RunPaths, origina
 
 
 def test_an_older_run_that_tells_no_hash_takes_the_users_file(run: RunPaths, original: Path) -> None:
+    remember(Sources.read(original))
     assert recorded_sources(run, str(original), None)[0].path == original
 
 

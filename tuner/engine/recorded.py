@@ -1,7 +1,8 @@
 """The code of an earlier run's task: the user's file if it is as it was, else the run's own copy of it.
 
-A results folder from a stranger runs no code. So a copy is run only if this user has begun a run with the very same
-code on this machine before, which a list in the user's state folder remembers by hash, or if he asks for it.
+A results folder from a stranger runs no code, neither a copy that lies in it nor any other file that it names. So code
+is run only if this user has begun a run with the very same code on this machine before, which a list in the user's
+state folder remembers by hash, or if he asks for it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def recorded_sources(paths: RunPaths, name: str, sha256: str | None) -> tuple[So
     `name` is the space's as the run recorded it, `sha256` the hash of its code then; None if nobody wrote it down.
 
     Raises:
-        SpaceError: if the code is nowhere, or only in the run's folder and not known to be the user's own.
+        SpaceError: if the code is nowhere, or not known to be the user's own.
     """
     if not name.endswith(".py"):
         return Sources.read(find_space(name)), None
@@ -40,6 +41,8 @@ def recorded_sources(paths: RunPaths, name: str, sha256: str | None) -> tuple[So
     if not _lies_in(paths.root, original):
         found = _read(original)
         if found is not None and sha256 in (None, found.sha256):
+            if not _is_remembered(found):
+                raise _unasked(f"{name}, which made {paths.root}, was never run by you on this machine and")
             return found, None
         if not copy.is_file():
             if found is None:
@@ -47,12 +50,13 @@ def recorded_sources(paths: RunPaths, name: str, sha256: str | None) -> tuple[So
             raise SpaceError(f"{name} has changed since {paths.root} was made, and the run has no copy of it.")
     kept = Sources.read(copy if copy.is_file() else original)
     if kept.sha256 != sha256 or not _is_remembered(kept):
-        raise SpaceError(
-            f"the code of {paths.root} lies in the run's own folder, {kept.path}, and is not run unasked: "
-            "if you trust it, give it as --space (in Python: model(space=...))."
-        )
+        raise _unasked(f"the code of {paths.root} lies in the run's own folder, {kept.path}, and")
     what = "has changed since the run began" if original.is_file() else "is gone"
     return kept, f"{name} {what}: its copy in the run is used."
+
+
+def _unasked(what: str) -> SpaceError:
+    return SpaceError(f"{what} is not run unasked: if you trust it, give it as --space (in Python: model(space=...)).")
 
 
 def _read(path: Path) -> Sources | None:
