@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import pytest
@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from tuner.integrations.lightning import LightningTask
+from tuner.training.trainable import TrainingOver
 
 
 class Module(pl.LightningModule):
@@ -101,6 +102,21 @@ def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_sto
     second = task()
     second.load_state_dict(torch.load(file, weights_only=True))
     assert [epoch(second, number) for number in (3, 4)] == expected[2:]
+
+
+def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> None:
+    class Stopping(Task):
+        # At once, for the loss never falls by so much.
+        trainer_options: ClassVar[Mapping[str, Any]] = {
+            "callbacks": [pl.callbacks.EarlyStopping("dev_loss", min_delta=100.0, patience=2)]
+        }
+
+    for _ in range(2):
+        training = Stopping({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=9)
+        assert [bool(epoch(training, number)) for number in (1, 2, 3)] == [True] * 3
+        with pytest.raises(TrainingOver):
+            epoch(training, 4)
+        training.close()
 
 
 def test_a_split_is_evaluated_by_the_validation_step(task: Callable[[], Task], data: Any) -> None:

@@ -81,6 +81,20 @@ def test_a_proposal_that_does_not_fit_what_is_asked_for_is_not_used(proposed: di
     assert -1.0 <= run.params["x"] <= 1.0
 
 
+@pytest.mark.parametrize("proposed", [[64, 32], (64, 32)])
+def test_of_choices_that_are_tuples_the_proposed_one_is_taken_and_comes_back_as_it_was_listed(proposed: Any) -> None:
+    choices = [(64,), (64, 32), (16, 16), (8,), (4,), (2,), (1,)]
+    seen: list[Any] = []
+
+    def layered(trial: optuna.Trial) -> float:
+        seen.append(trial.suggest_categorical("layers", choices))  # type: ignore[arg-type]
+        return 1.0
+
+    for seed in range(4):
+        values(ObjectiveRun(layered, {"layers": proposed}, seed=seed))
+    assert seen == [(64, 32)] * 4
+
+
 def test_an_objective_that_asks_learns_that_it_is_pruned() -> None:
     ended: list[str] = []
 

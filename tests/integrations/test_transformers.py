@@ -86,6 +86,17 @@ def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_sto
     assert [second.train_epoch() for _ in range(2)] == expected[1:]
 
 
+def test_what_went_back_to_an_earlier_epoch_saves_that_one(task: Callable[[], Task]) -> None:
+    trained = task()
+    trained.train_epoch()
+    first = trained.state_dict()
+    trained.train_epoch()
+    trained.load_state_dict(first)
+    found = trained.state_dict()
+    assert found.keys() == first.keys()
+    assert all(torch.equal(found[name], content) for name, content in first.items())
+
+
 def test_weights_that_were_loaded_are_those_that_are_evaluated(task: Callable[[], Task]) -> None:
     trained = task()
     metrics = trained.train_epoch()

@@ -89,7 +89,7 @@ class TrialEnd:
     epochs: int
     """Epochs that it finished."""
     best_epoch: int | None
-    """The best of them by the first objective, the earliest of equals; None if there is none."""
+    """The best of them by the first objective, of equals that of the lower dev loss; None if there is none."""
     metrics: Mapping[str, float]
     """Of the best epoch."""
     measures: Mapping[str, float]

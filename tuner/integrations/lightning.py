@@ -5,6 +5,7 @@ The extra `lightning` brings Lightning.
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +101,7 @@ class LightningTask:
 
     def _make_trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         options = {**_QUIET, **self.trainer_options}
-        own = list(options.pop("callbacks", ()))
+        own = copy.deepcopy(list(options.pop("callbacks", ())))  # what they count is of one training
         return pl.Trainer(
             max_epochs=self._max_epochs,
             accelerator=self._accelerator,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import optuna
 import torch
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
@@ -199,12 +199,21 @@ class _Proposed(BaseSampler):
         """Return one parameter's value."""
         if param_name in self._proposed:
             value = self._proposed[param_name]
+            if isinstance(param_distribution, CategoricalDistribution):
+                value = _choice(value, param_distribution.choices)
             try:
                 if param_distribution._contains(param_distribution.to_internal_repr(value)):
                     return value
             except (TypeError, ValueError):
                 pass  # of another kind than the objective asks for now
         return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _choice(proposed: Any, choices: Sequence[Any]) -> Any:
+    """Return the choice that has the plain form that is proposed: of a tuple, that is a list."""
+    if not isinstance(proposed, list | tuple):
+        return proposed
+    return next((one for one in choices if plain(one) == plain(proposed)), proposed)
 
 
 def _as_number(value: Any) -> float:

@@ -5,6 +5,7 @@ The extra `transformers` brings Transformers and Accelerate.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,6 +98,8 @@ class TransformersTask:
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from a state of `state_dict`."""
         self._turns.close()
+        for later in self._checkpoints():
+            shutil.rmtree(later)
         folder = Path(self._folder.name) / "begin-from"
         folder.mkdir(exist_ok=True)
         for name, content in state.items():
@@ -127,11 +130,15 @@ class TransformersTask:
         self.trainer.train(resume_from_checkpoint=None if self._begin_from is None else str(self._begin_from))
 
     def _newest(self) -> Path:
-        found = list(Path(self._folder.name).glob("checkpoint-*"))
+        found = self._checkpoints()
         if not found:
             assert self._begin_from is not None
             return self._begin_from
         return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]))
+
+    def _checkpoints(self) -> list[Path]:
+        """Return the folders of what the trainer has saved since it began."""
+        return list(Path(self._folder.name).glob("checkpoint-*"))
 
 
 class _HandOver(TrainerCallback):

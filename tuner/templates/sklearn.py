@@ -53,12 +53,19 @@ def train(hparams, data, *, seed, device):
 
 TRAINABLE = train
 
-# With `partial_fit`, an epoch is a pass over the data. Make this TRAINABLE:
+# With `partial_fit`, an epoch is a pass over the data. Import `numpy as np` and `sklearn.linear_model.SGDRegressor`,
+# let START and `suggest` name what that takes, such as `alpha` and `eta0`, and make this TRAINABLE:
 #
 # def train(hparams, data, *, seed, device, max_epochs):
 #     model = SGDRegressor(**hparams, random_state=seed)
+#
+#     def evaluate(split):
+#         x, y = split
+#         return {"rmse": float(root_mean_squared_error(y, model.predict(x))), "n": len(y)}
+#
 #     x, y = data.train
 #     for _ in range(max_epochs):
 #         for batch in np.array_split(np.random.permutation(len(x)), 10):
 #             model.partial_fit(x[batch], y[batch])
 #         yield {"dev_rmse": evaluate(data.dev)["rmse"]}
+#     return evaluate
