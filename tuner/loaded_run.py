@@ -81,7 +81,7 @@ class LoadedRun:
         return read_description(self._paths).hparams
 
     def model(self, space: str | None = None) -> nn.Module:
-        """Return the retrained winner in evaluation mode: images [n, 1, 28, 28], normalised, to logits.
+        """Return the retrained winner in evaluation mode: inputs as `best/hparams.json` describes them, to logits.
 
         `space` is needed only for a model that a search space brought, if its file is elsewhere now; that file is
         run. Raises TunerError as `tuner.predict.load_model` does.

@@ -96,6 +96,15 @@ def test_shape_type_and_place_count() -> None:
     assert len({fingerprint(other) for other in others}) == len(others)
 
 
+def test_a_frame_whose_cells_are_lists_or_arrays_has_a_fingerprint_of_them() -> None:
+    def frame(last: int, kind: Callable[[list[int]], Any]) -> pd.DataFrame:
+        return pd.DataFrame({"tokens": [kind([1, 2]), kind([3, last])], "label": [0, 1]})
+
+    kinds: tuple[Callable[[list[int]], Any], ...] = (list, np.array)
+    for kind in kinds:
+        assert fingerprint(frame(4, kind)) == fingerprint(frame(4, kind)) != fingerprint(frame(5, kind))
+
+
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
     code = "from tuner.data.fingerprint import fingerprint; print(fingerprint([{'a', 'b', 'c'}, {'k': 1.5}, (None,)]))"
     found = {
@@ -116,6 +125,8 @@ def test_files_count_with_name_size_beginning_and_end(tmp_path: Path) -> None:
     seen = [change("a", b"1"), change("a", b"2"), change("b", b"2"), change("b", large), change("b", large[:-1] + b"x")]
     assert len(set(seen)) == len(seen)
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "a")
+    (tmp_path / "c").write_bytes((tmp_path / "a").read_bytes())
+    assert fingerprint(tmp_path / "c") != fingerprint(tmp_path / "a")
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from torch import nn
 
-from tuner import tune
+from tuner import Dataset, tune
 from tuner.config import StudyConfig, merge, nested, to_dict
 from tuner.engine import driver
+from tuner.engine.model_formats import inputs_like
 from tuner.errors import ConfigError, TunerError
 from tuner.journal.events import (
     EpochReported,
@@ -27,6 +30,7 @@ from tuner.journal.store import JournalWriter, read_journal
 from tuner.loaded_run import LoadedRun, load_run
 from tuner.paths import RunPaths
 from tuner.presets import preset
+from tuner.results.best import read_description
 from tuner.search.trial import TrialState
 
 FATES = '''
@@ -78,7 +82,13 @@ def build(hparams):
 MODEL = build
 '''
 
-SMALL: dict[str, Any] = {"workers": 1, "retrain_seeds": 1, "baseline": False, "precision": "float32"}
+SMALL: dict[str, Any] = {
+    "workers": 1,
+    "retrain_seeds": 1,
+    "retrain_epochs": 2,
+    "baseline": False,
+    "precision": "float32",
+}
 HERE = {**SMALL, "in_process": True}
 REAL = pytest.mark.timeout(420)
 
@@ -199,6 +209,27 @@ def test_a_study_without_hope_says_why_in_a_line_and_keeps_its_journal(tmp_path:
         "the first 3 trials failed, the last one because the train loss is nan in epoch 1."
     )
     assert len(history.trials) == 3
+
+
+def test_what_is_written_down_of_colour_images_is_what_they_were_normalised_by(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = (rng.random((60, 3, 6, 6)) * np.array([60, 120, 250]).reshape(3, 1, 1)).astype(np.uint8)
+    labels = rng.integers(0, 2, 60)
+    run = tune(
+        "smoke",
+        suggest=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-3, 1e-2)},
+        model=lambda hparams: nn.Sequential(nn.Flatten(), nn.Linear(108, 2)),
+        load_data=lambda folder: Dataset((images[:40], labels[:40]), (images[40:], labels[40:])),
+        trials=1,
+        max_epochs=1,
+        storage=str(tmp_path),
+        name="study",
+        **HERE,
+    )
+    found = read_description(RunPaths(run.path))
+    assert found.mean == pytest.approx((images[:40] / 255).mean((0, 2, 3)).tolist())
+    assert found.std == pytest.approx((images[:40] / 255).std((0, 2, 3)).tolist())
+    assert inputs_like(found, 4, seed=0)[1].shape == (4, 3, 6, 6)
 
 
 # Before and after.

@@ -38,7 +38,7 @@ HOSTILE = "<script>alert('x')</script>"
 OPENING: list[Event] = [
     StudyStarted(
         {"space": HOSTILE, "storage": "runs", "data": {"dataset": "auto"}},
-        {"dataset": "fashion-mnist", "model": "cnn", "packages": {"torch": "2.15.0"}},
+        {"dataset": "fashion-mnist", "model": f"cnn of {0:064x}", "packages": {"torch": "2.15.0"}},
     ),
     DriverStarted("desk", "c0ffee"),
     PlanMade({"workers": 2, "rungs": [1, 3]}),

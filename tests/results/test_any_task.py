@@ -127,6 +127,27 @@ def test_names_that_no_reader_could_tell_apart_get_columns_of_their_own(
     assert {name: table[column][0].as_py() for name, column in columns.items()} == metrics
 
 
+def test_without_a_state_or_a_test_split_nothing_is_said_of_either(build: Build) -> None:
+    def kept(state: str, *splits: str) -> str:
+        found = {split: {"rmse": 50.0} for split in splits}
+        ended = RetrainEnded("tuned", 1, {"depth": 3}, 1, found, state, "5ha")
+        report = RetrainEpochReported("tuned", 1, 1, {"dev_rmse": 50.0, "dev_r2": 0.5}, 1.0)
+        winner = select(build(SEARCH))
+        assert winner is not None
+        history = build([*SEARCH, SearchEnded("done"), winner, report, ended, StudyEnded()])
+        return text_report(history, "study") + (model_card(history, "study") or "")
+
+    whole = kept("weights", "train", "dev", "test")
+    assert "of the state of the best dev epoch; the test set was read once" in " ".join(whole.split())
+    bare = " ".join(kept("", "dev").split())
+    assert "of the last epoch, for no state is saved. " in bare
+    assert "test set was read" not in bare
+    assert "the seed whose hyperparameters are kept" in bare
+    assert "what was trained saves no state, so none is here" in bare
+    assert "safetensors" not in bare
+    assert "`tuner.load_run(RUN).state()`" in kept("best/state.pt", "dev")
+
+
 def test_the_interval_is_that_of_the_mean_over_seeds(regression: History) -> None:
     (mean, kept) = summarize(regression, "study").final
     assert (mean.label, kept.label) == ("tuned, mean", "tuned, in best/")

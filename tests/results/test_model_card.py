@@ -14,7 +14,7 @@ def test_the_card_tells_accuracy_choice_and_hyperparameters_of_the_kept_seed(fin
     assert card is not None
     assert "| `accuracy` | 0.9800 | 0.9400 | 0.9100 |" in card
     assert "0.9042-0.9155" in card
-    assert "Here that is seed 2, with the weights of epoch 2." in card
+    assert "Here that is seed 2, as it was after epoch 2." in card
     assert "| `lr` | `0.01` |" in card
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.conftest import Serve
+from tuner.errors import StorageError
 from tuner.io.mirror import Mirror
 from tuner.journal.events import StudyStarted
 from tuner.journal.live import LiveHistory
@@ -34,6 +35,15 @@ def test_a_folder_that_is_not_there_yet_has_no_runs(tmp_path: Path) -> None:
     assert runs.names() == []
     make_run(tmp_path / "runs" / "first")
     assert runs.names() == ["first"]
+
+
+def test_a_place_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("AWS Error ACCESS_DENIED")
+
+    monkeypatch.setattr("tuner.io.storage.BucketPlace.folders", refuse)
+    with pytest.raises(StorageError, match=r"^s3://theirs/runs cannot be read: "):
+        RunsFolder("s3://theirs/runs")
 
 
 def test_one_run_is_shown_alone(tmp_path: Path) -> None:

@@ -81,10 +81,12 @@ def _object(value: Any, above: tuple[int, ...]) -> Iterator[bytes | memoryview]:
         yield f"{tensor.dtype} {list(tensor.shape)}".encode()
         yield memoryview(tensor.flatten().view(torch.uint8).numpy()) if tensor.numel() else b""
     elif pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series | pandas.Index):
-        hashed = pandas.util.hash_pandas_object(value)
-        yield from _parts(
-            [str(getattr(value, "dtypes", "")), list(getattr(value, "columns", ())), hashed.values], above
-        )
+        yield from _parts([str(getattr(value, "dtypes", "")), list(getattr(value, "columns", ()))], above)
+        try:
+            hashed = pandas.util.hash_pandas_object(value).values
+        except TypeError:  # of cells that are lists or arrays
+            hashed = value.to_numpy()
+        yield from _parts(hashed, above)
     elif dataclasses.is_dataclass(value):
         yield from _parts({one.name: getattr(value, one.name) for one in dataclasses.fields(value)}, above)
     elif hasattr(value, "__dict__"):
@@ -106,9 +108,10 @@ def _array(array: np.ndarray[Any, Any], above: tuple[int, ...]) -> Iterator[byte
 
 def _path(path: Path) -> Iterator[bytes]:
     try:
+        above = path if path.is_dir() else path.parent
         files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in files:
-            yield str(file.relative_to(path)).encode(errors="surrogateescape")
+            yield str(file.relative_to(above)).encode(errors="surrogateescape")
             yield from _file(file)
     except OSError as error:
         raise DataError(f"the data file {error.filename or path} cannot be read: {error.strerror}.") from error

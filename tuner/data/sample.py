@@ -96,7 +96,7 @@ def _first_of_each(train: Split, classes: int) -> NDArray[np.int64]:
 
 
 def _statistics(train: Split) -> NDArray[np.float64]:
-    if train.has_pixels:
+    if has_images(train):
         low, high = train.images.min() / PIXEL_MAX, train.images.max() / PIXEL_MAX
         return np.array([[*train.moments, low, high, 0]])
     rows = train.images[:_ROWS].reshape(min(len(train), _ROWS), -1)[:, :_FEATURES].astype(np.float64)

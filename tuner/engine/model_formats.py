@@ -71,7 +71,10 @@ def inputs_like(description: BestDescription, count: int, seed: int) -> tuple[Te
     if description.mean is None or description.std is None:
         return random, torch.randn(shape, generator=generator)
     pixels = torch.randint(256, shape, generator=generator) * torch.randint(2, shape, generator=generator)
-    return random, (pixels / 255 - description.mean) / description.std
+    mean, std = (torch.tensor(found) for found in (description.mean, description.std))
+    if mean.ndim:
+        mean, std = mean.view(-1, 1, 1), std.view(-1, 1, 1)
+    return random, (pixels / 255 - mean) / std
 
 
 def _write_checked(model: nn.Module, description: BestDescription, made: ModelFormat, name: str, path: Path) -> float:

@@ -25,9 +25,9 @@ class BestDescription:
     dataset: str
     hparams: dict[str, Any]
     class_names: list[str] = field(default_factory=list)
-    mean: float | None = None
-    std: float | None = None
-    """Of the training pixels, scaled to 0..1; None if it was not trained on pixels."""
+    mean: float | list[float] | None = None
+    std: float | list[float] | None = None
+    """Of the training pixels, scaled to 0..1, or of each of their channels; None if it was not trained on pixels."""
     input_shape: list[int] = field(default_factory=lambda: [1, 28, 28])
     """Of one input of a model of the built-in loop."""
     classes: int | None = None
@@ -42,7 +42,7 @@ class BestDescription:
     @property
     def is_of_images(self) -> bool:
         """Whether it can be asked about image files: it was trained on pixels, of one channel and `SIDE` a side."""
-        return self.mean is not None and self.std is not None and self.input_shape == [1, SIDE, SIDE]
+        return isinstance(self.mean, float) and isinstance(self.std, float) and self.input_shape == [1, SIDE, SIDE]
 
 
 _ADAPTER = TypeAdapter(BestDescription)
@@ -59,9 +59,15 @@ def read_description(paths: RunPaths) -> BestDescription:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "it"
+        key = str(first["loc"][0]) if first["loc"] else "it"
         raise StorageError(f"{path} is damaged: {key} is impossible: {first['msg']}.") from error
-    mean, std = (0.0 if found.mean is None else found.mean), (1.0 if found.std is None else found.std)
-    if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
-        raise StorageError(f"{path} is damaged: mean is {found.mean} and std {found.std}, but std must be more than 0.")
+    means, stds = _listed(found.mean), _listed(found.std)
+    is_whole = len(means) == len(stds) and (len(means) < 2 or found.input_shape[:1] == [len(means)])
+    if not (is_whole and all(map(math.isfinite, means + stds)) and all(std > 0 for std in stds)):
+        law = "std must be more than 0, and both be one number, or one for each channel"
+        raise StorageError(f"{path} is damaged: mean is {found.mean} and std {found.std}, but {law}.")
     return found
+
+
+def _listed(found: float | list[float] | None) -> list[float]:
+    return found if isinstance(found, list) else [] if found is None else [found]

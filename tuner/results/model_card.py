@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tuner.journal.events import EnsembleMeasured, RetrainEnded
@@ -23,12 +24,18 @@ from tuner.search.objective import number_text
 
 _IMAGES = ("fashion-mnist", "digits")
 """The data sets of which the command `predict` knows how to read an example."""
+_RUN = "RUN is the folder that holds `best/`."
 _USE_IMAGES = """```
 tuner predict RUN IMAGE...
 ```
 
 Or in Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."""
-_USE = "In Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."
+_USE = {
+    "model.safetensors": "In Python: `tuner.load_run(RUN).model()`.",
+    "state.pt": "In Python: `tuner.load_run(RUN).state()`, for the `load_state_dict` of your class.",
+    "": "Train it again with these hyperparameters; in Python: `tuner.load_run(RUN).hparams`.",
+}
+"""By the file in which what was trained lies, if there is one."""
 _IMAGE_LIMITS = (
     "It knows only images like those it was trained on: light on dark, one object filling the frame. "
     "Its probabilities are not calibrated."
@@ -41,24 +48,35 @@ def model_card(history: History, name: str) -> str | None:
     summary = summarize(history, name)
     if summary.kept is None or summary.winner is None:
         return None
-    sha256 = _in_best(summary).weights_sha256
+    file = _file(summary)
+    origin = f"Commit {_code(commits(history))}"
+    if file:
+        origin += f"; sha256 of the weights: {_code(_in_best(summary).weights_sha256)}"
     sections = {
         f"# The tuned model of run {_code(name)}": _what(summary),
         f"## {measured_word(summary)}": _measured(summary),
         "## How it was chosen": _choice(history, summary),
         "## Hyperparameters": _hparams(summary.kept.hparams),
-        "## Use": _USE_IMAGES if summary.dataset in _IMAGES else _USE,
+        "## Use": _USE_IMAGES if summary.dataset in _IMAGES else f"{_USE[file]} {_RUN}",
         "## Limits": _IMAGE_LIMITS if summary.dataset in _IMAGES else _LIMITS,
-        "## Origin": f"Commit {_code(commits(history))}; sha256 of the weights: {_code(sha256)}.",
+        "## Origin": f"{origin}.",
     }
     return "\n\n".join(f"{title}\n\n{body}" for title, body in sections.items()) + "\n"
 
 
 def _what(summary: Summary) -> str:
-    return (
-        f"Tuned and trained for {_code(summary.dataset)}; weights in `model.safetensors`, hyperparameters and "
-        "normalisation in `hparams.json`."
-    )
+    file = _file(summary)
+    tuned = f"Tuned and trained for {_code(summary.dataset)}; "
+    if not file:
+        return f"{tuned}what was trained saves no state, so none is here; hyperparameters in `hparams.json`."
+    content, rest = ("weights", " and normalisation") if file == "model.safetensors" else ("the state", "")
+    return f"{tuned}{content} in `{file}`, hyperparameters{rest} in `hparams.json`."
+
+
+def _file(summary: Summary) -> str:
+    """Return the name of the file in which what was trained lies; empty if nothing was saved."""
+    name = Path(_in_best(summary).weights).name
+    return name if name in _USE else "model.safetensors"
 
 
 def _in_best(summary: Summary) -> RetrainEnded | EnsembleMeasured:
@@ -74,12 +92,12 @@ def _measured(summary: Summary) -> str:
         (_code(name), *(number_text(evaluations.get(split, {}).get(name, math.nan)) for split in summary.splits))
         for name in (summary.leading, *summary.others)
     ]
-    note = "The test set was read once for each retrained model, after all choices."
+    note = "The test set was read once for each retrained model, after all choices." if "test" in summary.splits else ""
     interval = summary.final[-1].test_interval
     if interval is not None:
         shown = interval_text(interval, summary.objective)
         note = f"95% interval of the test {summary.leading} (Wilson): {shown}. {note}"
-    return f"{_table(header, rows)}\n\n{note}"
+    return f"{_table(header, rows)}\n\n{note}".rstrip()
 
 
 def _choice(history: History, summary: Summary) -> str:
@@ -91,7 +109,7 @@ def _choice(history: History, summary: Summary) -> str:
     )
     retraining = (
         f"The winner was trained afresh on the train split alone. {keep_rule(summary.objective)} "
-        f"Here that is seed {summary.kept.seed}, with the weights of epoch {summary.kept.best_epoch}."
+        f"Here that is seed {summary.kept.seed}, as it was after epoch {summary.kept.best_epoch}."
     )
     if summary.kept_ensemble is not None:
         seeds = ", ".join(map(str, summary.kept_ensemble.seeds))

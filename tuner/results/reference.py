@@ -33,5 +33,9 @@ _REFERENCES: Mapping[tuple[str, str | None], Reference] = {
 
 
 def reference_for(dataset: str, model: str | None) -> Reference | None:
-    """Return the reference's result with a model on a data set; None where there is none."""
-    return _REFERENCES.get((dataset, model))
+    """Return the reference's result with a model on a data set; None where there is none.
+
+    The model is as a run records it: its name, and by now also of which code it is.
+    """
+    name = None if model is None else model.partition(" of ")[0]
+    return _REFERENCES.get((dataset, name))

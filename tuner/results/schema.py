@@ -118,7 +118,13 @@ FINAL = (
     Column("candidate", pa.string(), "tuned, baseline, or ensemble: the mean of the tuned ones' probabilities."),
     Column("seed", pa.int64(), "The seed of its random numbers; null for the ensemble.", nullable=True),
     Column("split", pa.string(), "train, dev or test."),
-    Column("best_epoch", pa.int64(), "The epoch whose weights were restored.", "epochs", nullable=True),
+    Column(
+        "best_epoch",
+        pa.int64(),
+        "The epoch whose weights were restored; of a training that saves no state the last.",
+        "epochs",
+        nullable=True,
+    ),
 )
 RETRAIN_EPOCHS = (_CANDIDATE, _SEED, _EPOCH, _SECONDS)
 

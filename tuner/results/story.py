@@ -111,7 +111,8 @@ def _tell_trial(
 def _tell_retraining(event: RetrainEnded | RetrainFailed, objective: Objective) -> str:
     match event:
         case RetrainEnded():
-            return f"ended with the weights of epoch {event.best_epoch}: {_tell_evaluations(event, objective)}"
+            what = "with the weights of" if event.weights else "after"
+            return f"ended {what} epoch {event.best_epoch}: {_tell_evaluations(event, objective)}"
         case RetrainFailed():
             return f"failed: {event.reason}"
 

@@ -85,13 +85,13 @@ def final_cells(row: FinalRow, summary: Summary) -> tuple[str, ...]:
 def final_notes(summary: Summary) -> tuple[str, ...]:
     """Return what must be known to read the final table."""
     objective = summary.objective
-    measures = (
-        f"{measured_word(summary)} of the state of the best dev epoch; the test set was read once for each model, "
-        "after all choices. ±: sample standard deviation over seeds."
-    )
+    once = "the test set was read once for each model, after all choices" if "test" in summary.splits else ""
+    epoch = "the state of the best dev epoch" if _has_state(summary) else "the last epoch, for no state is saved"
+    measures = f"{measured_word(summary)} of {epoch}{'; ' * bool(once)}{once}. ±: sample standard deviation over seeds."
     if _has_interval(summary):
         measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
-    rows = [f"in best/: the seed whose weights are kept, the one with the {objective.best_word} {objective.words}."]
+    kept = "the seed whose weights are kept" if _has_state(summary) else "the seed whose hyperparameters are kept"
+    rows = [f"in best/: {kept}, the one with the {objective.best_word} {objective.words}."]
     if any(row.label.startswith(BASELINE) for row in summary.final):
         rows.insert(
             0, "baseline: the first start configuration, untuned, as it is written, retrained by the same rules."
@@ -99,6 +99,10 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
     if summary.reference is not None:
         rows.insert(0, "reference: the student project (Keras), as it reports itself.")
     return measures, " ".join(rows)
+
+
+def _has_state(summary: Summary) -> bool:
+    return summary.kept is None or bool(summary.kept.weights)
 
 
 def others_header(summary: Summary) -> tuple[str, ...]:

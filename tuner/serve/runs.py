@@ -18,9 +18,17 @@ class RunsFolder:
     """Where runs are. Only names that stand in the listing lead to files, so none leads out of the folder."""
 
     def __init__(self, location: str) -> None:
-        """List the runs at `location`: a folder or an `s3://` address, with runs below it or a run itself."""
+        """List the runs at `location`: a folder or an `s3://` address, with runs below it or a run itself.
+
+        Raises:
+            StorageError: if it cannot be read.
+        """
         self._alone: str | None = None
-        if _holds_run(location):
+        try:
+            is_run = _holds_run(location)
+        except OSError as error:
+            raise StorageError(f"{location} cannot be read: {storage.explain(error)}.") from error
+        if is_run:
             location, _, self._alone = _absolute(location).rpartition("/")
         self.location = location.rstrip("/") or "/"
         self._runs: set[str] = set()
