@@ -48,10 +48,14 @@ def prepare(arguments: Arguments) -> list[str]:
     """Make or update everything; return a line for each thing.
 
     Raises:
-        ConfigError: if the range is none, or as good as everybody.
+        ConfigError: if the range is none, or as good as everybody, or there is no file of the cluster.
         ResourceError: if AWS refuses, with its reason.
     """
     ssh_from = checked_range(arguments.ssh_from)
+    if not arguments.cluster.is_file():
+        raise ConfigError(
+            f"--cluster is {str(arguments.cluster)!r}, but must be the file of a cluster, as cluster.yaml."
+        )
     region = yaml.safe_load(arguments.cluster.read_text(encoding="utf-8"))["provider"]["region"]
     try:
         ec2, iam = boto3.client("ec2", region_name=region), boto3.client("iam", region_name=region)
@@ -126,6 +130,8 @@ def _role(iam: Any, name: str, statements: list[dict[str, Any]]) -> None:
     iam.put_role_policy(RoleName=name, PolicyName="tuner", PolicyDocument=_policy(statements))
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_instance_profile(InstanceProfileName=name)
+    # Apart: an earlier call may have come so far and no further. A profile that has its role can take no other.
+    with contextlib.suppress(iam.exceptions.LimitExceededException):
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
 

@@ -11,7 +11,9 @@ from tuner.config import (
     SearchConfig,
     StudyConfig,
     check,
+    check_given,
     from_dict,
+    given_names,
     merge,
     nested,
     parse_duration,
@@ -22,6 +24,26 @@ from tuner.config import (
 )
 from tuner.errors import ConfigError
 from tuner.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"in_process": True, "trial_timeout": "10m"},
+            "--trial-timeout is '10m', but what hangs is ended with its proc",
+        ),
+        ({"in_process": True, "gpus_per_trial": 0.0}, "--gpus-per-trial is 0.0, but with --in-process"),
+        ({"direction": "minimize"}, "--direction is 'minimize', but is that of an Optuna objective"),
+        ({"space": "cnn", "objective": "a.py:b"}, "--space is 'cnn' and --objective is 'a.py:b', which is tuned in pl"),
+    ],
+)
+def test_what_would_be_ignored_or_go_wrong_beside_the_rest_is_refused(values: dict[str, Any], message: str) -> None:
+    config = merge(StudyConfig(), nested(values), "test")
+    check(config)
+    check_given(config, ())
+    with pytest.raises(ConfigError, match=message):
+        check_given(config, given_names(values))
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -93,6 +93,7 @@ def tune(
             raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")
         return load_run(driver.resume(resume, lasting_console(), task, callbacks).root)
     study = config.merge(presets.preset(preset), values, "tune()")
+    config.check_given(study, config.given_names(values))
     study = config.without_replaced_budget(study, config.given_names(values))
     return load_run(driver.run_new(study, lasting_console(), task, callbacks).root)
 

@@ -255,6 +255,34 @@ def without_replaced_budget(config: StudyConfig, given: Collection[str]) -> Stud
     return replace(config, budget=None) if is_counted and "budget" not in given else config
 
 
+def check_given(config: StudyConfig, given: Collection[str]) -> None:
+    """Raise ConfigError for what a person has given, by the names of the fields, and would be ignored or go wrong.
+
+    A file may hold every field, as that of an earlier run does, and has asked for nothing by that.
+    """
+    resources = config.resources
+    if resources.in_process and "trial_timeout" in given:
+        raise ConfigError(
+            f"--trial-timeout is {resources.trial_timeout!r}, but what hangs is ended with its process, and with "
+            "--in-process that is this one: give one of the two."
+        )
+    if resources.in_process and "gpus_per_trial" in given:
+        raise ConfigError(
+            f"--gpus-per-trial is {resources.gpus_per_trial}, but with --in-process a trial has what this process "
+            "has: leave it out, and hide GPUs with CUDA_VISIBLE_DEVICES=''."
+        )
+    if "direction" in given and config.objective is None:
+        raise ConfigError(
+            f"--direction is {config.direction!r}, but is that of an Optuna objective: "
+            "give --objective FILE.py:FUNCTION too, or set OBJECTIVE in the space's file."
+        )
+    if {"space", "objective"} <= set(given) and config.objective is not None and ":" in config.objective:
+        raise ConfigError(
+            f"--space is {config.space!r} and --objective is {config.objective!r}, which is tuned in place of a space: "
+            "give one of the two."
+        )
+
+
 def given_names(changes: Mapping[str, Any]) -> set[str]:
     """Return the names of the fields that (nested) changes set."""
     inner = (section for section in changes.values() if isinstance(section, Mapping))

@@ -71,7 +71,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     early.add_argument("--config", nargs="?", type=Path)
     known, _ = early.parse_known_args(argv)
     base = preset(known.preset or "default")
-    given = cli.given_names(argv)
+    flags = cli.given_names(argv)
+    given = set(flags)
     if known.config is not None:
         changes = config.nested(config.read_file(known.config), str(known.config))
         base = config.merge(base, changes, str(known.config))
@@ -88,6 +89,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     )
     if arguments.resume is not None and given != {"resume"}:
         raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
+    config.check_given(arguments.study, flags)
     study = config.without_replaced_budget(config.with_homes(arguments.study), given)
     config.check(study)
     return dataclasses.replace(arguments, study=study)

@@ -57,6 +57,20 @@ def test_a_worker_may_use_the_bucket_and_nothing_else(aws: str) -> None:
     assert all(action.startswith("s3:") for action in statement["Action"])
 
 
+def test_what_an_earlier_call_has_left_half_made_is_completed(aws: str) -> None:
+    iam = boto3.client("iam", region_name="us-west-2")
+    iam.create_instance_profile(InstanceProfileName=WORKER)
+    _prepare("203.0.113.7/32")
+    _prepare("203.0.113.7/32")
+    roles = iam.get_instance_profile(InstanceProfileName=WORKER)["InstanceProfile"]["Roles"]
+    assert [role["RoleName"] for role in roles] == [WORKER]
+
+
+def test_a_cluster_s_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--cluster is .*absent\.yaml"):
+        prepare(Arguments("203.0.113.7/32", "some-bucket", tmp_path / "absent.yaml"))
+
+
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/7"])
 def test_a_range_of_everybody_is_refused(everybody: str) -> None:
     with pytest.raises(ConfigError, match="--ssh-from"):

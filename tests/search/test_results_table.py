@@ -17,11 +17,11 @@ def test_a_parameter_that_is_met_later_is_missing_from_the_trials_before() -> No
     assert table.units([5]) == pytest.approx(np.array([[0.25, 0.125]]))
 
 
-def test_a_range_that_depends_on_another_parameter_is_placed_by_the_first_that_was_met() -> None:
+def test_a_trial_is_placed_in_the_range_that_it_had_itself_as_its_candidate_was() -> None:
     table = ResultsTable(1)
     table.add(0, {"x": 1.0}, {"x": X})
     table.add(1, {"x": 1.0}, {"x": FloatDistribution(0.0, 4.0)})
-    assert table.units()[:, 0].tolist() == [0.5, 0.5]
+    assert table.units()[:, 0].tolist() == [0.5, 0.25]
 
 
 def test_results_keep_their_order_and_name_the_rows_of_their_trials() -> None:

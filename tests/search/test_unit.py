@@ -27,7 +27,8 @@ def test_values_come_back_from_the_unit_interval_and_lie_in_the_range(distributi
         value = from_unit(distribution, unit)
         assert distribution._contains(distribution.to_internal_repr(value))
         assert from_unit(distribution, to_unit(distribution, value)) == pytest.approx(value)
-        assert to_unit(distribution, value) == pytest.approx(float(snapped(distribution, np.array(unit))))
+        if not isinstance(distribution, CategoricalDistribution):
+            assert to_unit(distribution, value) == pytest.approx(float(snapped(distribution, np.array(unit))))
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=str)

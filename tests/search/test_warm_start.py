@@ -111,6 +111,13 @@ def test_the_best_earlier_configuration_is_tried_behind_the_reference(space: Sea
     assert (second.params, second.origin) == ({"x": 0.1, "kind": "a"}, Origin.START)
 
 
+def test_a_configuration_that_was_tried_twice_ranks_by_its_better_result(space: SearchSpace) -> None:
+    a, b = {"x": 0.1, "kind": "a"}, {"x": 0.2, "kind": "a"}
+    fitted = fit_to_space(space, warm(earlier(0, a, (0.9,)), earlier(1, b, (0.8,)), earlier(2, a, (0.1,))))
+    assert with_best_starts(space, fitted, DEFAULT_OBJECTIVE).start[1] == a
+    assert with_best_starts(space, fitted, DEFAULT_OBJECTIVE, most=2).start[1:3] == (a, b)
+
+
 def test_a_best_that_is_a_start_configuration_is_not_tried_twice(space: SearchSpace) -> None:
     fitted = fit_to_space(space, warm(earlier(0, dict(space.start[1]), (0.9,)), earlier(1, {"x": 0.2, "kind": "a"})))
     assert with_best_starts(space, fitted, DEFAULT_OBJECTIVE) is space

@@ -46,6 +46,8 @@ class Candidates:
         self._prior = prior
         self._drawn: dict[int, list[dict[str, float]]] = {}
         """By number, the places of random configurations."""
+        self._drawn_at = 0
+        """After so many changes of the space; after another, who goes on with the search would draw others."""
 
     def best(
         self, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Collection[str]
@@ -87,6 +89,8 @@ class Candidates:
         return list(finalists.values())
 
     def _random(self, number: int) -> list[dict[str, float]]:
+        if self._drawn_at != self._space.changes:
+            self._drawn, self._drawn_at = {}, self._space.changes
         numbers = range(max(0, number - _PROPOSALS + 1), number + 1)
         drawn = {}
         for past in numbers:

@@ -12,6 +12,17 @@ from tuner.search.rungs import mean_epochs
 from tuner.search.scheduler import Decision, Scheduler
 
 
+def mean_epochs_of_brackets(levels: tuple[int, ...], reduction_factor: int) -> float:
+    """Return the epochs of an average trial over all brackets, which train about as many epochs each."""
+    costs = _costs(levels, reduction_factor)
+    return len(costs) / sum(1.0 / cost for cost in costs)
+
+
+def _costs(levels: tuple[int, ...], reduction_factor: int) -> list[float]:
+    """Return the epochs of an average trial of each bracket."""
+    return [mean_epochs(levels[first:], reduction_factor) for first in range(len(levels))]
+
+
 class Hyperband(Scheduler):
     """Gives each new trial to the bracket that has had the least, so that all brackets train about as many epochs.
 
@@ -22,7 +33,7 @@ class Hyperband(Scheduler):
         """Take the levels of the first bracket (from `rung_levels`); the others begin at its later levels."""
         self._levels = levels
         self._brackets = [Asha(levels[first:], reduction_factor, objective) for first in range(len(levels))]
-        self._cost = [mean_epochs(bracket.levels, reduction_factor) for bracket in self._brackets]
+        self._cost = _costs(levels, reduction_factor)
         """Of an average trial, in epochs."""
         self._given = [0.0] * len(levels)
         """By bracket, the cost of the trials it was given."""

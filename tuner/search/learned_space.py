@@ -20,10 +20,14 @@ class LearnedSpace:
     def __init__(self) -> None:
         """Begin without any."""
         self._known: dict[str, BaseDistribution] = {}
+        self.changes = 0
+        """How often something new was learnt."""
 
     def learn(self, distributions: Mapping[str, BaseDistribution]) -> None:
         """Take note of what a trial has asked for; of a parameter whose range depends on others, the latest counts."""
-        self._known.update(distributions)
+        if not distributions.items() <= self._known.items():
+            self._known.update(distributions)
+            self.changes += 1
 
     def __call__(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
         """Suggest every parameter known."""

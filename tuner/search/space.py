@@ -74,6 +74,11 @@ class SearchSpace:
         """Whether the space is only known from what trials ask for as they run."""
         return isinstance(self.suggest, LearnedSpace)
 
+    @property
+    def changes(self) -> int:
+        """How often the space has changed by what trials ask for."""
+        return self.suggest.changes if isinstance(self.suggest, LearnedSpace) else 0
+
     def learn(self, distributions: Mapping[str, BaseDistribution]) -> None:
         """Take note of what a trial has asked for as it ran."""
         if isinstance(self.suggest, LearnedSpace):

@@ -39,11 +39,7 @@ def to_unit(distribution: BaseDistribution, value: Any) -> float:
 
 
 def snapped(distribution: BaseDistribution, units: Floats) -> Floats:
-    """Return places moved to those of the values that they stand for; where values are continuous, unchanged."""
-    if isinstance(distribution, CategoricalDistribution):
-        choices = len(distribution.choices)
-        middles: Floats = (np.minimum(np.floor(units * choices), choices - 1) + 0.5) / choices
-        return middles
+    """Return places moved to those of the numbers that they stand for; where those are continuous, unchanged."""
     assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
     low, high = _bounds(distribution)
     if low == high:

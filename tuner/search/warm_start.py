@@ -66,9 +66,11 @@ def with_best_starts(
     They are at most so many, best first, without those that are starts already.
     """
     ranked = sorted(fitted, key=lambda one: (-score_of(one.trial.best(objective), objective), one.trial.number))
-    best = list({canonical(one.hparams): one.params for one in reversed(ranked)}.items())[::-1][:most]
+    best: dict[str, Mapping[str, Any]] = {}
+    for one in ranked:
+        best.setdefault(canonical(one.hparams), one.params)
     known = _starts(space)
-    added = [params for hparams, params in best if hparams not in known]
+    added = [params for hparams, params in list(best.items())[:most] if hparams not in known]
     return replace(space, start=(*space.start[:1], *added, *space.start[1:])) if added else space
 
 
