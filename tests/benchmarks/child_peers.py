@@ -68,6 +68,9 @@ class SyneTune:
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Do nothing: there is one objective."""
 
+    def timed(self, number: int, seconds: float) -> None:
+        """Do nothing: the peers are told epochs and values."""
+
     def report(self, number: int, epoch: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> Decision:
         """Hand a result over."""
         return Decision(Action(self._ask({"op": "report", "number": number, "epoch": epoch, "value": score})))

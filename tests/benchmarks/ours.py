@@ -8,6 +8,7 @@ from typing import Any
 from tests.benchmarks.problem import Problem
 from tuner.config import DEFAULT_OBJECTIVE, SearchConfig, StudyConfig
 from tuner.engine import brains
+from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.earlier import WarmStart
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace, Suggest
@@ -16,6 +17,11 @@ from tuner.search.space import SearchSpace, Suggest
 def ours(problem: Problem, seed: int, *, workers: int = 1, **changes: Any) -> Search:
     """Return a search by default that of the command; `changes` are to its `SearchConfig`."""
     return search_of(problem.suggest, problem.epochs, seed, SearchConfig(**changes), workers=workers)
+
+
+def ours_in_time(problem: Problem, seed: int, cost_weight: float = COST_WEIGHT) -> Search:
+    """Return a search as one that has a budget of time and not of trials, where all trials have the same epochs."""
+    return search_of(problem.suggest, problem.epochs, seed, SearchConfig(), cost_weight=cost_weight)
 
 
 def search_of(
@@ -28,6 +34,7 @@ def search_of(
     prior: Mapping[str, Any] | None = None,
     *,
     workers: int = 1,
+    cost_weight: float = 0.0,
 ) -> Search:
     """Return a search without end over the space of `suggest`, with trainings of `epochs`."""
     space = SearchSpace("benchmark", suggest, start, prior=prior or {})
@@ -40,4 +47,5 @@ def search_of(
         None,
         warm_start,
         workers=workers,
+        cost_weight=cost_weight,
     )

@@ -26,6 +26,9 @@ class _Plain:
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Do nothing: there is one objective."""
 
+    def timed(self, number: int, seconds: float) -> None:
+        """Do nothing: neither Ray's nor Optuna's ways ask for it."""
+
     def give_up(self) -> None:
         """Do nothing: no trial is paused."""
 

@@ -74,6 +74,10 @@ class Clocked:
         """See `Search.measured`."""
         self.search.measured(number, measures)
 
+    def timed(self, number: int, seconds: float) -> None:
+        """See `Search.timed`."""
+        self.search.timed(number, seconds)
+
     def report(self, number: int, epoch: int, value: float) -> Decision:
         """See `Search.report`."""
         decision, ms = _timed(lambda: self.search.report(number, epoch, value))

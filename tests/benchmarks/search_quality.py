@@ -10,8 +10,9 @@ average over the random configurations, and the workers share it. Families: `pow
 and `rbv2` are surrogates, `--surrogate` their folder. With `--results` each search is a line of that file, and one that
 is there is not made again. Two methods, `warm-same` and `warm-changed`, begin with the trials of an earlier search,
 whose work is not counted: see `tests/benchmarks/warm_started.py`. Two more, `prior-right` and `prior-wrong`, believe in
-a good and in a bad configuration: see `tests/benchmarks/believing.py`. Peers that need an environment of their own:
-`tests/benchmarks/child_peers.py`.
+a good and in a bad configuration: see `tests/benchmarks/believing.py`. `in-time` is the default as it is where the
+budget is one of time, `in-time-full` the same with the whole cost of a trial weighed. Peers that need an environment of
+their own: `tests/benchmarks/child_peers.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from scipy.stats import rankdata
 from tests.benchmarks.believing import prior_right, prior_wrong
 from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.child_peers import SyneTune
-from tests.benchmarks.ours import ours
+from tests.benchmarks.ours import ours, ours_in_time
 from tests.benchmarks.output import publish, told
 from tests.benchmarks.peers import OptunaStudy, RayDefault
 from tests.benchmarks.problem import Problem, load_problem, tasks_of
@@ -89,6 +90,8 @@ class Result:
 
 METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "default": ours,
+    "in-time": ours_in_time,
+    "in-time-full": lambda problem, seed: ours_in_time(problem, seed, 1.0),
     "random": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="none"),
     "random-asha": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha"),
     "random-promote": lambda problem, seed: ours(problem, seed, searcher="random", scheduler="asha-promote"),

@@ -855,6 +855,21 @@ def test_a_resumed_search_knows_what_its_incumbent_costs(tmp_path: Path) -> None
     assert later.coordinator.is_stopping
 
 
+def test_the_search_is_told_what_first_epochs_took_here_by_whichever_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, float]] = []
+    monkeypatch.setattr(OptunaSearcher, "timed", lambda self, number, seconds: told.append((number, seconds)))
+    earlier = Driver(tmp_path, known=known_reference(9))  # of which no epoch was trained here
+    trial = earlier.begin()
+    earlier.report(trial, 1)
+    earlier.report(trial, 2)
+    assert told == [(trial.trial, 2.0)] == [(1, 2.0)]
+    earlier.journal.close()
+    Driver(tmp_path)
+    assert told == [(1, 2.0)] * 2
+
+
 # Results of an earlier run.
 
 

@@ -60,6 +60,20 @@ def test_a_scheduler_that_stops_nothing_makes_every_trial_a_full_one() -> None:
     assert found.search_seconds == pytest.approx(3 * 9 * 10 / 2)
 
 
+def test_hyperband_trains_its_later_brackets_longer_and_the_plan_knows() -> None:
+    found = plan(workers=1, trials=32, max_epochs=27, min_epochs=1, scheduler="hyperband", retrain_epochs=1)
+    costs = (3.0, 7.0, 15.0, 27.0)  # of an average trial of each bracket
+    assert found.search_seconds == pytest.approx(32 * 10.0 * 4 / sum(1 / cost for cost in costs))
+
+
+def test_the_least_epochs_that_were_typed_count_with_a_budget_too() -> None:
+    assert plan(budget="1h", seconds=56.0).rungs[0] < 4
+    assert plan(budget="1h", seconds=56.0, min_epochs=4).rungs == (4, 8)
+    assert plan(budget="1h", seconds=56.0, min_epochs=20).rungs == (20,)
+    with pytest.raises(ConfigError, match="but one epoch takes 56s here"):
+        plan(budget="1h", seconds=56.0, min_epochs=200)
+
+
 def test_with_a_budget_the_trials_are_those_that_fit_beside_the_retraining() -> None:
     found = plan(budget="1000s", max_epochs=9, retrain_epochs=9, retrain_seeds=1)
     assert found.retrain_seconds == pytest.approx(113)
@@ -94,19 +108,20 @@ def test_the_horizon_is_at_most_half_of_the_retraining(
 
 
 @pytest.mark.parametrize(
-    ("given", "exponent"),
+    ("given", "exponent", "weight"),
     [
-        ({"budget": "1h"}, 0.67),  # 18 epochs after 8: (18 / 8)^-0.5
-        ({"budget": "1h", "resource": "epochs"}, 0.0),
-        ({"budget": "1h", "resource": "seconds"}, 1.0),
-        ({"budget": "1h", "retrain_epochs": 20}, 0.0),
-        ({"trials": 4}, 0.0),
+        ({"budget": "1h"}, 0.67, 0.16),  # 18 epochs after 8: (18 / 8)^-0.5
+        ({"budget": "1h", "resource": "epochs"}, 0.0, 0.5),
+        ({"budget": "1h", "resource": "seconds"}, 1.0, 0.0),
+        ({"budget": "1h", "retrain_epochs": 20}, 0.0, 0.5),
+        ({"trials": 4}, 0.0, 0.0),
     ],
 )
-def test_where_the_time_decides_how_long_a_retraining_is_trials_are_compared_by_what_they_cost(
-    given: dict[str, Any], exponent: float
+def test_where_the_time_decides_trials_are_compared_and_proposed_by_what_they_cost(
+    given: dict[str, Any], exponent: float, weight: float
 ) -> None:
-    assert plan(seconds=56.0, retrain_seeds=2, baseline=True, **given).cost_exponent == exponent
+    found = plan(seconds=56.0, retrain_seeds=2, baseline=True, **given)
+    assert (found.cost_exponent, found.cost_weight) == (exponent, weight)
 
 
 @pytest.mark.parametrize(

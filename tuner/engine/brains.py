@@ -32,11 +32,12 @@ def search_of(
     protect_starts: bool = True,
     startup_trials: int | None = None,
     workers: int = 1,
+    cost_weight: float = 0.0,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
     `startup_trials` are planned too, for a configuration that says nothing of them, and so are the `workers`, by whose
-    number a search has converged the later.
+    number a search has converged the later, and the `cost_weight` of a search that has a budget of time.
 
     Raises:
         ConfigError: for an unknown name, impossible rungs, or a searcher that cannot do what is asked for.
@@ -60,6 +61,7 @@ def search_of(
         protect_starts=protect_starts,
         stop_when_converged=search.stop_when_converged,
         workers=workers,
+        cost_weight=cost_weight,
     )
 
 
@@ -97,6 +99,7 @@ def coordinator_of(
         startup_trials=plan.startup_trials,
         # Not those of this driver: where the search ends must not hang on who goes on with it.
         workers=plan.workers,
+        cost_weight=plan.cost_weight,
     )
     pace = pace_of(config, plan)
     known = KnownResults(warm_start, pace.most_epochs, objectives)

@@ -127,10 +127,6 @@ class Coordinator:
         """The RUNNING trials that an earlier driver left or Ray gave up, and that have not been given out again."""
         return tuple(self._orphans)
 
-    def is_unfinished(self, trial: int) -> bool:
-        """Whether the trial has not ended."""
-        return trial in self._trials
-
     def stop(self, reason: str) -> None:
         """End the search: unfinished trials end PRUNED with this reason, none begins."""
         self._stop_reason = self._stop_reason or reason
@@ -364,6 +360,8 @@ class Coordinator:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
         self._pace.note(event.trial, event.epoch, event.seconds_here)
+        if event.epoch == 1 and event.seconds_here is not None:
+            self._search.timed(event.trial, event.seconds_here)
         rung = self._pace.rung(event.trial, event.epoch)
         self._note_record(event, rung)
         if rung is None:

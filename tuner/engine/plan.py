@@ -11,7 +11,9 @@ from tuner.engine.clock import RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError
 from tuner.results.selection import BASELINE, TUNED
+from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.gp_searcher import Settings
+from tuner.search.hyperband import mean_epochs_of_brackets
 from tuner.search.pace import cost_exponent
 from tuner.search.rungs import first_rung, mean_epochs, rung_levels
 from tuner.search.searchers import GP, searcher_for
@@ -68,6 +70,8 @@ class Plan:
     """By which power of their cost trials have fewer epochs at a rung; 0: all have the same. Older plans lack it."""
     startup_trials: int | None = None
     """Trials started before the searcher models the results; None, as in older plans: the searcher knows."""
+    cost_weight: float = 0.0
+    """By which power of its cost what is expected of a proposal is divided; 0, as in older plans: by none."""
 
     @property
     def max_epochs(self) -> int:
@@ -101,7 +105,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
     factor = search.reduction_factor if search.scheduler != "none" else None
     lengths = _lengths(config, max_epochs)
     load = retrain_load(config, lengths, workers)
-    epochs = mean_epochs(rungs, factor)
+    epochs = _epochs_of_a_trial(search.scheduler, rungs, factor)
     max_trials = search.trials or (DEFAULT_TRIALS if budget is None else None)
     least_seconds = load.seconds(cost, cost)
     if budget is None:
@@ -121,6 +125,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         affordable = max(1, int(search_seconds * workers / (epochs * cost)))
         expected = min(affordable, max_trials) if max_trials else affordable
     expected_epochs = _expected_epochs(config, lengths, workers, cost, retrain_seconds)
+    exponent = _cost_exponent(search.resource, lengths, expected_epochs / max_epochs)
     return Plan(
         workers,
         rungs,
@@ -134,9 +139,17 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         least_retrain_epochs=lengths.least,
         most_retrain_epochs=lengths.most,
         expected_retrain_epochs=expected_epochs,
-        cost_exponent=_cost_exponent(search.resource, lengths, expected_epochs / max_epochs),
+        cost_exponent=exponent,
         startup_trials=_startup_trials(search, expected),
+        # Without a budget no clock decides, so that a seed gives the same study.
+        cost_weight=0.0 if budget is None else round(COST_WEIGHT * (1.0 - exponent), 2),
     )
+
+
+def _epochs_of_a_trial(scheduler: str, rungs: tuple[int, ...], factor: int | None) -> float:
+    if scheduler == "hyperband" and factor is not None:
+        return mean_epochs_of_brackets(rungs, factor)
+    return mean_epochs(rungs, factor)
 
 
 def retrain_load(config: StudyConfig, lengths: Lengths, workers: int) -> RetrainLoad:
@@ -198,4 +211,4 @@ def _fitted_epochs(config: StudyConfig, workers: int, cost: float, started: floa
         kept = retrain_load(config, Lengths(typed), workers).seconds(cost, cost)
         longest = typed
     searched = (config.budget_seconds - started - kept) * workers / cost
-    return max(1, min(int(searched / _SEARCH_TRAININGS), longest))
+    return max(config.search.min_epochs or 1, min(int(searched / _SEARCH_TRAININGS), longest))

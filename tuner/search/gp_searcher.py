@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -14,14 +14,16 @@ from threadpoolctl import ThreadpoolController
 from tuner.search.arrays import Floats, Ints
 from tuner.search.candidates import Candidates
 from tuner.search.convergence import FULL_TRAININGS, as_told
+from tuner.search.cost_model import CostModel
 from tuner.search.distributions import distributions_of
 from tuner.search.drawing import Answer, at_random, draw, units_of
 from tuner.search.encoding import Encoding
-from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results, fit
+from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results
 from tuner.search.improvement import log_expected_improvement
 from tuner.search.objective import Objective
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, is_new, proposal_of, start_proposal
+from tuner.search.refitted import Refitted
 from tuner.search.report import score_of
 from tuner.search.results_table import ResultsTable
 from tuner.search.searcher import NO_METRICS
@@ -73,11 +75,13 @@ class GaussianProcessSearcher:
         earlier: Sequence[FittedTrial] = (),
         settings: Settings | None = None,
         tells_improvement: bool = False,
+        cost_weight: float = 0.0,
     ) -> None:
         """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
 
         `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
-        what is expected of it, from `FULL_TRAININGS` results at the last level on.
+        what is expected of it, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
+        is divided by what its epochs are expected to take, to the power of `cost_weight`.
         """
         self._space = space
         self._objective = objective
@@ -98,9 +102,11 @@ class GaussianProcessSearcher:
         self._seen: set[str] = set()
         self._infeasible = 0
         """Of the last proposals, how many in a row were infeasible."""
+        self._refitted = Refitted(self._settings.prior, MIN_RESULTS, self._settings.refit)
         self.hyperparameters: Hyperparameters | None = None
         """The last that were found."""
-        self._found_for: tuple[int, tuple[str, ...]] | None = None
+        self._cost_weight = cost_weight
+        self._costs = CostModel(self.table, self._settings.refit)
         self._earlier = len(earlier)
         for place, fitted in enumerate(earlier, 1):
             self._learn(-place, fitted)
@@ -131,6 +137,10 @@ class GaussianProcessSearcher:
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """See `Searcher.measured`; there is one objective."""
+
+    def timed(self, number: int, seconds: float) -> None:
+        """See `Searcher.timed`."""
+        self.table.time(number, seconds)
 
     def reached(self, number: int, level: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
         """See `Searcher.reached`."""
@@ -200,13 +210,17 @@ class GaussianProcessSearcher:
         return at_random(generator)
 
     def _is_informed(self, number: int) -> bool:
-        return number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
+        has_begun = number + self._earlier >= self._startup_trials and len(self.table) >= MIN_RESULTS
+        return has_begun and bool(self.table.distributions)  # of an objective that asks for nothing there are none
 
     def _most_promising(self, number: int) -> Proposal | None:
         with _threads().limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
             encoding = Encoding(self.table.distributions, self.table.units())
             trials, width, results = self._results(encoding, len(self.table), self._settings.results)
-            posterior = Posterior(results, encoding.groups, self._hyperparameters(encoding))
+            self.hyperparameters = self._refitted.of(
+                len(self.table), encoding, lambda count: self._results(encoding, count, self._settings.results // 2)[2]
+            )
+            posterior = Posterior(results, encoding.groups, self.hyperparameters)
             seen = self.table.units()[np.unique(trials)]
             means = posterior.mean(encoding.points(seen))
             best = float(means.max())
@@ -218,12 +232,10 @@ class GaussianProcessSearcher:
             def gain(units: Floats) -> Floats:
                 return log_expected_improvement(*posterior.mean_and_deviation(encoding.points(units)), best)
 
-            score = gain
-            if self._prior is not None:
-                weight = self._prior.log_weight(self.table.distributions, len(self.table))
+            weights = self._weights(encoding)
 
-                def score(units: Floats) -> Floats:
-                    return gain(units) + weight(units)
+            def score(units: Floats) -> Floats:
+                return sum((weigh(units) for weigh in weights), gain(units))
 
             tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
             chosen = self._candidates.best(number, encoding, score, tops, self._seen)
@@ -235,16 +247,15 @@ class GaussianProcessSearcher:
             improvement = width * np.exp(gain(encoding.units([units_of(chosen)]))[0])
             return proposal_of(number, chosen, Origin.MODEL, as_told(improvement))
 
-    def _hyperparameters(self, encoding: Encoding) -> Hyperparameters:
-        """Return the hyperparameters found from the last number of results at which they were due."""
-        due = MIN_RESULTS
-        while (following := int(due * self._settings.refit) + 1) <= len(self.table):
-            due = following
-        if self.hyperparameters is None or self._found_for != (due, encoding.names):
-            _, _, results = self._results(encoding, due, self._settings.results // 2)
-            self.hyperparameters = fit(results, encoding.groups, self._settings.prior)
-            self._found_for = due, encoding.names
-        return self.hyperparameters
+    def _weights(self, encoding: Encoding) -> list[Callable[[Floats], Floats]]:
+        """Return by what the expected improvement is multiplied, as logarithms of places: the belief and the cost."""
+        weights: list[Callable[[Floats], Floats]] = []
+        if self._prior is not None:
+            weights.append(self._prior.log_weight(self.table.distributions, len(self.table)))
+        log_cost = self._costs.log_cost(encoding) if self._cost_weight else None
+        if log_cost is not None:
+            weights.append(lambda units: -self._cost_weight * log_cost(units))
+        return weights
 
     def _results(self, encoding: Encoding, count: int, limit: int) -> tuple[Ints, float, Results]:
         """Return at most `limit` of the first `count` results: their trials, their unit, and as the process takes them.

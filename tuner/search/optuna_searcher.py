@@ -119,6 +119,9 @@ class OptunaSearcher:
         for level in self._waiting[number]:
             self._studies[level].ask_again(number, params, found)
 
+    def timed(self, number: int, seconds: float) -> None:
+        """See `Searcher.timed`; what trials cost is not asked."""
+
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """See `Searcher.measured`."""
         self._measures[number] = measures

@@ -46,6 +46,7 @@ def build_search(
     protect_starts: bool = True,
     stop_when_converged: float | None = None,
     workers: int = 1,
+    cost_weight: float = 0.0,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs, or as `build_searcher`.
 
@@ -53,7 +54,7 @@ def build_search(
     `warm_start` holds the trials of an earlier run to begin with; trials are compared by the first of `objectives`.
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
-    `workers` how many trials it trains at a time.
+    `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`.
     """
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
@@ -71,6 +72,7 @@ def build_search(
         earlier=without_starts(space, fitted) if fitted and comparable else (),
         objectives=objectives,
         stop_when_converged=stop_when_converged,
+        cost_weight=cost_weight,
     )
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
     convergence = None if stop_when_converged is None else Convergence(stop_when_converged, objectives[0], workers)

@@ -26,6 +26,8 @@ class ResultsTable:
         self._trials: list[int] = []
         self._at: list[int] = []
         self._values: list[float] = []
+        self._timed: list[int] = []
+        self._seconds: list[float] = []
 
     def __len__(self) -> int:
         """Return the number of results."""
@@ -37,11 +39,15 @@ class ResultsTable:
         self.change(trial, params, distributions)
 
     def change(self, trial: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
-        """Put a trial where these parameters are, in place of those it was entered with."""
+        """Put a trial where these parameters are, in place of those it was entered with.
+
+        A place is one in the range that the trial itself had, as those of candidates are: a range may depend on other
+        parameters.
+        """
         for name in params:
             self.distributions.setdefault(name, distributions[name])
         self._grow()
-        places = {name: to_unit(self.distributions[name], value) for name, value in params.items()}
+        places = {name: to_unit(distributions[name], value) for name, value in params.items()}
         self._units[self._rows[trial], : len(self.distributions)] = [
             places.get(name, np.nan) for name in self.distributions
         ]
@@ -51,6 +57,20 @@ class ResultsTable:
         self._trials.append(self._rows[trial])
         self._at.append(level)
         self._values.append(value)
+
+    def time(self, trial: int, seconds: float) -> None:
+        """Enter what an epoch of a trial took; once for a trial."""
+        self._timed.append(self._rows[trial])
+        self._seconds.append(seconds)
+
+    @property
+    def timed(self) -> int:
+        """How many trials were timed."""
+        return len(self._timed)
+
+    def times(self, count: int) -> tuple[Ints, Floats]:
+        """Return of the first `count` timed trials rows and seconds of an epoch."""
+        return np.array(self._timed[:count], dtype=np.int64), np.array(self._seconds[:count], dtype=np.float64)
 
     def successes(self, level: int) -> int:
         """Return how many trials were worth something at a level, counted from 0: not those that failed before it."""

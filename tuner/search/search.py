@@ -22,7 +22,7 @@ class _Unfinished:
 
 
 class Search:
-    """The state of a search, driven by four calls: `next_trial`, `measured`, `report`, `end`.
+    """The state of a search, driven by five calls: `next_trial`, `measured`, `timed`, `report`, `end`.
 
     The same class runs under Ray, in a simulation and in a replay; it does no input or output and keeps no time.
     A trial is worth the best score it has had, for the best epoch's state is what is kept in the end. Higher scores are
@@ -106,6 +106,10 @@ class Search:
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a RUNNING trial's model, once, before its first report."""
         self._searcher.measured(number, measures)
+
+    def timed(self, number: int, seconds: float) -> None:
+        """Take what the first epoch of a RUNNING trial took."""
+        self._searcher.timed(number, seconds)
 
     def report(self, number: int, epoch: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> Decision:
         """Take a RUNNING trial's score after `epoch` epochs, and the metrics in which other objectives are.

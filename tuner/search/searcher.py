@@ -30,6 +30,9 @@ class Searcher(Protocol):
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take note of what was measured of a trial's model, by the names of `MEASURES`, before its first result."""
 
+    def timed(self, number: int, seconds: float) -> None:
+        """Take note of what a trial's first epoch took, where that may decide what is proposed."""
+
     def reached(self, number: int, level: int, score: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
         """Take note that a trial was worth `score` (higher is better) at a level of the scheduler.
 

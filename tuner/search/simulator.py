@@ -36,6 +36,9 @@ class Simulated(Protocol):
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a new trial's model."""
 
+    def timed(self, number: int, seconds: float) -> None:
+        """Take what a trial's first epoch took."""
+
     def report(self, number: int, epoch: int, score: float) -> Decision:
         """Take a trial's score after an epoch and decide what it does next."""
 
@@ -89,6 +92,8 @@ def simulate(
         proposal, curve = trials[number]
         trained[number] += 1
         value = curve.values[trained[number] - 1]
+        if trained[number] == 1:
+            search.timed(number, curve.seconds[0])
         decision = search.report(number, trained[number], value)
         search.give_up()
         yield Observation(number, trained[number], value, decision, now), proposal
