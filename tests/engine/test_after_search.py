@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tuner.config import StudyConfig, merge, nested
+from tests.metrics import metrics
+from tuner.config import DEFAULT_OBJECTIVE, StudyConfig, merge, nested
 from tuner.engine.after_search import AfterSearch, Retraining, RetrainTimes, retrainings_of
 from tuner.engine.plan import Plan, make_plan
 from tuner.engine.task import load_task
@@ -17,12 +18,13 @@ from tuner.errors import SpaceError
 from tuner.journal.events import (
     EpochReported,
     Event,
+    RetrainEpochReported,
     RetrainingPlanned,
     StudyStarted,
     TrialProposed,
     WinnerSelected,
 )
-from tuner.journal.history import History, fold
+from tuner.journal.history import History, RetrainHistory, fold
 from tuner.journal.store import Entry
 from tuner.search.space import load_space
 from tuner.search.trial import Origin
@@ -159,20 +161,27 @@ def test_what_the_retraining_cannot_have_is_refused(tmp_path: Path, retrain: str
 class Watched:
     """Retrainings of a plan whose time a test moves."""
 
-    def __init__(self, after: AfterSearch) -> None:
+    def __init__(self, after: AfterSearch, *, saves_state: bool = True) -> None:
         self.left: float | None = 2160.0
         self.events: list[Event] = []
         self.said: list[str] = []
-        history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
-        planned = after.planned(history, self.left)
+        self.history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
+        planned = after.planned(self.history, self.left)
         self.waiting = retrainings_of(planned)
-        record = self.events.append
-        self.times = RetrainTimes(after, history, planned, lambda: self.left, record, self.said.append)
+        record, say = self.events.append, self.said.append
+        self.times = RetrainTimes(after, self.history, planned, lambda: self.left, record, say, saves_state)
+
+    def had(self, epochs: int, seconds: float, *retrainings: Retraining) -> None:
+        """Let an earlier driver have trained so many epochs of each."""
+        for one in retrainings:
+            known = self.history.retrains.setdefault(one.key, RetrainHistory(*one.key, DEFAULT_OBJECTIVE))
+            for epoch in range(1, epochs + 1):
+                known.epochs[epoch] = RetrainEpochReported(*one.key, epoch, metrics(), seconds)
 
     def begin(self) -> Retraining:
         self.waiting = self.times.fit(self.waiting)
         retraining = self.waiting.pop(0)
-        self.times.begin(retraining, 0)
+        self.times.begin(retraining)
         return retraining
 
     def train(self, retraining: Retraining, seconds: float) -> list[bool]:
@@ -241,6 +250,38 @@ def test_a_retraining_that_cannot_be_finished_ends_after_the_last_epoch_that_fit
             "epochs were slower than planned, and the budget is over."
         )
     ]
+
+
+def test_a_later_driver_leaves_what_has_begun_as_long_as_it_is_and_counts_what_was_trained(watched: Watched) -> None:
+    tuned = watched.waiting[:2]
+    watched.had(40, 20.0, *tuned)
+    watched.left = 20 + 11.3 * 20 + 25.3 * 40 + 1  # for all four from their beginning it takes 2058 seconds
+    assert watched.times.fit(watched.waiting) == watched.waiting
+    assert (watched.events, watched.said) == ([], [])
+
+
+def test_what_has_begun_comes_first_and_is_never_given_up(watched: Watched) -> None:
+    first, second, *baseline = watched.waiting
+    watched.had(40, 20.0, second)
+    watched.left = 60.0
+    assert watched.times.fit([first, second, *baseline]) == [second]
+    assert "without tuned seed 1, baseline seed 1, baseline seed 2" in watched.said[0]
+
+
+def test_without_a_tuned_one_there_is_no_result_so_one_stays_however_late_it_is(watched: Watched) -> None:
+    watched.left = 25.0
+    (only,) = watched.times.fit(watched.waiting)
+    assert (only.key, only.max_epochs) == (("tuned", 1), 1)
+
+
+def test_a_training_without_state_begins_anew_and_is_trained_to_its_end(make: Callable[..., AfterSearch]) -> None:
+    watched = Watched(make(), saves_state=False)
+    watched.had(40, 20.0, *watched.waiting[:2])
+    watched.left = 20 + 11.3 * 20 + 25.3 * 40 + 1
+    assert watched.times.fit(watched.waiting)[0].max_epochs < 51
+    tuned = watched.begin()
+    watched.left = -100.0
+    assert not watched.times.epoch(tuned, 3, 20.0)
 
 
 def test_a_later_driver_goes_on_with_the_last_plan(make: Callable[..., AfterSearch]) -> None:

@@ -55,6 +55,10 @@ def test_what_the_loop_the_builder_or_the_forward_pass_reads_is_known() -> None:
     check(Late, {"scale": 2.0, "batch_size": 16})
 
 
+def test_a_warm_up_of_many_epochs_is_no_fault_of_a_configuration() -> None:
+    check(reading, {"deep": False, "lr_decay": "cosine", "warmup_epochs": 5.0, "cooldown": 0.5})
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("learning_rte", "did you mean 'learning_rate'"), ("unit", "did you mean 'units'"), ("q", "known")],

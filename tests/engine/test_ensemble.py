@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def retrained(job: Job, tmp_path: Path, request: pytest.FixtureRequest) -> Retra
 def measure(retrained: Retrained) -> EnsembleMeasured | None:
     paths, events, dataset = retrained
     build = get_model("cnn").build
-    return measure_ensemble(history_of(events), paths, dataset, build, precision="float32", max_epochs=1)
+    return measure_ensemble(history_of(events), paths, dataset, build, precision="float32")
 
 
 def probabilities_by_hand(retrained: Retrained, split: Split) -> np.ndarray[Any, Any]:
@@ -102,6 +103,16 @@ def test_the_ensembles_answer_is_the_mean_of_its_members_probabilities(retrained
         assert measured.evaluations[name]["accuracy"] == pytest.approx((expected.argmax(1) == split.labels).mean())
         assert measured.evaluations[name]["loss"] == pytest.approx(-np.log(right).mean(), rel=1e-4)
         assert measured.evaluations[name]["n"] == len(split)
+
+
+def test_a_schedule_longer_than_any_training_is_no_hindrance_to_an_answer(job: Job, tmp_path: Path) -> None:
+    hparams = {**NARROW, "batch_size": 32, "lr_decay": "cosine", "warmup_epochs": 0.5}
+    paths, events, dataset = retrained_with(job, tmp_path / "run", hparams)
+    # As of a retraining that is ten times as long as the one epoch here.
+    scaled = [
+        replace(one, hparams={**hparams, "warmup_epochs": 5.0}) for one in events if isinstance(one, RetrainEnded)
+    ]
+    assert measure((paths, list(scaled), dataset)) == measure((paths, events, dataset))
 
 
 def test_best_may_hold_the_ensemble_and_predict_answers_as_it_was_measured(retrained: Retrained) -> None:

@@ -18,6 +18,7 @@ from tuner.journal.store import read_journal
 from tuner.loaded_run import LoadedRun
 from tuner.paths import RunPaths
 from tuner.replay import replay
+from tuner.run import run as command
 from tuner.search.trial import Origin, TrialState
 
 OBJECTIVE = """
@@ -47,11 +48,6 @@ def helper():
     return 1.0
 """
 FEW: dict[str, Any] = {"preset": "smoke", "trials": 30, "max_epochs": 9, "retrain_seeds": 1, "workers": 1}
-
-
-@pytest.fixture(autouse=True)
-def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def written(folder: Path, pause: float = 0.0) -> str:
@@ -103,21 +99,28 @@ def test_one_that_prunes_itself_at_once_is_no_failure(run: LoadedRun) -> None:
     assert "FAILED" not in set(run.trials["state"])
 
 
+def test_an_objective_that_prunes_itself_in_most_of_its_space_is_searched_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OBJECTIVE.replace("PAUSE", "0.0").replace("x > 3.5", "x > -2.0"))
+    where: dict[str, Any] = {"objective": f"{tmp_path / 'train.py'}:objective", "storage": str(tmp_path), "name": "run"}
+    run = tune(**FEW, **where, direction="minimize", in_process=True)
+    assert run.trials["reason"].str.contains("too far").sum() > 5
+    assert run.final["value"].notna().all()
+
+
 def test_every_decision_is_derived_again(run: LoadedRun) -> None:
     assert replay(run.path)["TrialProposed"] == 30
 
 
 @pytest.mark.timeout(120)
-def test_a_killed_study_goes_on_and_nothing_is_counted_twice(tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_and_nothing_is_counted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call cannot be taken up in the middle, so it begins again."""
     flags = [*SMOKE, "--trials", "8", "--max-epochs", "9", "--retrain-seeds", "1", "--in-process", "--name", "study"]
-    with Running(tmp_path, *flags, "--objective", written(tmp_path, pause=0.2)) as first:
+    with Running(tmp_path, *flags, "--objective", written(tmp_path, pause=0.05)) as first:
         first.wait_for(EpochReported, 1)
         os.killpg(first.process.pid, signal.SIGKILL)
         first.end()
-    with Running(tmp_path, "--resume", "runs/study") as second:
-        ended = second.end()
-    assert ended.code == 0, ended.err
+    monkeypatch.chdir(tmp_path)
+    assert command(["--resume", "runs/study"]) == 0
     paths = RunPaths(tmp_path / "runs" / "study")
     events = [entry.event for entry in read_journal(paths.journal)]
     reported = [(event.trial, event.epoch) for event in events if isinstance(event, EpochReported)]

@@ -16,7 +16,7 @@ from tuner.data.splits import Split
 from tuner.engine import stepper
 from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.in_process import InProcessExecutor
-from tuner.engine.outcome import Failed, WorkerLost
+from tuner.engine.outcome import Failed, Infeasible, WorkerLost
 from tuner.engine.retrain import RetrainPhase, keep_best
 from tuner.engine.worker import Job
 from tuner.errors import StorageError, TunerError
@@ -64,7 +64,7 @@ class Unhurried(RetrainTimes):
     def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
         return list(waiting)
 
-    def begin(self, retraining: Retraining, epochs: int) -> None:
+    def begin(self, retraining: Retraining) -> None:
         pass
 
     def epoch(self, retraining: Retraining, epoch: int, seconds: float) -> bool:
@@ -199,6 +199,15 @@ def test_no_more_are_given_out_than_there_are_workers_until_one_is_through(books
     assert third is not None
     assert third[0] == ("tuned", 3)
     assert not phase.is_over
+
+
+def test_a_retraining_whose_configuration_is_impossible_with_its_seed_has_failed_with_the_reason(books: Books) -> None:
+    phase = books.phase(retraining(1))
+    given = phase.next()
+    assert given is not None
+    assert not phase.take(given[0], Infeasible("too wide"))
+    assert books.events == [RetrainFailed("tuned", 1, "too wide")]
+    assert phase.is_over
 
 
 def test_a_retraining_that_is_done_is_not_done_again(books: Books) -> None:

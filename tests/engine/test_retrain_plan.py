@@ -94,6 +94,13 @@ def test_who_is_busy_counts_where_others_are_shortened() -> None:
     assert refit(waiting, 320.0, busy=[250.0]) == planned((BASELINE, 1, 5))
 
 
+def test_beside_who_is_busy_others_lose_no_more_epochs_than_that_takes() -> None:
+    waiting = planned((BASELINE, 1, 11), (BASELINE, 2, 11))
+    # 10 epochs for each would end 99 + 10.3 x 95 = 1077 seconds from now.
+    found = refit(waiting, 20 + 1059.0, busy=[99.0], seconds_per_epoch={TUNED: 43.0, BASELINE: 95.0})
+    assert found == planned((BASELINE, 1, 9), (BASELINE, 2, 9))
+
+
 def test_who_is_busy_still_needs_a_worker() -> None:
     waiting = planned((BASELINE, 1, 18), (BASELINE, 2, 18))
     left = 20 + 18.3 * 56 + 200
@@ -109,6 +116,13 @@ def test_seeds_go_first_where_epochs_were_typed_and_in_the_end_what_is_waiting_i
     assert refit(waiting, 20 + 10.3 * 76 - 1, typed) == planned((TUNED, 3, 10), (BASELINE, 1, 10))
     assert refit(waiting, 20 + 10.3 * 56 - 1, typed) == planned((TUNED, 3, 10))
     assert refit(waiting, 100.0, typed) == []
+
+
+def test_what_there_is_no_result_without_is_never_given_up() -> None:
+    waiting = planned((TUNED, 1, 44), (TUNED, 2, 44), (BASELINE, 1, 20))
+    assert refit(waiting, 20 + 4.5 * 20, keeps_first=True) == planned((TUNED, 1, 4))
+    assert refit(waiting, 5.0, Lengths(44), keeps_first=True) == planned((TUNED, 1, 1))
+    assert refit(waiting, 5.0) == []
 
 
 def test_an_epoch_is_the_last_if_another_and_the_evaluation_do_not_fit() -> None:

@@ -67,6 +67,19 @@ def test_a_gpu_of_80_gib_is_shared_by_as_many_as_have_room_should_they_need_twic
     assert of_a_trial(resources)[0] == 8 // trials
 
 
+def test_where_gpus_differ_none_is_shared_for_the_memory_of_only_one_was_measured() -> None:
+    kinds: list[Node] = [{**BIG, "accelerator_type:A100": 1.0}, {**BIG, "accelerator_type:T4": 1.0}]
+
+    def shared(nodes: list[Node]) -> float:
+        return of_a_trial(share_gpus(ResourceConfig(), nodes, peak_bytes=GIB, gpu_bytes=80 * GIB))[1]
+
+    assert shared(kinds) == 1.0
+    assert shared([kinds[0], kinds[0]]) == 0.25
+    assert shared([kinds[0], {"CPU": 64.0, "accelerator_type:T4": 1.0}]) == 0.25
+    assert shared([kinds[0], BIG]) == 1.0
+    assert shared([BIG, BIG]) == 0.25
+
+
 def test_a_gpu_is_shared_by_no_more_than_have_a_cpu() -> None:
     node = {"CPU": 2.0, "GPU": 1.0}
     assert fitting(node, share_gpus(ResourceConfig(), [node], peak_bytes=GIB, gpu_bytes=80 * GIB)) == 2

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.engine.in_process import InProcessExecutor
-from tuner.engine.outcome import WorkerLost
+from tuner.engine.outcome import Infeasible, WorkerLost
 from tuner.engine.throughput import Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import SpaceError
@@ -98,6 +98,10 @@ def test_a_first_configuration_that_diverges_has_a_speed_all_the_same(job: Job, 
     assert measure(tmp_path, job, {"learning_rate": 1e38}) > 0
 
 
+def test_a_schedule_that_is_longer_than_the_measuring_is_no_hindrance(job: Job, tmp_path: Path) -> None:
+    assert measure(tmp_path, job, {"lr_decay": "cosine", "warmup_epochs": 5.0}) > 0
+
+
 def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 9.0, 10.0, 11.0, 20.0, 29.0, 30.0, 33.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(times))
@@ -127,6 +131,44 @@ def test_a_process_that_dies_is_forgiven_as_often_as_that_of_a_trial(job: Job, t
     assert measuring.take(first[0], WorkerLost("killed", charged=True))
     with pytest.raises(SpaceError, match="cannot be trained: its worker died 2 times: killed again"):
         measuring.take(second[0], WorkerLost("killed\nagain", charged=True))
+
+
+def test_the_loss_of_a_node_is_not_the_configurations_fault(job: Job, tmp_path: Path) -> None:
+    measuring = probe(tmp_path, job, {}, workers=3)
+    for _ in range(3):
+        given = measuring.next()
+        assert given is not None
+        assert measuring.take(given[0], WorkerLost("its node has died", charged=False))
+
+
+def test_where_a_first_configuration_is_impossible_others_are_tried_for_a_while(job: Job, tmp_path: Path) -> None:
+    measuring = probe(tmp_path, job, {})
+    for seed in range(29):
+        given = measuring.next()
+        assert given is not None
+        assert given[1].seed == seed
+        assert not measuring.take(given[0], Infeasible("too wide"))
+    given = measuring.next()
+    assert given is not None
+    with pytest.raises(SpaceError) as caught:
+        measuring.take(given[0], Infeasible("too\nwide"))
+    assert str(caught.value) == (
+        "none of 30 first configurations can be trained, the last because it is infeasible: too wide"
+    )
+
+
+def test_the_latency_of_a_model_of_rows_is_measured_too(job: Job, tmp_path: Path) -> None:
+    def of_rows(hparams: Mapping[str, Any]) -> nn.Module:
+        return nn.Linear(3, 2)
+
+    blocks = Split(np.zeros((20, 3), np.float32), np.arange(20) % 2)
+    fitting = replace(
+        job,
+        splits=SearchData(blocks, blocks),
+        trainable=classifier_of(get_model(of_rows)),
+        measures_latency=True,
+    )
+    assert measure(tmp_path, fitting) > 0
 
 
 def test_the_measuring_leaves_torchs_random_state_alone(job: Job, tmp_path: Path) -> None:

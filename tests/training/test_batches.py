@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +66,17 @@ def test_shuffled_yields_every_image_once_with_its_own_label() -> None:
     assert Counter(seen) == Counter(range(150))
     assert seen != sorted(seen)
     assert all(number % 10 == label for batch in batches for number, label in zip(*batch, strict=True))
+
+
+@pytest.mark.parametrize("arranged", [np.repeat(np.arange(10), 12), np.tile(np.arange(10), 12)])
+def test_examples_that_are_drawn_are_mixed_in_their_batches_however_the_classes_lie(arranged: Any) -> None:
+    split = Split(np.repeat(arranged.astype(np.uint8), 28 * 28).reshape(120, 28, 28), arranged)
+    batches = list(Batches(split, Normalisation((0.0,), (1.0,)), CPU).drawn(100, 10))
+    classes = [(batch[:, 0, 0, 0] * 255).round().int().tolist() for batch in batches]
+    assert all(len(set(batch)) >= 4 for batch in classes)
+    assert max(Counter(chain.from_iterable(classes)).values()) <= 12
+    again = list(Batches(split, Normalisation((0.0,), (1.0,)), CPU).drawn(100, 10))
+    assert all(torch.equal(*pair) for pair in zip(batches, again, strict=True))
 
 
 def test_the_order_follows_the_generator() -> None:

@@ -29,7 +29,7 @@ class Sleeping(nn.Module):
 
 
 def measure(model: nn.Module) -> float:
-    return latency(model, device=CPU, precision=torch.float32)
+    return latency(model, torch.zeros(1, 1, 28, 28), device=CPU, precision=torch.float32)
 
 
 def test_the_latency_is_the_median_of_passes_of_one_image_in_evaluation_mode() -> None:

@@ -48,6 +48,11 @@ class Split:
         return Split(self.images[:n], self.labels[:n], self.class_names)
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays."""
+        return self.images.nbytes + self.labels.nbytes
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """One input's shape as a model takes it: images [n, height, width] get a dimension for their one channel."""
         shape = self.images.shape[1:]

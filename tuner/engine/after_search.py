@@ -138,20 +138,35 @@ class RetrainTimes:
     seconds_left: Callable[[], float | None]
     record: Callable[..., None]
     say: Callable[[str], None]
+    saves_state: bool
+    """Whether a training goes on from where an earlier process left it, and can be ended early and measured; else it
+    begins anew, and is trained to its end."""
     _costs: dict[str, EpochCost] = field(default_factory=dict)
     _running: dict[tuple[str, int], _Progress] = field(default_factory=dict)
 
     def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
-        """Return what of the `waiting` is still to be trained, written down and told if it is not all as planned."""
-        before = [PlannedRetraining(one.candidate, one.seed, one.max_epochs) for one in waiting]
+        """Return what of the `waiting` is still to be trained, written down and told if it is not all as planned.
+
+        What an earlier driver has begun comes first and keeps its length: its hyperparameters were made for that, and
+        if it is late it ends with the epochs it has had.
+        """
+        begun = [_Progress(one, had) for one in waiting if (had := self._had(one))]
+        fresh = [one for one in waiting if not self._had(one)]
+        before = [PlannedRetraining(one.candidate, one.seed, one.max_epochs) for one in fresh]
         costs = {name: self._cost(name) for name in self.planned.seconds_per_epoch}
         left = self.seconds_left()
-        busy = [one.epochs_left * costs[one.retraining.candidate] for one in self._running.values()]
+        going = [*self._running.values(), *begun]
         after = refit_retrainings(
-            before, busy, costs, self.after.plan.retrain_lengths, workers=self.after.workers, seconds_left=left
+            before,
+            [one.epochs_left * costs[one.retraining.candidate] for one in going],
+            costs,
+            self.after.plan.retrain_lengths,
+            workers=self.after.workers,
+            seconds_left=left,
+            keeps_first=any(one.candidate == TUNED for one in fresh[:1]) and not self._has_answer(going),
         )
         if after == before:
-            return list(waiting)
+            return [*(one.retraining for one in begun), *fresh]
         others = [
             PlannedRetraining(one["candidate"], one["seed"], one["max_epochs"])
             for one in self.planned.retrainings
@@ -161,17 +176,21 @@ class RetrainTimes:
         self.record(self.planned)
         self.say(_in_words(before, after))
         kept = {one.key for one in after}
-        return [one for one in retrainings_of(self.planned) if one.key in kept]
+        return [
+            *(one.retraining for one in begun),
+            *(one for one in retrainings_of(self.planned) if one.key in kept),
+        ]
 
-    def begin(self, retraining: Retraining, epochs: int) -> None:
-        """Take note that one is under way, `epochs` of it done by an earlier driver."""
-        self._running[retraining.key] = _Progress(retraining, epochs)
+    def begin(self, retraining: Retraining) -> None:
+        """Take note that one is under way."""
+        self._running[retraining.key] = _Progress(retraining, self._had(retraining))
 
     def epoch(self, retraining: Retraining, epoch: int, seconds: float) -> bool:
         """Take note of an epoch; return whether it must be the last, for the time is over."""
         self._costs.setdefault(retraining.candidate, EpochCost()).add(seconds)
         self._running[retraining.key].epochs = epoch
-        late = epoch < retraining.max_epochs and is_last_epoch(self._cost(retraining.candidate), self.seconds_left())
+        is_over = epoch >= retraining.max_epochs or not self.saves_state
+        late = not is_over and is_last_epoch(self._cost(retraining.candidate), self.seconds_left())
         if late:
             self.say(
                 f"{retraining.candidate} seed {retraining.seed} ends with its best epoch so far, after {epoch} of "
@@ -182,6 +201,16 @@ class RetrainTimes:
     def end(self, retraining: Retraining) -> None:
         """Take note that one is through, or has failed."""
         self._running.pop(retraining.key, None)
+
+    def _had(self, retraining: Retraining) -> int:
+        """Return the epochs that one need not be trained again."""
+        known = self.history.retrains.get(retraining.key)
+        return 0 if known is None or not self.saves_state else len(known.epochs)
+
+    def _has_answer(self, going: Sequence[_Progress]) -> bool:
+        """Return whether a retraining of the winner has ended well or is under way: without one there is no result."""
+        ended = any(one.ended and one.candidate == TUNED for one in self.history.retrains.values())
+        return ended or any(one.retraining.candidate == TUNED for one in going)
 
     def _cost(self, candidate: str) -> float:
         known = self._costs.get(candidate)

@@ -16,7 +16,7 @@ def largest_workers(file: Path | None = None) -> list[dict[str, float]]:
     """Return the resources of each worker node that the autoscaler may have at the same time; [] if there is none.
 
     The types with the most GPUs, then CPUs, are counted first. A type whose resources the file does not say (every
-    node of the local provider) is left out: such nodes count once they are there.
+    node of the local provider) is left out: such nodes count if they are there when a driver starts.
     """
     path = (file or BOOTSTRAP_FILE).expanduser()
     if not path.is_file():

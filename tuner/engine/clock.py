@@ -18,11 +18,10 @@ FINAL_EVALUATION_EPOCHS = 0.3
 def makespan(seconds: Sequence[float], workers: int, busy: Sequence[float] = ()) -> float:
     """Return the seconds that jobs of the given lengths take on `workers` workers, longest first.
 
-    Some workers are still `busy` for so long.
+    Before them come those that workers are still `busy` with.
     """
-    finish = [*sorted(busy, reverse=True)[:workers], *[0.0] * (workers - len(busy))]
-    heapq.heapify(finish)
-    for length in sorted(seconds, reverse=True):
+    finish = [0.0] * workers
+    for length in (*sorted(busy, reverse=True), *sorted(seconds, reverse=True)):
         heapq.heapreplace(finish, finish[0] + length)
     return max(finish)
 

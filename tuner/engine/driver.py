@@ -62,6 +62,7 @@ from tuner.results.earlier import unmeasured
 from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
+from tuner.training.batches import Normalisation
 
 
 def run_new(
@@ -120,6 +121,7 @@ def resume(
     config = with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
     ingredients = gather(config, task or task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
+    remember(ingredients.task.sources)
     _Job(ingredients, paths, console, began).run()
     return paths
 
@@ -350,7 +352,15 @@ class _Job:
             history=history,
             record=self._record,
             paths=self._paths,
-            times=RetrainTimes(after, history, planned, self._seconds_left, self._record, self._progress.say),
+            times=RetrainTimes(
+                after,
+                history,
+                planned,
+                self._seconds_left,
+                self._record,
+                self._progress.say,
+                self._ingredients.task.trainable.saves_state,
+            ),
         )
 
     def _plan_retraining(self, after: AfterSearch, history: History) -> RetrainingPlanned:
@@ -368,15 +378,14 @@ class _Job:
     def _measure_ensemble(self) -> None:
         """Measure the retrained seeds as one answer; only the built-in loop's models can be averaged."""
         history, dataset, model = self._history(), self._ingredients.dataset, self._ingredients.task.model
-        if model is None or history.ensemble is not None or history.plan is None:
+        if model is None or history.ensemble is not None:
             return
-        build = model.build
-        precision, max_epochs = self._config.resources.precision, Plan.from_dict(history.plan).max_epochs
+        build, precision = model.build, self._config.resources.precision
 
         self._progress.enter(Phase.ENSEMBLE)
 
         def measure() -> EnsembleMeasured | None:
-            return measure_ensemble(history, self._paths, dataset, build, precision=precision, max_epochs=max_epochs)
+            return measure_ensemble(history, self._paths, dataset, build, precision=precision)
 
         found = self._outage.retry(measure)
         if found is not None:
@@ -448,10 +457,13 @@ def _data_line(dataset: Dataset) -> str:
 def _description_of_inputs(train: Split) -> dict[str, Any]:
     """Return what a model of the built-in loop must be fed."""
     shape = {"input_shape": list(train.input_shape), "classes": train.classes, "tokens": train.tokens}
-    if not train.has_pixels:
+    normalisation = Normalisation.of(train)
+    if normalisation is None:
         return shape
-    mean, std = train.moments
-    return {**shape, "class_names": list(train.class_names), "mean": mean, "std": std}
+    mean, std = list(normalisation.mean), list(normalisation.std)
+    is_by_channel = len(mean) > 1
+    by = {"mean": mean if is_by_channel else mean[0], "std": std if is_by_channel else std[0]}
+    return {**shape, "class_names": list(train.class_names), **by}
 
 
 def _shown(path: Path) -> str:

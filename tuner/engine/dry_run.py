@@ -17,8 +17,10 @@ from tuner.errors import ConfigError, SpaceError
 from tuner.models import ModelSpec
 from tuner.models.summary import evaluating
 from tuner.search.space import SearchSpace, unknown_hyperparameter
+from tuner.training.batches import blank_inputs
 from tuner.training.classifier import Classifier
 from tuner.training.hparams import TrainingHparams
+from tuner.training.lr_decay import without_schedule
 from tuner.training.randomness import seeded
 from tuner.training.watched import WatchedHparams
 
@@ -64,11 +66,11 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
     """Return the names that building the chosen models, and a forward pass of each, asks for."""
     asked: set[str] = set()
     for place, hparams in enumerate(chosen):
-        watched = WatchedHparams(hparams)
+        watched = WatchedHparams(without_schedule(hparams))
         try:
             with seeded(0, _CPU):
                 built = Classifier(
-                    model.build, watched, data, seed=0, device=_CPU, max_epochs=1, precision=torch.float32
+                    model.build, watched, data, seed=0, device=_CPU, max_epochs=None, precision=torch.float32
                 )
                 _check_classes(built, data)
         except Exception as error:  # a user's builder may raise anything
@@ -86,8 +88,7 @@ def _check_classes(built: Classifier, data: SearchData) -> None:
     train = as_split(data.train)
     if not train.class_names:
         return
-    inputs = torch.zeros(2, *train.input_shape)
     with evaluating(built.model), torch.no_grad():
-        found = built.model(inputs.long() if train.tokens else inputs).shape[1]
+        found = built.model(blank_inputs(train, 2)).shape[1]
     if found != train.classes:
         raise ConfigError(f"the model tells {found} classes apart, but the data have {train.classes}.")

@@ -22,11 +22,12 @@ from tuner.results.selection import ENSEMBLE, tuned_retrainings
 from tuner.training.checkpoints import load_weights, save_model
 from tuner.training.classifier import Classifier
 from tuner.training.device import own_device
+from tuner.training.lr_decay import without_schedule
 from tuner.training.precision import resolve
 
 
 def measure_ensemble(
-    history: History, paths: RunPaths, dataset: Dataset, build: ModelBuilder, *, precision: str, max_epochs: int
+    history: History, paths: RunPaths, dataset: Dataset, build: ModelBuilder, *, precision: str
 ) -> EnsembleMeasured | None:
     """Return the ensemble of the winner's retrainings, measured; None if fewer than two have ended.
 
@@ -42,11 +43,11 @@ def measure_ensemble(
     device = own_device()
     training = Classifier(
         build,
-        ended[0].hparams,
+        without_schedule(ended[0].hparams),
         dataset.search_data(),
         seed=0,
         device=device,
-        max_epochs=max_epochs,
+        max_epochs=None,
         precision=resolve(precision, device),
     )
     model = training.ensemble([load_weights(weights_file(one, paths)) for one in ended]).to(device)

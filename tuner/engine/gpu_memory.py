@@ -6,14 +6,17 @@ import ray
 import torch
 from ray.exceptions import RayError
 
+from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.stepper import sampled
 from tuner.engine.worker import Assignment, Job, Worker
 
 
 def measure_gpu_memory(job: Job, assignment: Assignment) -> tuple[int, int] | None:
-    """Return the most bytes that torch had reserved in an epoch of a training, and those of its GPU.
+    """Return the most bytes that torch reserves in a training with all its data on the GPU, and those of the GPU.
 
-    None if it cannot be trained, which the measuring of its speed will explain, or torch sees no GPU.
+    It trains on the `share` of the assignment. None if it cannot be trained, which the measuring of its speed will
+    explain, or torch sees no GPU.
     """
     ask = ray.remote(_measure).options(num_cpus=0, num_gpus=1, max_retries=0)
     try:
@@ -27,9 +30,16 @@ def _measure(job: Job, assignment: Assignment) -> tuple[int, int] | None:
     if not torch.cuda.is_available():
         return None
     try:
-        worker = Worker(job)
+        sample = sampled(job, assignment.share)
+        worker = Worker(sample)
         worker.begin(assignment)
         worker.next_report()
-        return torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1]
+        left_out = _bytes(job) - _bytes(sample)
+        return torch.cuda.max_memory_reserved() + left_out, torch.cuda.mem_get_info()[1]
     finally:
         CheckpointStore(assignment.checkpoints).delete()
+
+
+def _bytes(job: Job) -> int:
+    """Return the bytes of the arrays that the built-in loop keeps on the GPU."""
+    return sum(as_split(split).nbytes for split in (job.splits.train, job.splits.dev))

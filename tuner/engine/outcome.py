@@ -35,11 +35,13 @@ class Reported:
 
 @dataclass(frozen=True)
 class Concluded:
-    """The best weights are written and measured on every split."""
+    """What was trained is written and measured on every split, as it was after its best epoch."""
 
     evaluations: Mapping[str, Mapping[str, float]]
     """By split, the metrics of the trainable's `evaluate`."""
     weights_sha256: str
+    epoch: int
+    """The one it went back to; of a training without a state to go back to, the last."""
 
 
 @dataclass(frozen=True)

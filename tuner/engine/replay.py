@@ -228,7 +228,9 @@ class Replay:
     def _check_retraining(self, index: int, event: RetrainEnded) -> None:
         retraining = fold(self._entries[:index]).retrains.get((event.candidate, event.seed))
         best = None if retraining is None else retraining.best
-        if best is None or best.epoch != event.best_epoch:
+        # What has no weights cannot go back to its best epoch, though older runs name that.
+        last = None if retraining is None or event.weights else max(retraining.epochs, default=None)
+        if best is None or event.best_epoch not in (best.epoch, last):
             raise DivergenceError(
                 f"event {index}: the weights kept of {event.candidate}, seed {event.seed}, are of epoch "
                 f"{event.best_epoch}, but the best {self._objective.words} is that of epoch {best and best.epoch}."

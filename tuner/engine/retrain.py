@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.coordinator import Record
 from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Concluded, Crashed, Failed, Outcome, Reported, WorkerLost
+from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
 from tuner.errors import StorageError, TunerError
 from tuner.io import storage
@@ -82,7 +82,7 @@ class RetrainPhase:
         if not queue:
             return None
         retraining = queue.pop(0)
-        self._times.begin(retraining, len(self._known(retraining).epochs))
+        self._times.begin(retraining)
         self._running[retraining.key] = retraining
         folder = self._paths.retrain_checkpoints(*retraining.key)
         return retraining.key, Assignment(
@@ -112,8 +112,10 @@ class RetrainPhase:
                 return self._is_forgiven(retraining, last_line(outcome.error), charged=outcome.charged)
             case Concluded():
                 self._conclude(retraining, outcome)
-            case Failed():
+            case Failed() | Infeasible():
                 self._fail(retraining, outcome.reason)
+            case _:
+                assert_never(outcome)
         return False
 
     def give_back(self, key: Key) -> None:
@@ -143,14 +145,12 @@ class RetrainPhase:
         return True  # if it was the last, to the conclusion
 
     def _conclude(self, retraining: Retraining, concluded: Concluded) -> None:
-        best = self._known(retraining).best
-        assert best is not None, retraining.key
         folder = self._paths.retrain_checkpoints(*retraining.key).relative_to(self._paths.root)
         self._record(
             RetrainEnded(
                 *retraining.key,
                 retraining.hparams,
-                best.epoch,
+                concluded.epoch,
                 concluded.evaluations,
                 str(folder / self._artefact) if self._artefact else "",
                 concluded.weights_sha256,

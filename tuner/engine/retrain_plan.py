@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuner.engine.clock import CLOSING_SECONDS, FINAL_EVALUATION_EPOCHS, makespan
@@ -59,8 +59,7 @@ def fit_retrainings(
         epochs = _epochs(keys, seconds_per_epoch, lengths, workers, time)
         if epochs is not None:
             return [PlannedRetraining(*key, epochs[key[0]]) for key in keys]
-    first = wanted[0]
-    return [PlannedRetraining(*first, max(1, min(lengths.least, _fitting(time, seconds_per_epoch[first[0]]))))]
+    return [_first_alone(PlannedRetraining(*wanted[0], lengths.least), time, seconds_per_epoch)]
 
 
 def refit_retrainings(
@@ -71,12 +70,14 @@ def refit_retrainings(
     *,
     workers: int,
     seconds_left: float | None,
+    keeps_first: bool = False,
 ) -> list[PlannedRetraining]:
     """Return what becomes of the retrainings that have not begun, the rest of the plan, if epochs turn out slower.
 
     `busy` are the seconds that those under way still need. While the plan holds nothing changes; else what is waiting
     is fitted to the time left, never to more epochs than planned; if need be to fewer than the least, down to half of
-    it, and only then given up. Epochs that a person typed stay as they are.
+    it, and only then given up. Epochs that a person typed stay as they are. With `keeps_first` the first stays in any
+    case, with as many epochs as there is time for.
     """
     if seconds_left is None or not waiting:
         return list(waiting)
@@ -93,7 +94,7 @@ def refit_retrainings(
             epochs = _epochs(keys, seconds_per_epoch, Lengths(fewer, most), workers, time, busy)
             if epochs is not None:
                 return [PlannedRetraining(*key, min(planned[key], epochs[key[0]])) for key in keys]
-    return []
+    return [_first_alone(waiting[0], time, seconds_per_epoch)] if keeps_first else []
 
 
 def is_last_epoch(seconds_per_epoch: float, seconds_left: float | None) -> bool:
@@ -147,10 +148,17 @@ def _epochs(
 
     if lengths.most is not None:
         each = _USED * time / -(-len(keys) // workers)
-        equal = {candidate: min(lengths.most, _fitting(each, costs[candidate])) for candidate in candidates}
-        if all(epochs >= lengths.least for epochs in equal.values()) and fits(equal):
-            return equal
+        while min(_fitting(each, costs[candidate]) for candidate in candidates) >= lengths.least:
+            equal = {candidate: min(lengths.most, _fitting(each, costs[candidate])) for candidate in candidates}
+            if fits(equal):
+                return equal
+            each -= min(costs[candidate] for candidate in candidates)  # a worker that is busy has less time for it
     return least if fits(least) else None
+
+
+def _first_alone(first: PlannedRetraining, time: float, seconds_per_epoch: Mapping[str, float]) -> PlannedRetraining:
+    """Return the one that must not be given up, with as many of its epochs as there is time for, at least one."""
+    return replace(first, epochs=max(1, min(first.epochs, _fitting(time, seconds_per_epoch[first.candidate]))))
 
 
 def _fitting(seconds: float, seconds_per_epoch: float) -> int:

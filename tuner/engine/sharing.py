@@ -8,7 +8,7 @@ from dataclasses import replace
 from tuner.config import AUTO, ResourceConfig
 
 Node = Mapping[str, float]
-"""A machine's resources by Ray's names: "CPU", "GPU"."""
+"""A machine's resources by Ray's names: "CPU", "GPU", "accelerator_type:A100"."""
 
 _MOST_ON_A_GPU = 4
 """Trials that share a GPU take turns on it; from there on more of them bring nothing."""
@@ -18,6 +18,8 @@ _CONTEXT_BYTES = 1 << 29
 """What CUDA takes in each process, which torch does not count."""
 _USABLE = 0.95
 """Share of a GPU's memory that the driver and the display leave."""
+_KIND = "accelerator_type:"
+"""By Ray's name: it is followed by that of a GPU."""
 _RAYS_UNIT = 10_000
 """Ray counts resources in ten thousandths."""
 
@@ -45,10 +47,10 @@ def share_gpus(resources: ResourceConfig, nodes: Iterable[Node], *, peak_bytes: 
         resources: As the user gave them: only `auto` is shared.
         nodes: The machines there are.
         peak_bytes: The most GPU memory that torch had reserved in an epoch of the first configuration.
-        gpu_bytes: Memory of the smallest GPU.
+        gpu_bytes: Memory of one of the GPUs. Where there are several kinds, none is shared: it tells nothing of others.
     """
     nodes = list(nodes)
-    if resources.gpus_per_trial != AUTO or settle(resources, nodes).gpus_per_trial != 1:
+    if resources.gpus_per_trial != AUTO or settle(resources, nodes).gpus_per_trial != 1 or len(_kinds(nodes)) > 1:
         return settle(resources, nodes)
     shared = resources
     for trials in range(1, _MOST_ON_A_GPU + 1):
@@ -59,6 +61,12 @@ def share_gpus(resources: ResourceConfig, nodes: Iterable[Node], *, peak_bytes: 
         if trials == 1 or (has_memory and has_cpus):
             shared = offered
     return shared
+
+
+def _kinds(nodes: Iterable[Node]) -> set[str]:
+    """Return the kinds of GPU that there are, by the names of Ray's resources; of a node yet to come it may be ''."""
+    with_gpus = (node for node in nodes if node.get("GPU", 0.0) >= 1)
+    return {next((name for name in node if name.startswith(_KIND)), "") for node in with_gpus}
 
 
 def of_a_trial(resources: ResourceConfig) -> tuple[int, float]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
-from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
+from tuner.engine.outcome import Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import InfeasibleTrialError, StorageError, TunerError
 
@@ -70,12 +70,12 @@ class Stepper:
             self._set_up()
         worker, conclusion = self._worker, self._assignment.conclusion
         if conclusion is not None and worker.finished:
-            return Concluded(*worker.conclude(conclusion))
+            return worker.conclude(conclusion)
         return Reported(worker.next_report(), worker.name, worker.finished, self._measures, worker.asked)
 
     def _set_up(self) -> None:
         share = self._assignment.share
-        self._worker = self._whole if share == 1.0 else Worker(_sampled(self._job, share))
+        self._worker = self._whole if share == 1.0 else Worker(sampled(self._job, share))
         self._worker.begin(self._assignment)
         self._measures: Mapping[str, float] = self._worker.measure() if self._assignment.is_measured else {}
         self._is_set_up = True
@@ -85,7 +85,8 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _sampled(job: Job, share: float) -> Job:
+def sampled(job: Job, share: float) -> Job:
+    """Return the job on the first `share` of its train and dev examples."""
     data = job.splits
     sample = dataclasses.replace(data, train=as_split(data.train).first(share), dev=as_split(data.dev).first(share))
     return dataclasses.replace(job, splits=sample, splits_sha256=None)

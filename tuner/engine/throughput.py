@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, assert_never
 
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Crashed, Failed, Outcome, Reported, WorkerLost
+from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment
 from tuner.errors import SpaceError
+from tuner.training.lr_decay import without_schedule
 
 MEASURED = "measured-"
 
@@ -20,6 +22,8 @@ _SAMPLE_BATCHES = 4
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
+_MOST_INFEASIBLE = 30
+"""Trainings that may declare their configuration impossible, of one that asks for another with each seed."""
 _HARMLESS_LEARNING_RATE = 1e-6
 """The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
 _EPOCHS = 2
@@ -33,10 +37,11 @@ def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> As
     """
     # Only of our own loop's examples a part is ours to take, and only its learning rate ours to change.
     return Assignment(
-        hparams if examples is None else {**hparams, "learning_rate": _HARMLESS_LEARNING_RATE},
+        hparams if examples is None else {**without_schedule(hparams), "learning_rate": _HARMLESS_LEARNING_RATE},
         seed=0,
         max_epochs=_EPOCHS,
         checkpoints=f"{scratch}/{MEASURED}{uuid.uuid4().hex}",
+        is_measured=True,  # so that what cannot be measured is found before the search
         share=1.0 if examples is None else min(1.0, _sample_size(hparams) / examples),
     )
 
@@ -62,6 +67,7 @@ class Probe:
         self._running: dict[Key, Assignment] = {}
         self._max_failures = max_failures
         self._failures = 0
+        self._infeasible = 0
         self._found: list[float] = []
         self.is_single = False
         """Whether the training has a single epoch, as one that fits in one go."""
@@ -88,7 +94,8 @@ class Probe:
         """Take the seconds of the last epoch; return whether that is still to come.
 
         Raises:
-            SpaceError: if the configuration cannot be trained at all, or processes died too often.
+            SpaceError: if the configuration cannot be trained, is impossible whatever the seed, or processes die too
+                often.
         """
         match outcome:
             case Reported():
@@ -96,13 +103,19 @@ class Probe:
             case Failed() | Crashed():
                 CheckpointStore(str(key)).delete()
                 raise SpaceError(f"{_UNTRAINABLE}: {_in_one_line(outcome.reason)}")
+            case Infeasible():
+                self._try_another(key, outcome.reason)
+                return False
             case WorkerLost():
-                self._failures += 1
+                self._failures += outcome.charged
                 if self._failures > self._max_failures:
                     died = f"its worker died {self._failures} times: {_in_one_line(outcome.error)}"
                     raise SpaceError(f"{_UNTRAINABLE}: {died}")
                 return True
-        return False
+            case Concluded():
+                raise AssertionError(key)  # nobody has asked for it
+            case _:
+                assert_never(outcome)
 
     def _report(self, key: Key, reported: Reported) -> bool:
         if not reported.finished and (reported.report.epoch < _EPOCHS):
@@ -111,6 +124,15 @@ class Probe:
         self._found.append(reported.report.seconds / self._running.pop(key).share)
         CheckpointStore(str(key)).delete()
         return False
+
+    def _try_another(self, key: Key, reason: str) -> None:
+        """Let another seed be measured: what asks for its parameters as it runs then asks for others."""
+        CheckpointStore(str(key)).delete()
+        self._infeasible += 1
+        if self._infeasible == _MOST_INFEASIBLE:
+            tried = f"none of {_MOST_INFEASIBLE} first configurations can be trained, the last because it is infeasible"
+            raise SpaceError(f"{tried}: {_in_one_line(reason)}")
+        self._waiting.append(replace(self._running.pop(key), seed=self._infeasible))
 
     def give_back(self, key: Key) -> None:
         """Take back a training that could not be begun."""

@@ -18,7 +18,7 @@ from tuner.data.dataset import SearchData
 from tuner.data.predictions import MAX_EXAMPLES, Predictions
 from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
-from tuner.engine.outcome import Asked
+from tuner.engine.outcome import Asked, Concluded
 from tuner.engine.watchdog import watched
 from tuner.errors import DataError, StorageError
 from tuner.io import storage
@@ -27,6 +27,7 @@ from tuner.io.sources import Sources
 from tuner.models.summary import trainable_parameters
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 from tuner.search.report import EpochReport, evaluation_name
+from tuner.training.batches import blank_inputs
 from tuner.training.checkpoints import save_model, save_state
 from tuner.training.device import own_device
 from tuner.training.latency import latency
@@ -144,13 +145,15 @@ class Worker:
         """Return what the model costs, by the names of `MEASURES`; nothing of a training without a torch model.
 
         The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
+        Raises DataError if there is no example of the data that a model could be shown.
         """
         if not isinstance(self.training.model, nn.Module):
             return {}
         measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:
+            example = blank_inputs(as_split(self.job.splits.dev), 1)
             with watched(self.job.trial_timeout, self._assignment.checkpoints):
-                found = latency(self.training.model, device=self.device, precision=self.precision)
+                found = latency(self.training.model, example, device=self.device, precision=self.precision)
             measures[LATENCY.metric] = found
         return measures
 
@@ -174,8 +177,8 @@ class Worker:
         self._reported = report.epoch
         return report
 
-    def conclude(self, conclusion: Conclusion) -> tuple[dict[str, dict[str, float]], str]:
-        """Write what the best epoch left and measure it on every split; return that, by split, and the file's sha256.
+    def conclude(self, conclusion: Conclusion) -> Concluded:
+        """Write what the best epoch left and measure it on every split.
 
         A training that cannot go back to its best epoch is measured as it is, and of one that cannot be measured the
         dev metrics of its last epoch are what is known. What has no state leaves no file, and an empty hash.
@@ -192,7 +195,7 @@ class Worker:
             if conclusion.predictions is not None and self.job.trainable.tells_probabilities:
                 self._write_predictions(conclusion.location, conclusion.predictions)
         known = {name: metrics for name, metrics in found.items() if metrics}
-        return known or {"dev": _of_dev(kept)}, sha256
+        return Concluded(known or {"dev": _of_dev(kept)}, sha256, kept.epoch)
 
     @property
     def asked(self) -> Asked | None:

@@ -253,12 +253,13 @@ class RetrainEpochReported:
 
 @dataclass(frozen=True)
 class RetrainEnded:
-    """A retraining restored the state of its best epoch and was evaluated once on every split."""
+    """A retraining restored the state of its best epoch, if it saves one, and was evaluated once on every split."""
 
     candidate: str
     seed: int
     hparams: Mapping[str, Any]
     best_epoch: int
+    """What was evaluated: without a state to restore the last epoch, though older runs name the best."""
     evaluations: Mapping[str, Metrics]
     """By split (`train`, `dev`, `test`), the metrics of the trainable's `evaluate`."""
     weights: str

@@ -219,10 +219,12 @@ def _apply(history: History, entry: Entry) -> None:
             trial = history.trials[event.trial]
             trial.ended, trial.ended_at = event, entry.time
         case RetrainEpochReported() as event:
-            _retrain(history, event.candidate, event.seed).epochs.setdefault(event.epoch, event)
+            retrain = _retrain(history, event.candidate, event.seed)
+            retrain.epochs.setdefault(event.epoch, event)
+            retrain.failed = None  # a later driver may try again what failed
         case RetrainEnded() as event:
             retrain = _retrain(history, event.candidate, event.seed)
-            retrain.ended, retrain.failed = event, None  # a later driver may try again what failed
+            retrain.ended, retrain.failed = event, None
         case RetrainFailed() as event:
             _retrain(history, event.candidate, event.seed).failed = event
         case SearchEnded() as event:

@@ -36,6 +36,12 @@ class Normalisation:
         return (pixels - mean) / std
 
 
+def blank_inputs(split: Split, n: int) -> Tensor:
+    """Return `n` inputs of a split's shape as a model takes them, all zeros."""
+    inputs = torch.zeros(n, *split.input_shape)
+    return inputs.long() if split.tokens else inputs
+
+
 class Batches:
     """A split in batches as a model takes them; the arrays stay as they are, on a GPU in its memory.
 
@@ -71,11 +77,14 @@ class Batches:
             chosen = slice(start, start + batch_size)
             yield self._normalised(self._scaled(self._inputs[chosen])), self._labels[chosen]
 
-    def spread(self, n: int, batch_size: int) -> Iterator[Tensor]:
-        """Yield the inputs of `n` examples spread evenly over the split, or of all if they are fewer."""
-        chosen = torch.arange(min(n, len(self)), device=self._device) * len(self) // min(n, len(self))
-        for index in _cut(chosen, batch_size):
-            yield self._normalised(self._scaled(self._inputs[index]))
+    def drawn(self, n: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield the inputs of `n` examples, or of all if they are fewer, always the same.
+
+        They are drawn by chance: however the examples lie, class by class or in turn, no batch is of one class.
+        """
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+        for index in _cut(order[:n], batch_size):
+            yield self._normalised(self._scaled(self._inputs[index.to(self._device)]))
 
     def shuffled(
         self, batch_size: int, augmentation: Augmentation, generator: torch.Generator

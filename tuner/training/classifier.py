@@ -184,7 +184,7 @@ class Classifier:
 
     def _measure_statistics(self, averaged: AveragedModel) -> None:
         with autocast(self._device, self._precision):
-            inputs = self._train.spread(_STATISTICS_EXAMPLES, self._hparams.batch_size)
+            inputs = self._train.drawn(_STATISTICS_EXAMPLES, self._hparams.batch_size)
             averaged.measure_statistics(self._trained, inputs)
 
     def _train_epoch(self) -> tuple[float, float]:

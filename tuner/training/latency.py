@@ -1,4 +1,4 @@
-"""How long a model takes to look at one image."""
+"""How long a model takes to look at one example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 import time
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tuner.models.summary import evaluating
 from tuner.training.evaluate import autocast
@@ -17,25 +17,25 @@ _FEWEST_PASSES, _ENOUGH_SECONDS = 5, 2.0
 """A model so slow that all passes would take longer is measured by fewer."""
 
 
-def latency(model: nn.Module, *, device: torch.device, precision: torch.dtype) -> float:
-    """Return the median seconds of the forward pass of one image [1, 1, 28, 28], after a few to warm up.
+def latency(model: nn.Module, example: Tensor, *, device: torch.device, precision: torch.dtype) -> float:
+    """Return the median seconds of the forward pass of one `example` [1, ...], after a few to warm up.
 
     The model is in evaluation mode meanwhile, and left as it was. What else the machine does counts too: beside other
     trials it takes longer than alone.
     """
-    image = torch.zeros(1, 1, 28, 28, device=device)
+    example = example.to(device)
     seconds: list[float] = []
     with evaluating(model), torch.inference_mode(), autocast(device, precision):
         for _ in range(_WARM_UP):
-            _timed(model, image)
+            _timed(model, example)
         while len(seconds) < _FEWEST_PASSES or (len(seconds) < _PASSES and sum(seconds) < _ENOUGH_SECONDS):
-            seconds.append(_timed(model, image))
+            seconds.append(_timed(model, example))
     return statistics.median(seconds)
 
 
-def _timed(model: nn.Module, image: torch.Tensor) -> float:
+def _timed(model: nn.Module, example: Tensor) -> float:
     started = time.perf_counter()
-    model(image)
-    if image.device.type == "cuda":
-        torch.cuda.synchronize(image.device)  # it returns before the GPU has computed anything
+    model(example)
+    if example.device.type == "cuda":
+        torch.cuda.synchronize(example.device)  # it returns before the GPU has computed anything
     return time.perf_counter() - started

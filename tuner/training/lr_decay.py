@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from tuner.errors import ConfigError
 from tuner.training.hparams import HORIZON_LR_DECAYS, TrainingHparams
+
+
+def without_schedule(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters with a learning rate that stays.
+
+    For what is no training from its beginning to its end, a sample of two epochs or a model that only answers: it has
+    no horizon by which the laws of a schedule could be kept or broken.
+    """
+    return {**hparams, "lr_decay": "constant", "warmup_epochs": 0.0, "cooldown": 0.0}
 
 
 class LearningRate:

@@ -138,6 +138,8 @@ def test_retrainings_are_known_from_their_plan_on() -> None:
     assert [one.is_running for one in (first, second, third)] == [False, True, False]
     state.take(RetrainFailed("tuned", 2, "the loss is inf"))
     assert second.failed == "the loss is inf"
+    state.take(retrained("tuned", 2, 1, 0.8))  # as a later driver tries again
+    assert second.is_running
 
 
 def test_a_later_plan_drops_what_it_does_without_unless_that_has_begun() -> None:

@@ -332,6 +332,7 @@ class LiveState:
 
     def _report_retraining(self, event: RetrainEpochReported) -> None:
         retrain = self._retrain(event.candidate, event.seed)
+        retrain.failed = None  # by an earlier driver; this one tries again
         if event.epoch <= retrain.epoch:
             return
         value = event.metrics[self.objective.metric]
