@@ -10,11 +10,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import optuna
 
 from tuner.search.plain import plain
+
+_SIMPLE = frozenset({str, bool, int, type(None)})
+"""Kinds of choices whose JSON cannot fail."""
 
 
 class AskedTrial:
@@ -50,8 +54,7 @@ class AskedTrial:
             ValueError: if a choice has no plain form (see `plain`).
         """
         listed = list(choices)
-        texts = _texts(_name(name), listed)
-        keys = _keys(texts)
+        texts, keys = _texts_and_keys(_name(name), listed)
         if name in self._answers:
             self._answers[name] = _key_of(self._answers[name], keys, texts)
         chosen = listed[keys.index(self._trial.suggest_categorical(name, keys))]
@@ -75,6 +78,21 @@ def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise ValueError(f"a parameter's name is {name!r}, but must be a string")
     return name
+
+
+def _texts_and_keys(name: str, choices: list[Any]) -> tuple[list[str], list[Any]]:
+    if all(type(choice) in _SIMPLE for choice in choices):
+        # To Python True is 1, so the kinds count too.
+        return _of_simple(tuple(choices), tuple(map(type, choices)))
+    texts = _texts(name, choices)
+    return texts, _keys(texts)
+
+
+@lru_cache(maxsize=1024)
+def _of_simple(choices: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[list[str], list[Any]]:
+    """Return texts and keys of choices that are the same whenever they are asked for, which is most of the asking."""
+    texts = _texts("", list(choices))
+    return texts, _keys(texts)
 
 
 def _texts(name: str, choices: list[Any]) -> list[str]:
