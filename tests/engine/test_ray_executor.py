@@ -59,7 +59,7 @@ def slow_to_start(folder: Path) -> type[tune.Trainable]:
 
     class SlowToStart(tune.Trainable):
         def setup(self, config: dict[str, Any], job: None = None) -> None:
-            time.sleep(2)
+            time.sleep(0.5)
             (folder / str(os.getpid())).touch()
             self.reset_config(config)
 

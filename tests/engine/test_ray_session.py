@@ -224,7 +224,12 @@ def in_a_poor_container(*command: str, tmpdir: Path) -> subprocess.CompletedProc
     start = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
     start += ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", A_SMALL_SHM, "sh"]
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
-    environment |= {"TMPDIR": str(tmpdir), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    # Nothing is trained there, so nothing need be imported ahead.
+    environment |= {
+        "RAY_preload_python_modules": "",
+        "TMPDIR": str(tmpdir),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
     return subprocess.run([*start, *command], env=environment, capture_output=True, text=True, check=False)
 
 
