@@ -141,7 +141,7 @@ def test_a_bug_keeps_its_traceback() -> None:
     [
         "from tuner.cli import main; main(lambda: print('x\\n' * 1_000_000))",
         "from tuner.cli import main; main(lambda: print('x'))",
-        "from tuner.cli import main; from tuner.replay import run; main(lambda: run(['--help']))",
+        "from tuner.cli import main; from tuner.new import run; main(lambda: run(['--help']))",
     ],
     ids=["much", "what fits into a buffer", "help"],
 )

@@ -1,4 +1,7 @@
-"""Every file that `tuner.new` writes runs to its tables as it is, under Ray, with retraining and a test score."""
+"""Every file that `tuner.new` writes runs to its tables as it is, with retraining and a test score.
+
+Under Ray, but for scikit-learn's: its training is a generator function, as is that of the kind `function`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain
 )
 def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metric: str, best: Any) -> None:
     path = new(str(tmp_path / "mine"), kind)
-    run = tune(**FEW, space=str(path), storage=str(tmp_path / "runs"), name="run", workers=1)
+    where: dict[str, Any] = {"in_process": True} if kind == "sklearn" else {"workers": 1}
+    run = tune(**FEW, **where, space=str(path), storage=str(tmp_path / "runs"), name="run")
     assert len(run.trials) == 4
     final = run.final.set_index(["candidate", "seed", "split"])[metric]
     assert {split for _, _, split in final.index} == {"train", "dev", "test"}
