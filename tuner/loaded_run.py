@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 
 from tuner.errors import JournalError, StorageError
+from tuner.io import parquet
 from tuner.io.reading import reading_run
 from tuner.journal.history import read_history
 from tuner.paths import RunPaths
@@ -116,15 +116,8 @@ class LoadedRun:
         if not path.is_file():
             raise StorageError(f"{path} is missing: write it with tuner report {self.path}.")
         try:
-            # Given a path, Arrow takes only one that is UTF-8. Given a file of Python's, or threads, it may still be at
-            # work when Python ends, which then aborts: of scripts that read a table and no more, one in five.
             return pd.read_parquet(
-                pa.BufferReader(path.read_bytes()),
-                engine="pyarrow",
-                dtype_backend="numpy_nullable",
-                page_checksum_verification=True,
-                use_threads=False,
-                pre_buffer=False,
+                parquet.content(path), engine="pyarrow", dtype_backend="numpy_nullable", **parquet.READING
             )
         # Damage makes Arrow raise almost anything.
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tuner.errors import ConfigError
-from tuner.io import storage
+from tuner.io import parquet, storage
 from tuner.io.reading import reading_run
 from tuner.journal.events import EpochReported, WarmStarted
 from tuner.journal.history import History, read_history
@@ -157,8 +157,7 @@ def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
     try:
-        with path.open("rb") as handle:  # given a path, Arrow takes only one that is UTF-8
-            table = pq.read_table(handle, page_checksum_verification=True)
+        table = pq.read_table(parquet.content(path), **parquet.READING)
     # Damage makes Arrow raise almost anything.
     except Exception as error:
         raise ConfigError(f"--warm-start is {str(given)!r}, but {path} cannot be read as a table.") from error
