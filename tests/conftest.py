@@ -37,7 +37,7 @@ _IN_MEMORY = Path("/dev/shm")
 if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
-# Which code this user has run is remembered there; the tests' user has run none of the machine's other user's.
+# Where it is remembered which code a user has run: tests must not know what the machine's user has, nor add to it.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tuner-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 

@@ -13,9 +13,7 @@ from tuner.engine.processors import usable_cpus
 
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("ray_running")
-def test_a_training_spread_over_two_processes_is_tuned_to_its_tables(
-    tmp_path: Path,
-) -> None:
+def test_a_training_spread_over_two_processes_is_tuned_to_its_tables(tmp_path: Path) -> None:
     path = tmp_path / "spread.py"
     path.write_text(Path(distributed_task.__file__).read_text(encoding="utf-8"))
     run = tune(
