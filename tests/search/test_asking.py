@@ -93,6 +93,8 @@ def test_a_choice_that_cannot_be_written_down_is_refused_by_the_parameters_name(
         asked.suggest_categorical("act", [int, float])
     with pytest.raises(ValueError, match="a choice of 'clip' cannot be written as JSON: it is inf"):
         asked.suggest_categorical("clip", [1.0, float("inf")])
+    with pytest.raises(ValueError, match="a choice of 'word' cannot be written as JSON"):
+        asked.suggest_categorical("word", ["a", "\ud800"])
 
 
 def test_bounds_may_be_numpys_and_names_must_be_text() -> None:

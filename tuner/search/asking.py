@@ -18,7 +18,7 @@ import optuna
 from tuner.search.plain import plain
 
 _SIMPLE = frozenset({str, bool, int, type(None)})
-"""Kinds of choices whose JSON cannot fail."""
+"""Kinds of choices of which equal ones are the same, so that what they are known by is worked out once."""
 
 
 class AskedTrial:
@@ -81,18 +81,16 @@ def _name(name: Any) -> str:
 
 
 def _texts_and_keys(name: str, choices: list[Any]) -> tuple[list[str], list[Any]]:
-    if all(type(choice) in _SIMPLE for choice in choices):
-        # To Python True is 1, so the kinds count too.
-        return _of_simple(tuple(choices), tuple(map(type, choices)))
-    texts = _texts(name, choices)
+    is_simple = all(type(choice) in _SIMPLE for choice in choices)
+    return _remembered(name, *choices) if is_simple else _worked_out(name, *choices)
+
+
+def _worked_out(name: str, *choices: Any) -> tuple[list[str], list[Any]]:
+    texts = _texts(name, list(choices))
     return texts, _keys(texts)
 
 
-@lru_cache(maxsize=1024)
-def _of_simple(choices: tuple[Any, ...], kinds: tuple[type, ...]) -> tuple[list[str], list[Any]]:
-    """Return texts and keys of choices that are the same whenever they are asked for, which is most of the asking."""
-    texts = _texts("", list(choices))
-    return texts, _keys(texts)
+_remembered = lru_cache(maxsize=1024, typed=True)(_worked_out)  # by type, for to Python True is 1
 
 
 def _texts(name: str, choices: list[Any]) -> list[str]:
