@@ -93,8 +93,9 @@ def tune(
             raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")
         return load_run(driver.resume(resume, lasting_console(), task, callbacks).root)
     study = config.merge(presets.preset(preset), values, "tune()")
-    config.check_given(study, config.given_names(values))
-    study = config.without_replaced_budget(study, config.given_names(values))
+    given = config.given_names(values)
+    config.check_given(study, given)
+    study = config.without_replaced_budget(study, given)
     return load_run(driver.run_new(study, lasting_console(), task, callbacks).root)
 
 

@@ -130,7 +130,7 @@ def _model(paths: RunPaths, to: str, out: Path | None, space: str | None) -> lis
     shape = ", ".join(map(str, ("n", *description.input_shape)))
     inputs = f"tokens, int64 [{shape}]" if description.tokens is not None else f"float32 [{shape}]"
     if description.mean is not None:
-        by = " by channel" if isinstance(description.mean, list) else ""
+        by = " by channel" if len(description.means) > 1 else ""
         inputs += f", pixels scaled to 0..1, minus {description.mean!r}, divided by {description.std!r}{by}"
     checked = f"Its logits differ from the original's by at most {worst:.1g}."
     use = FORMATS[to].use.replace("FILE", path.name)

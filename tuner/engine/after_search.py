@@ -150,12 +150,12 @@ class RetrainTimes:
         What an earlier driver has begun comes first and keeps its length: its hyperparameters were made for that, and
         if it is late it ends with the epochs it has had.
         """
-        begun = [_Progress(one, had) for one in waiting if (had := self._had(one))]
+        begun = [one for one in waiting if self._had(one)]
         fresh = [one for one in waiting if not self._had(one)]
         before = [PlannedRetraining(one.candidate, one.seed, one.max_epochs) for one in fresh]
         costs = {name: self._cost(name) for name in self.planned.seconds_per_epoch}
         left = self.seconds_left()
-        going = [*self._running.values(), *begun]
+        going = [*self._running.values(), *(_Progress(one, self._had(one)) for one in begun)]
         after = refit_retrainings(
             before,
             [one.epochs_left * costs[one.retraining.candidate] for one in going],
@@ -166,7 +166,7 @@ class RetrainTimes:
             keeps_first=any(one.candidate == TUNED for one in fresh[:1]) and not self._has_answer(going),
         )
         if after == before:
-            return [*(one.retraining for one in begun), *fresh]
+            return [*begun, *fresh]
         others = [
             PlannedRetraining(one["candidate"], one["seed"], one["max_epochs"])
             for one in self.planned.retrainings
@@ -176,10 +176,7 @@ class RetrainTimes:
         self.record(self.planned)
         self.say(_in_words(before, after))
         kept = {one.key for one in after}
-        return [
-            *(one.retraining for one in begun),
-            *(one for one in retrainings_of(self.planned) if one.key in kept),
-        ]
+        return [*begun, *(one for one in retrainings_of(self.planned) if one.key in kept)]
 
     def begin(self, retraining: Retraining) -> None:
         """Take note that one is under way."""

@@ -71,8 +71,7 @@ class CheckpointStore:
         self._place.delete_all()
 
     def _unreadable(self, error: OSError) -> StorageError:
-        where = f"{self._location} on {socket.gethostname()}"
-        return StorageError(f"{where} cannot be read: {storage.explain(error)}.")
+        return storage.unreadable(f"{self._location} on {socket.gethostname()}", error)
 
     def _newest_first(self) -> list[str]:
         names = self._place.names()

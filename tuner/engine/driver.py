@@ -460,10 +460,9 @@ def _description_of_inputs(train: Split) -> dict[str, Any]:
     normalisation = Normalisation.of(train)
     if normalisation is None:
         return shape
-    mean, std = list(normalisation.mean), list(normalisation.std)
-    is_by_channel = len(mean) > 1
-    by = {"mean": mean if is_by_channel else mean[0], "std": std if is_by_channel else std[0]}
-    return {**shape, "class_names": list(train.class_names), **by}
+    found = {"mean": list(normalisation.mean), "std": list(normalisation.std)}
+    one_or_all = {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+    return {**shape, "class_names": list(train.class_names), **one_or_all}
 
 
 def _shown(path: Path) -> str:

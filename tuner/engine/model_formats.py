@@ -20,6 +20,7 @@ from tuner.errors import ConfigError, StorageError
 from tuner.extras import install_line
 from tuner.io.files import write_whole
 from tuner.results.best import BestDescription
+from tuner.training.batches import Normalisation
 
 TOLERANCE = 1e-4
 """The most that a logit of an exported model may differ from the original's."""
@@ -68,13 +69,10 @@ def inputs_like(description: BestDescription, count: int, seed: int) -> tuple[Te
     if description.tokens is not None:
         return torch.randint(description.tokens, shape, generator=generator), torch.zeros(shape, dtype=torch.long)
     random = torch.randn(shape, generator=generator)
-    if description.mean is None or description.std is None:
+    if not description.means:
         return random, torch.randn(shape, generator=generator)
     pixels = torch.randint(256, shape, generator=generator) * torch.randint(2, shape, generator=generator)
-    mean, std = (torch.tensor(found) for found in (description.mean, description.std))
-    if mean.ndim:
-        mean, std = mean.view(-1, 1, 1), std.view(-1, 1, 1)
-    return random, (pixels / 255 - mean) / std
+    return random, Normalisation(description.means, description.stds)(pixels / 255)
 
 
 def _write_checked(model: nn.Module, description: BestDescription, made: ModelFormat, name: str, path: Path) -> float:

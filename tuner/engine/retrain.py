@@ -17,7 +17,7 @@ from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
-from tuner.errors import StorageError, TunerError
+from tuner.errors import TunerError
 from tuner.io import storage
 from tuner.io.files import hash_file, write_json, write_whole
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, RetrainEpochReported, RetrainFailed
@@ -223,5 +223,5 @@ def _move_predictions(paths: RunPaths, candidate: str, seed: int) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StorageError(f"{source} cannot be read: {storage.explain(error)}.") from error
+        raise storage.unreadable(source, error) from error
     write_whole(best, lambda temporary: temporary.write_bytes(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from tuner.errors import InfeasibleTrialError, TunerError
 from tuner.integrations.turns import Leaving, Turns
+from tuner.search.asking import key_of
 from tuner.search.objective import Direction, Objective
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
@@ -199,21 +200,14 @@ class _Proposed(BaseSampler):
         """Return one parameter's value."""
         if param_name in self._proposed:
             value = self._proposed[param_name]
-            if isinstance(param_distribution, CategoricalDistribution):
-                value = _choice(value, param_distribution.choices)
             try:
+                if isinstance(param_distribution, CategoricalDistribution):
+                    value = key_of(value, param_distribution.choices)  # a tuple is proposed as a list
                 if param_distribution._contains(param_distribution.to_internal_repr(value)):
                     return value
             except (TypeError, ValueError):
                 pass  # of another kind than the objective asks for now
         return self._random.sample_independent(study, trial, param_name, param_distribution)
-
-
-def _choice(proposed: Any, choices: Sequence[Any]) -> Any:
-    """Return the choice that has the plain form that is proposed: of a tuple, that is a list."""
-    if not isinstance(proposed, list | tuple):
-        return proposed
-    return next((one for one in choices if plain(one) == plain(proposed)), proposed)
 
 
 def _as_number(value: Any) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tuner.errors import StorageError
 from tuner.io import storage
 from tuner.io.mirror import OWNER
 from tuner.paths import RunPaths
@@ -39,7 +38,7 @@ class Follower:
         except FileNotFoundError:
             return  # whole segments are taking the place of their parts: next time
         except OSError as error:
-            raise StorageError(f"{self._address} cannot be read: {storage.explain(error)}.") from error
+            raise storage.unreadable(self._address, error) from error
 
     def _take(self, name: str, segment: Path, offset: str | None) -> None:
         size = segment.stat().st_size if segment.exists() else 0

@@ -121,7 +121,7 @@ class Mirror:
         try:
             return self._place.names()
         except OSError as error:
-            raise StorageError(f"{self._paths.remote} cannot be read: {storage.explain(error)}.") from error
+            raise storage.unreadable(self._paths.remote, error) from error
 
     def _belongs_in_the_bucket(self, path: Path) -> bool:
         is_of_this_machine = path.parent == self._paths.journal and path.name in _OF_THIS_MACHINE

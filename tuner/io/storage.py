@@ -228,6 +228,11 @@ def explain(error: OSError) -> str:
     return error.strerror or " ".join(str(error).split())
 
 
+def unreadable(what: object, error: OSError) -> StorageError:
+    """Return what to raise where `what` cannot be read."""
+    return StorageError(f"{what} cannot be read: {explain(error)}.")
+
+
 def fetch(source: Place, name: str, target: Path) -> None:
     """Copy a file to `target` on this machine.
 

@@ -40,9 +40,19 @@ class BestDescription:
     """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
 
     @property
+    def means(self) -> list[float]:
+        """The mean of each channel, or the only one; empty if it was not trained on pixels."""
+        return _listed(self.mean)
+
+    @property
+    def stds(self) -> list[float]:
+        """The standard deviations, as the means."""
+        return _listed(self.std)
+
+    @property
     def is_of_images(self) -> bool:
         """Whether it can be asked about image files: it was trained on pixels, of one channel and `SIDE` a side."""
-        return isinstance(self.mean, float) and isinstance(self.std, float) and self.input_shape == [1, SIDE, SIDE]
+        return len(self.means) == len(self.stds) == 1 and self.input_shape == [1, SIDE, SIDE]
 
 
 _ADAPTER = TypeAdapter(BestDescription)
@@ -61,7 +71,7 @@ def read_description(paths: RunPaths) -> BestDescription:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "it"
         raise StorageError(f"{path} is damaged: {key} is impossible: {first['msg']}.") from error
-    means, stds = _listed(found.mean), _listed(found.std)
+    means, stds = found.means, found.stds
     is_whole = len(means) == len(stds) and (len(means) < 2 or found.input_shape[:1] == [len(means)])
     if not (is_whole and all(map(math.isfinite, means + stds)) and all(std > 0 for std in stds)):
         law = "std must be more than 0, and both be one number, or one for each channel"

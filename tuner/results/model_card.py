@@ -25,17 +25,17 @@ from tuner.search.objective import number_text
 _IMAGES = ("fashion-mnist", "digits")
 """The data sets of which the command `predict` knows how to read an example."""
 _RUN = "RUN is the folder that holds `best/`."
-_USE_IMAGES = """```
-tuner predict RUN IMAGE...
-```
-
-Or in Python: `tuner.load_run(RUN).model()`. RUN is the folder that holds `best/`."""
 _USE = {
     "model.safetensors": "In Python: `tuner.load_run(RUN).model()`.",
     "state.pt": "In Python: `tuner.load_run(RUN).state()`, for the `load_state_dict` of your class.",
     "": "Train it again with these hyperparameters; in Python: `tuner.load_run(RUN).hparams`.",
 }
 """By the file in which what was trained lies, if there is one."""
+_USE_IMAGES = """```
+tuner predict RUN IMAGE...
+```
+
+Or in Python: `tuner.load_run(RUN).model()`."""
 _IMAGE_LIMITS = (
     "It knows only images like those it was trained on: light on dark, one object filling the frame. "
     "Its probabilities are not calibrated."
@@ -57,7 +57,7 @@ def model_card(history: History, name: str) -> str | None:
         f"## {measured_word(summary)}": _measured(summary),
         "## How it was chosen": _choice(history, summary),
         "## Hyperparameters": _hparams(summary.kept.hparams),
-        "## Use": _USE_IMAGES if summary.dataset in _IMAGES else f"{_USE[file]} {_RUN}",
+        "## Use": f"{_USE_IMAGES if summary.dataset in _IMAGES else _USE[file]} {_RUN}",
         "## Limits": _IMAGE_LIMITS if summary.dataset in _IMAGES else _LIMITS,
         "## Origin": f"{origin}.",
     }

@@ -85,9 +85,11 @@ def final_cells(row: FinalRow, summary: Summary) -> tuple[str, ...]:
 def final_notes(summary: Summary) -> tuple[str, ...]:
     """Return what must be known to read the final table."""
     objective = summary.objective
-    once = "the test set was read once for each model, after all choices" if "test" in summary.splits else ""
     epoch = "the state of the best dev epoch" if _has_state(summary) else "the last epoch, for no state is saved"
-    measures = f"{measured_word(summary)} of {epoch}{'; ' * bool(once)}{once}. ±: sample standard deviation over seeds."
+    measures = f"{measured_word(summary)} of {epoch}"
+    if "test" in summary.splits:
+        measures += "; the test set was read once for each model, after all choices"
+    measures += ". ±: sample standard deviation over seeds."
     if _has_interval(summary):
         measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
     kept = "the seed whose weights are kept" if _has_state(summary) else "the seed whose hyperparameters are kept"

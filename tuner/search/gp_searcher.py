@@ -103,13 +103,16 @@ class GaussianProcessSearcher:
         self._infeasible = 0
         """Of the last proposals, how many in a row were infeasible."""
         self._refitted = Refitted(self._settings.prior, MIN_RESULTS, self._settings.refit)
-        self.hyperparameters: Hyperparameters | None = None
-        """The last that were found."""
         self._cost_weight = cost_weight
         self._costs = CostModel(self.table, self._settings.refit)
         self._earlier = len(earlier)
         for place, fitted in enumerate(earlier, 1):
             self._learn(-place, fitted)
+
+    @property
+    def hyperparameters(self) -> Hyperparameters | None:
+        """The last that were found for the process."""
+        return self._refitted.found
 
     def propose(self, number: int) -> Proposal | None:
         """See `Searcher.propose`; raises SpaceError if the space fails."""
@@ -217,10 +220,10 @@ class GaussianProcessSearcher:
         with _threads().limit(limits=1):  # sums in one order everywhere, and no fight with the trainings for the cores
             encoding = Encoding(self.table.distributions, self.table.units())
             trials, width, results = self._results(encoding, len(self.table), self._settings.results)
-            self.hyperparameters = self._refitted.of(
+            hyperparameters = self._refitted.of(
                 len(self.table), encoding, lambda count: self._results(encoding, count, self._settings.results // 2)[2]
             )
-            posterior = Posterior(results, encoding.groups, self.hyperparameters)
+            posterior = Posterior(results, encoding.groups, hyperparameters)
             seen = self.table.units()[np.unique(trials)]
             means = posterior.mean(encoding.points(seen))
             best = float(means.max())

@@ -19,7 +19,8 @@ class Refitted:
         self._prior = prior
         self._first = first
         self._growth = growth
-        self._found: Hyperparameters | None = None
+        self.found: Hyperparameters | None = None
+        """The last that were found."""
         self._found_for: tuple[int, tuple[str, ...]] | None = None
 
     def of(self, count: int, encoding: Encoding, results_of: Callable[[int], Results]) -> Hyperparameters:
@@ -27,7 +28,7 @@ class Refitted:
         due = self._first
         while (following := int(due * self._growth) + 1) <= count:
             due = following
-        if self._found is None or self._found_for != (due, encoding.names):
-            self._found = fit(results_of(due), encoding.groups, self._prior)
+        if self.found is None or self._found_for != (due, encoding.names):
+            self.found = fit(results_of(due), encoding.groups, self._prior)
             self._found_for = due, encoding.names
-        return self._found
+        return self.found

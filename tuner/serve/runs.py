@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from tuner.errors import StorageError
 from tuner.io import storage
 from tuner.io.follow import Follower
 from tuner.paths import RunPaths
@@ -27,7 +26,7 @@ class RunsFolder:
         try:
             is_run = _holds_run(location)
         except OSError as error:
-            raise StorageError(f"{location} cannot be read: {storage.explain(error)}.") from error
+            raise storage.unreadable(location, error) from error
         if is_run:
             location, _, self._alone = _absolute(location).rpartition("/")
         self.location = location.rstrip("/") or "/"
@@ -56,7 +55,7 @@ class RunsFolder:
             found = [self._alone] if self._alone is not None else storage.place(self.location).folders()
             return [name for name in found if self._is_run(name)]
         except OSError as error:
-            raise StorageError(f"{self.location} cannot be read: {storage.explain(error)}.") from error
+            raise storage.unreadable(self.location, error) from error
 
     def source(self, name: str) -> RunSource | None:
         """Return where the run of that name is; None if there is no such run. Raises as `names` does."""
