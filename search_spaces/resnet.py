@@ -1,4 +1,4 @@
-"""A small ResNet for small images: its size, SGD or AdamW with averaged weights, regularisation and augmentation."""
+"""A shallow, wide ResNet for small images: its width, SGD or AdamW, averaged weights, regularisation, augmentation."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ import optuna
 
 MODEL = "resnet"
 
-RESNET20 = {
-    "stage1_width": 16,
-    "stage_blocks": 3,
+NARROW = {
+    "stem_width": 16,
     "head_dropout": 0.0,
-    "optimizer": "sgd",
-    "learning_rate": 0.1,
-    "weight_decay": 5e-4,
+    "optimizer": "adamw",
+    "adamw_learning_rate": 0.003,
+    "adamw_weight_decay": 0.05,
     "averaged_epochs": 0.5,
     "batch_size": 128,
-    "label_smoothing": 0.0,
+    "label_smoothing": 0.1,
     "flip": True,
     "shift": 2,
-    "erasing": 0.0,
+    "erasing": 0.3,
     "mixing": "none",
 }
-"""ResNet-20 as its paper trains it, but at a constant learning rate with averaged weights, which know no horizon."""
+"""Twice as many images a second as `WIDE`; in 60 epochs, with SGD and a rate that fell linearly to zero, 0.9544 on
+dev.
+"""
 
-SHALLOW = {**RESNET20, "stage1_width": 24, "stage_blocks": 1, "erasing": 0.2}
-"""Wider and less deep: 1.4 times as many images a second on a CPU."""
+WIDE = {**NARROW, "stem_width": 24}
+"""In 27 epochs, which take as long, two seeds of it reached 0.9543 and 0.9553 on dev; with SGD one reached 0.9539."""
 
-START = [RESNET20, SHALLOW]
+START = [NARROW, WIDE]
 
-RETRAIN = {"cooldown": 1.0}
-"""The last training, whose length is known, falls linearly to zero."""
+PRIOR = WIDE
+
+RETRAIN = {"cooldown": 1.0, "averaged_epochs": 0.0}
+"""The last training, whose length is known, falls linearly to zero, where an average would only lag behind."""
 
 
 def suggest(trial: optuna.Trial) -> dict[str, Any]:
@@ -41,8 +44,7 @@ def suggest(trial: optuna.Trial) -> dict[str, Any]:
 
 def _size(trial: optuna.Trial) -> dict[str, Any]:
     return {
-        "stage1_width": trial.suggest_int("stage1_width", 8, 32, step=8),
-        "stage_blocks": trial.suggest_int("stage_blocks", 1, 3),
+        "stem_width": trial.suggest_int("stem_width", 8, 32, step=8),
         "head_dropout": trial.suggest_float("head_dropout", 0.0, 0.4),
     }
 
@@ -68,9 +70,12 @@ def _optimisation(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def _regularisation(trial: optuna.Trial) -> dict[str, Any]:
+    flip = trial.suggest_categorical("flip", [False, True])
     return {
         "label_smoothing": trial.suggest_float("label_smoothing", 0.0, 0.15),
-        "flip": trial.suggest_categorical("flip", [False, True]),
+        "flip": flip,
+        # What learned from mirrored images answers better for an image and its mirror image together.
+        "tta": flip,
         "shift": trial.suggest_int("shift", 0, 4),
         "erasing": trial.suggest_float("erasing", 0.0, 0.5),
     }

@@ -10,36 +10,54 @@ from torch import nn
 
 from tuner.errors import ConfigError
 from tuner.models import DataShape
-from tuner.models.resnet import build
+from tuner.models.resnet import ResidualBlock, build
 from tuner.models.summary import summarize, trainable_parameters
 
 
-def test_it_is_the_resnet_20_of_the_paper() -> None:
+def test_it_has_eight_convolutions_and_one_dense_layer() -> None:
     model = build({})
-    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-    assert sum(module.kernel_size == (3, 3) for module in convolutions) == 19  # and one dense layer
-    # With 3 channels and shortcuts without weights it has 269,722; ours has 1 channel and two shortcuts of 1x1.
-    assert trainable_parameters(model) == 269_722 - 2 * 9 * 16 + 16 * 32 + 32 * 64
+    widths = [(each.in_channels, each.out_channels) for each in model.modules() if isinstance(each, nn.Conv2d)]
+    assert widths == [(1, 24), (24, 48), (48, 48), (48, 48), (48, 96), (96, 192), (192, 192), (192, 192)]
+    weights = sum(9 * one * other for one, other in widths)
+    norms = 2 * sum(other for _, other in widths)
+    assert trainable_parameters(model) == weights + norms + 192 * 10 + 10
 
 
 def test_its_stages_halve_the_sides() -> None:
-    model = build({"stage1_width": 4, "stage_blocks": 1})
-    shapes = {layer.name: layer.output_shape for layer in summarize(model).layers}
-    assert [shapes[f"stage{stage}.0.norm2"] for stage in (1, 2, 3)] == [(4, 28, 28), (8, 14, 14), (16, 7, 7)]
-    assert shapes["head.logits"] == (10,)
+    shapes = {layer.name: layer.output_shape for layer in summarize(build({"stem_width": 4})).layers}
+    assert shapes["stem.conv"] == (4, 28, 28)
+    assert [shapes[f"stage{stage}.conv.norm"] for stage in (1, 2, 3)] == [(8, 14, 14), (16, 7, 7), (32, 3, 3)]
+    assert shapes["logits"] == (10,)
+
+
+def test_a_block_adds_to_its_input() -> None:
+    block = ResidualBlock(2).eval()
+    nn.init.zeros_(block.conv2.norm.weight)
+    features = torch.randn(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(block(features), features)
+
+
+def test_the_logits_are_scaled() -> None:
+    images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    whole = build({"stem_width": 2, "logit_scale": 1.0}, DataShape((1, 8, 8), classes=3)).eval()
+    small = build({"stem_width": 2, "logit_scale": 0.25}, DataShape((1, 8, 8), classes=3)).eval()
+    small.load_state_dict(whole.state_dict())
+    torch.testing.assert_close(small(images), whole(images) / 4)
 
 
 def test_it_fits_the_data() -> None:
-    model = build({"stage1_width": 4, "stage_blocks": 1}, DataShape((3, 9, 11), classes=4))
+    model = build({"stem_width": 4}, DataShape((3, 9, 11), classes=4))
     assert model(torch.zeros(2, 3, 9, 11)).shape == (2, 4)
 
 
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"stage1_width": 0}, "stage1_width is 0, but must be a whole number of at least 1"),
-        ({"stage_blocks": 1.5}, "stage_blocks is 1.5, but must be a whole number of at least 1"),
+        ({"stem_width": 0}, "stem_width is 0, but must be a whole number of at least 1"),
+        ({"stem_width": True}, "stem_width is True, but must be a whole number of at least 1"),
         ({"head_dropout": 1.0}, "head_dropout is 1.0, but must be a number of at least 0 and below 1"),
+        ({"logit_scale": 0.0}, "logit_scale is 0.0, but must be a number above 0"),
+        ({"logit_scale": float("nan")}, "logit_scale is nan, but must be a number above 0"),
     ],
 )
 def test_an_impossible_value_is_named_with_the_law(hparams: dict[str, Any], message: str) -> None:
