@@ -92,9 +92,9 @@ class Clocked:
 
 def measure(searcher: str, trials: int, decisions: int, workers: int) -> dict[str, Any]:
     """Return what `decisions` new trials after `trials` earlier ones cost."""
-    clocked = Clocked(_search(searcher, trials))
+    clocked = Clocked(search_of_cnn(searcher, trials))
     reports_before = 0
-    for _ in simulate(clocked, _curve, workers):
+    for _ in simulate(clocked, made_up_curve, workers):
         if len(clocked.next_trial_ms) <= trials:
             reports_before = len(clocked.report_ms)
         if len(clocked.next_trial_ms) >= trials + decisions:
@@ -120,7 +120,8 @@ def main(arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def _search(searcher: str, startup_trials: int) -> Search:
+def search_of_cnn(searcher: str, startup_trials: int | None = None) -> Search:
+    """Return a search of the space `cnn` with so many random trials, by default as many as the searcher likes."""
     config = SearchConfig()
     return build_search(
         load_space("cnn"),
@@ -136,7 +137,7 @@ def _search(searcher: str, startup_trials: int) -> Search:
     )
 
 
-def _curve(hparams: Mapping[str, Any]) -> Curve:
+def made_up_curve(hparams: Mapping[str, Any]) -> Curve:
     """Return a curve that rises to a value of which every number has its part; an epoch takes a second."""
     numbers = [float(value) for value in hparams.values() if isinstance(value, int | float)]
     final = float(np.mean(np.cos(np.log1p(np.array(numbers)))))

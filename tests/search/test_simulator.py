@@ -57,6 +57,20 @@ def test_time_never_runs_backwards_and_a_lone_worker_is_never_idle(space: Search
     assert [one.time for one in observations] == sorted(one.time for one in observations)
 
 
+def test_a_lone_worker_waits_for_every_decision(space: SearchSpace) -> None:
+    seconds, trials = 0.0, set()
+    for observation, proposal in simulate(build(space, "none"), rising, 1, lambda: 0.25):
+        seconds += 1.0 + proposal.hparams["x"] + (0.0 if observation.trial in trials else 0.25)
+        trials.add(observation.trial)
+        assert observation.time == pytest.approx(seconds)
+        seconds += 0.25
+
+
+def test_workers_wait_for_one_driver_one_after_another(space: SearchSpace) -> None:
+    times = [observation.time for observation, _ in simulate(build(space, "none"), rising, 8, lambda: 10.0)]
+    assert times[-1] >= 10.0 * (len(times) - 1)
+
+
 def test_more_workers_need_less_time_for_the_same_trials(space: SearchSpace) -> None:
     one, four = (observe(build(space, "none"), workers)[-1].time for workers in (1, 4))
     assert one / 4.5 < four < one / 2.5

@@ -59,24 +59,28 @@ class Observation:
 
 
 def simulate(
-    search: Simulated, curve_of: Callable[[Mapping[str, Any]], Curve], workers: int
+    search: Simulated,
+    curve_of: Callable[[Mapping[str, Any]], Curve],
+    workers: int,
+    spent: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[tuple[Observation, Proposal]]:
     """Yield every result until the search has nothing more to try; the caller may leave earlier.
 
     `curve_of` gives the learning curve of hyperparameters. Results that arrive at the same time are ordered by the
-    start of their epochs, so equal inputs give equal results.
+    start of their epochs, so equal inputs give equal results. `spent` is asked after each decision for the seconds that
+    it took, which all workers that ask for one meanwhile wait for, as they do for the one driver; by default none.
     """
     events: list[tuple[float, int, int]] = []
     """Of epochs under way: when it ends, in which order it began, the trial."""
     trained: dict[int, int] = {}
     trials: dict[int, tuple[Proposal, Curve]] = {}
-    now, began = 0.0, 0
+    now, decided, began = 0.0, 0.0, 0
 
     def begin_epoch(number: int) -> None:
         nonlocal began
         began += 1
         seconds = trials[number][1].seconds[trained[number]]
-        heapq.heappush(events, (now + seconds, began, number))
+        heapq.heappush(events, (decided + seconds, began, number))
 
     while True:
         while len(events) < workers and (proposal := search.next_trial()) is not None:
@@ -85,6 +89,7 @@ def simulate(
                 trials[proposal.number] = proposal, curve_of(proposal.hparams)
                 trained[proposal.number] = 0
                 search.measured(proposal.number, trials[proposal.number][1].measures)
+            decided = max(decided, now) + spent()
             begin_epoch(proposal.number)
         if not events:
             return
@@ -96,6 +101,7 @@ def simulate(
             search.timed(number, curve.seconds[0])
         decision = search.report(number, trained[number], value)
         search.give_up()
+        decided = max(decided, now) + spent()
         yield Observation(number, trained[number], value, decision, now), proposal
         if decision.goes_on:
             begin_epoch(number)
