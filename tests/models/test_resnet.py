@@ -32,7 +32,7 @@ def test_its_stages_halve_the_sides() -> None:
 
 def test_a_block_adds_to_its_input() -> None:
     block = ResidualBlock(2).eval()
-    nn.init.zeros_(block.conv2.norm.weight)
+    nn.init.zeros_(dict(block.named_parameters())["conv2.norm.weight"])
     features = torch.randn(3, 2, 5, 5, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(block(features), features)
 
