@@ -107,6 +107,20 @@ def test_a_slice_shows_the_trials_that_have_the_parameter(build: Build) -> None:
     assert sizes["only_b"] < 20
 
 
+def test_a_parameter_that_only_failed_trials_have_gets_no_slice(build: Build) -> None:
+    events = search(20)
+    for trial in range(20, 24):
+        params = {"lr": 0.1, "lr_of_adamw": 0.001 * trial}
+        distributions = dict.fromkeys(params, DISTRIBUTIONS["lr"])
+        events.append(TrialProposed(trial, params, distributions, params, Origin.RANDOM, trial))
+        events.append(TrialEnded(trial, TrialState.FAILED, "it diverged"))
+    figure = slices(build(events))
+    assert figure is not None
+    titles = [panel.title.text for panel in figure.select_xaxes()]
+    assert "lr" in titles
+    assert "lr_of_adamw" not in titles
+
+
 def test_of_thousands_of_trials_few_enough_are_drawn(build: Build) -> None:
     history = build(search(1500))
     figure = slices(history)

@@ -26,10 +26,12 @@ def slices(history: History, known: Mapping[str, float] | None = None) -> go.Fig
     `known` are the importances, if they have been computed.
     """
     ranked = ranked_trials(history)
-    found = by_importance(parameters(history), importances(history) if known is None else known)[:_PANELS]
+    drawn = _drawn(ranked)
+    # Of a conditional parameter every trial may have failed, or none may be drawn.
+    seen = [one for one in parameters(history) if any(trial.number in one.places for trial in drawn)]
+    found = by_importance(seen, importances(history) if known is None else known)[:_PANELS]
     if len(ranked) < 2 or not found:
         return None
-    drawn = _drawn(ranked)
     longest = max(max(trial.epochs) for trial in drawn)
     figure = new_figure(300, coloraxis=_colour_axis(longest))
     arrange(figure, len(found), columns=_COLUMNS, row_height=230, narrow_columns=_NARROW_COLUMNS)
