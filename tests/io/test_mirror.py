@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tuner.errors import JournalError
+from tuner.errors import JournalError, StorageError
 from tuner.io.mirror import Mirror
 from tuner.io.storage import BucketPlace, place
 from tuner.journal.events import DriverStarted, Event, StudyStarted
@@ -88,6 +89,31 @@ def test_a_driver_whose_run_was_taken_over_stops(paths_on: MakePaths) -> None:
         other.push()
         with pytest.raises(JournalError, match="another driver has taken over s3://some-bucket/runs/run"):
             mirror.publish_journal()
+
+
+def test_a_driver_does_not_go_on_with_what_another_has_meanwhile_added_to(paths_on: MakePaths) -> None:
+    first, second = paths_on("first"), paths_on("second")
+    mirror = Mirror(first)
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        Mirror(second).pull()
+        _append(journal, mirror, DriverStarted("first", None))
+        with JournalWriter(second.journal) as theirs, pytest.raises(JournalError, match=r"resume the run again"):
+            _append(theirs, Mirror(second), DriverStarted("second", None))
+        with pytest.raises(JournalError, match="another driver has taken over"):
+            _append(journal, mirror, DriverStarted("first", None))
+    Mirror(paths_on("third")).pull()
+    events = [entry.event for entry in read_journal(paths_on("third").journal)]
+    assert events == [STARTED, DriverStarted("first", None)]
+
+
+@pytest.mark.parametrize("name", ["../../.bashrc", "a//b", "./a"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(BucketPlace, "names", lambda self: ["journal/00000001.jsonl", name])
+    with pytest.raises(StorageError, match=f"holds '{re.escape(name)}', which names no file below it"):
+        Mirror(paths_on("here")).pull()
 
 
 def test_a_finished_run_is_file_for_file_like_one_in_a_folder(paths_on: MakePaths) -> None:

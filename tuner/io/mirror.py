@@ -119,9 +119,13 @@ class Mirror:
 
     def _names(self) -> list[str]:
         try:
-            return self._place.names()
+            names = self._place.names()
         except OSError as error:
             raise storage.unreadable(self._paths.remote, error) from error
+        for name in names:  # a stranger's bucket may name any place on this machine
+            if not {"", ".", ".."}.isdisjoint(name.split("/")):
+                raise StorageError(f"{self._paths.remote} holds {name!r}, which names no file below it.")
+        return names
 
     def _belongs_in_the_bucket(self, path: Path) -> bool:
         is_of_this_machine = path.parent == self._paths.journal and path.name in _OF_THIS_MACHINE
@@ -131,10 +135,23 @@ class Mirror:
         """Raise JournalError if another driver came later: a bucket has no locks, so the last one has the run."""
         if not self._took_over:
             self._put_text(self._owner, OWNER)
+            self._check_that_nothing_was_added()
             self._took_over = True
             return
         if self._read_owner() != self._owner:
             raise JournalError(f"another driver has taken over {self._paths.remote}; this one stops.")
+
+    def _check_that_nothing_was_added(self) -> None:
+        """Raise JournalError if the driver before was still at work after this one had read the run."""
+        for name in self._place.names():
+            part = _PART.fullmatch(name)
+            segment, begin = (part[1], int(part[2])) if part else (name.removeprefix("journal/"), 0)
+            is_journal = part is not None or (name.startswith("journal/") and name.endswith(".jsonl"))
+            if is_journal and begin >= self._published.get(segment, 0):
+                raise JournalError(
+                    f"another driver was at work on {self._paths.remote} while this one began; it is being stopped, so "
+                    "resume the run again."
+                )
 
     def _read_owner(self) -> str | None:
         try:
