@@ -30,6 +30,7 @@ from tuner.results.earlier import read_earlier, unmeasured
 from tuner.results.tables import write_tables
 from tuner.search.earlier import EarlierEpoch
 from tuner.search.objective import LATENCY, NUM_PARAMS
+from tuner.search.scheduler import after_all
 from tuner.search.trial import Origin, TrialState
 
 HERE = {"data_hashes": {"train": "1", "dev": "2"}, "model": "cnn"}
@@ -153,6 +154,17 @@ def test_the_tables_alone_tell_the_same_as_the_journal(earlier: Callable[..., Ru
 
 def test_a_training_that_had_all_its_epochs_has_not_stalled(earlier: Callable[..., RunPaths]) -> None:
     assert not read(earlier(rungs=[1, 3]).root).warm_start().trials[0].stalled
+
+
+@pytest.mark.parametrize("form", ["folder", "tables"])
+def test_a_dear_trial_that_had_all_its_fewer_epochs_has_not_stalled(
+    run_folder: Callable[[Sequence[Event]], RunPaths], form: str
+) -> None:
+    completed = TrialEnded(0, TrialState.COMPLETE, after_all("dev accuracy 0.7", 3))
+    changed = [completed if isinstance(one, TrialEnded) and one.trial == 0 else one for one in events(HERE, [1, 9])]
+    paths = run_folder(changed)
+    write_tables(read_history(paths.journal), paths)
+    assert not read(paths.root if form == "folder" else paths.trials).warm_start().trials[0].stalled
 
 
 def test_what_stalled_for_an_impatient_run_may_go_on_in_a_patient_one(earlier: Callable[..., RunPaths]) -> None:

@@ -21,6 +21,7 @@ from tuner.results.schema import CONDITIONS, MEASURE_COLUMNS, metric_columns
 from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierEpoch, EarlierTrial
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
+from tuner.search.scheduler import had_all
 from tuner.search.trial import TrialState
 
 _OLD_COLUMNS = {MEASURE_COLUMNS[NUM_PARAMS.metric]: "model_params"}
@@ -117,7 +118,8 @@ def _of_history(history: History, number: int, max_epochs: int | None) -> dict[s
     reports = [_epoch_of(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
     proposed = trial.proposed
     known = number, dict(proposed.params), dict(proposed.hparams), proposed.seed, trial.state
-    return _record(*known, reports, max_epochs, dict(trial.measures))
+    reason = "" if trial.ended is None else trial.ended.reason
+    return _record(*known, reason, reports, max_epochs, dict(trial.measures))
 
 
 def _epoch_of(report: EpochReported) -> EarlierEpoch:
@@ -152,7 +154,7 @@ def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int
     }
     measures = {name: float(value) for name, value in found.items() if value is not None}
     known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
-    return _record(*known, reports, max_epochs, measures)
+    return _record(*known, row.get("reason") or "", reports, max_epochs, measures)
 
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
@@ -176,12 +178,14 @@ def _record(
     hparams: Mapping[str, Any],
     seed: int,
     state: TrialState,
+    reason: str,
     reports: Sequence[EarlierEpoch],
     max_epochs: int | None,
     measures: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
     whole = [report for place, report in enumerate(reports, 1) if report.epoch == place]
-    stalled = state is TrialState.COMPLETE and max_epochs is not None and len(whole) < max_epochs
+    made_no_progress = state is TrialState.COMPLETE and not had_all(reason)
+    stalled = made_no_progress and max_epochs is not None and len(whole) < max_epochs
     trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures)
     return asdict(trial) | {"state": state.value}

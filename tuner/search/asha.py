@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import insort
 
 from tuner.search.objective import Objective
-from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler
+from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler, after_all
 
 
 class Asha(Scheduler):
@@ -44,7 +44,7 @@ class Asha(Scheduler):
         insort(ranked, score)
         shown = self._objective.text_of_score(score)
         if epoch == self._levels[-1]:
-            return Decision(Action.COMPLETE, f"{shown} after all {epoch} epochs")
+            return Decision(Action.COMPLETE, after_all(shown, epoch))
         kept = max(1, len(ranked) // self._reduction_factor)
         cutoff = ranked[-kept]
         results = "1 result" if len(ranked) == 1 else f"{len(ranked)} results"

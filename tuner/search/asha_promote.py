@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 
 from tuner.search.objective import Objective
-from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler
+from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler, after_all
 
 
 class AshaPromote(Scheduler):
@@ -49,7 +49,7 @@ class AshaPromote(Scheduler):
         shown = self._objective.text_of_score(score)
         if epoch == self._levels[-1]:
             self.end(trial)
-            return Decision(Action.COMPLETE, f"{shown} after all {epoch} epochs")
+            return Decision(Action.COMPLETE, after_all(shown, epoch))
         if epoch not in self._rungs:
             return Decision(Action.CONTINUE)
         self._move(trial, epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.search.objective import Objective
-from tuner.search.scheduler import Action, Decision, Scheduler
+from tuner.search.scheduler import Action, Decision, Scheduler, after_all
 
 
 class RunToEnd(Scheduler):
@@ -22,5 +22,5 @@ class RunToEnd(Scheduler):
     def report(self, trial: int, epoch: int, score: float) -> Decision:
         """Complete the trial at the last level; see `Scheduler.report`."""
         if epoch >= self._levels[-1]:
-            return Decision(Action.COMPLETE, f"{self._objective.text_of_score(score)} after all {epoch} epochs")
+            return Decision(Action.COMPLETE, after_all(self._objective.text_of_score(score), epoch))
         return Decision(Action.CONTINUE)

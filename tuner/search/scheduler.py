@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,19 @@ class Decision:
     def goes_on(self) -> bool:
         """Whether the trial trains its next epoch at once."""
         return self.action is Action.CONTINUE
+
+
+_AFTER_ALL = "after all {} epochs"
+
+
+def after_all(result: str, epochs: int) -> str:
+    """Return the reason of a decision that ends a trial which has had all its epochs."""
+    return f"{result} {_AFTER_ALL.format(epochs)}"
+
+
+def had_all(reason: str) -> bool:
+    """Return whether a trial ended for the reason `after_all`: with a budget of cost some have all before others."""
+    return re.search(_AFTER_ALL.format(r"\d+") + "$", reason) is not None
 
 
 PROTECTED = "protected, so that it goes on from the first rung"
