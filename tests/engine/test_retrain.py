@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.metrics import metrics
 from tuner.data.splits import Split
 from tuner.engine import stepper
 from tuner.engine.after_search import Retraining, RetrainTimes
@@ -57,9 +58,10 @@ def without_seconds(event: Event) -> Event:
 class Unhurried(RetrainTimes):
     """Time enough for everything, or for as many epochs as a test says."""
 
-    def __init__(self, last_epoch: int | None = None) -> None:
+    def __init__(self, last_epoch: int | None = None, *, saves_state: bool = True) -> None:
         """Say of `last_epoch` that it must be the last."""
         self.last_epoch = last_epoch
+        self.saves_state = saves_state
 
     def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
         return list(waiting)
@@ -177,6 +179,17 @@ def test_the_weights_are_those_of_the_best_dev_epoch_and_are_what_was_measured(b
         found = (logits.argmax(1) == torch.from_numpy(books.test.labels)).float().mean().item()
         assert ended.evaluations["test"]["accuracy"] == pytest.approx(found)
     assert any(best < EPOCHS for best in bests)  # else it could have been the last
+
+
+def test_what_saves_no_state_begins_anew_under_a_later_driver_and_its_first_epochs_are_forgotten(books: Books) -> None:
+    books.record(*(RetrainEpochReported("tuned", 1, epoch, metrics(), 1.0) for epoch in range(1, EPOCHS + 3)))
+    books.times = Unhurried(saves_state=False)
+    books.retrain(retraining(1))
+    known = books.history.retrains["tuned", 1]
+    assert sorted(known.epochs) == list(range(1, EPOCHS + 1))
+    assert known.ended is not None
+    assert known.best is not None
+    assert known.ended.best_epoch == known.best.epoch
 
 
 def test_one_retraining_after_another_is_as_each_alone(books: Books, tmp_path: Path, job: Job) -> None:

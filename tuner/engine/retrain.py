@@ -61,6 +61,9 @@ class RetrainPhase:
         self._record = record
         self._paths = paths
         self._waiting = [one for one in retrainings if not self._known(one).ended]
+        if not times.saves_state:  # it begins anew, perhaps for fewer epochs
+            for one in self._waiting:
+                self._known(one).epochs.clear()
         self._times = times
         self._late: list[Retraining] = []
         """Those that must end with the epochs they have had."""

@@ -220,6 +220,8 @@ def _apply(history: History, entry: Entry) -> None:
             trial.ended, trial.ended_at = event, entry.time
         case RetrainEpochReported() as event:
             retrain = _retrain(history, event.candidate, event.seed)
+            if event.epoch == 1:  # a training that saves no state has begun anew
+                retrain.epochs.clear()
             retrain.epochs.setdefault(event.epoch, event)
             retrain.failed = None  # a later driver may try again what failed
         case RetrainEnded() as event:
