@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 
 from tuner.search.objective import Objective
-from tuner.search.report import EpochReport, best_of
+from tuner.search.report import EpochReport, best_of, evaluated
 
 ACCURACY = Objective("dev_accuracy", "maximize")
 
@@ -34,3 +34,8 @@ def test_no_loss_makes_up_for_a_worse_objective_and_none_is_needed() -> None:
 
     assert better is not None
     assert better.epoch == 1
+
+
+@pytest.mark.parametrize("metric", ["dev_acc", "val_acc", "acc"])
+def test_an_evaluation_tells_of_the_objective_without_the_name_of_a_split(metric: str) -> None:
+    assert evaluated({"loss": 0.3, "acc": 0.9}, Objective(metric, "maximize")) == 0.9

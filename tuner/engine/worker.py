@@ -26,7 +26,7 @@ from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
 from tuner.models.summary import trainable_parameters
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
-from tuner.search.report import EpochReport, evaluation_name
+from tuner.search.report import EpochReport, is_of_dev, without_split
 from tuner.training.batches import blank_inputs
 from tuner.training.checkpoints import save_model, save_state
 from tuner.training.device import own_device
@@ -269,6 +269,4 @@ def write_predictions(predictions: Predictions, location: str | Path, name: str)
 
 def _of_dev(report: EpochReport) -> dict[str, float]:
     """Return the dev metrics of an epoch, without the name of the split: `dev_rmse` is the `rmse` of dev."""
-    return {
-        evaluation_name(Objective(name)): value for name, value in report.metrics.items() if name.startswith("dev_")
-    }
+    return {without_split(name): value for name, value in report.metrics.items() if is_of_dev(name)}

@@ -16,6 +16,7 @@ import torch
 from tuner.errors import SpaceError
 from tuner.extras import install_line
 from tuner.integrations.turns import Turns
+from tuner.search.report import without_split
 from tuner.training.trainable import TrainingOver
 
 try:
@@ -74,7 +75,7 @@ class LightningTask:
         """Return what `validation_step` logs on a split."""
         trainer = self._make_trainer()
         (found,) = trainer.validate(self.module, self.make_loader(split, self._hparams, shuffle=False), verbose=False)
-        return {name.removeprefix("dev_").removeprefix("val_"): float(value) for name, value in found.items()}
+        return {without_split(name): float(value) for name, value in found.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return Lightning's own checkpoint: module, optimizers, schedules and loops."""

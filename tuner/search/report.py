@@ -77,7 +77,17 @@ def evaluated(metrics: Mapping[str, float], objective: Objective) -> float | Non
 
 def evaluation_name(objective: Objective) -> str:
     """Return the objective's metric without the name of the split that epochs are judged on."""
-    return objective.metric.removeprefix("dev_")
+    return without_split(objective.metric)
+
+
+def without_split(metric: str) -> str:
+    """Return the name of a metric of dev without that of the split, which Lightning's users call `val`."""
+    return metric.removeprefix("dev_").removeprefix("val_")
+
+
+def is_of_dev(metric: str) -> bool:
+    """Return whether a metric's name says that it is of dev."""
+    return metric.startswith(("dev_", "val_"))
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float]:
