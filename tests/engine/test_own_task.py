@@ -126,6 +126,35 @@ def test_a_task_that_is_not_whole_is_refused_before_the_plan(
     assert not (tmp_path / "runs" / "run").exists()
 
 
+def test_an_ensemble_of_what_cannot_answer_together_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--keep is 'ensemble', but only models of the built-in training"):
+        tuned(tmp_path, SOURCE, keep="ensemble", retrain_seeds=2)
+
+
+def test_a_test_split_that_could_not_be_measured_is_refused_before_the_plan(tmp_path: Path) -> None:
+    source = """
+import numpy as np
+from torch import nn
+
+import tuner
+
+
+def MODEL(hparams, data):
+    return nn.Linear(4, data.classes)
+
+
+def load_data(data_dir):
+    rows, labels = np.zeros((20, 4), np.float32), np.arange(20) % 2
+    return tuner.Dataset(train=(rows, labels), dev=(rows, labels), test=(rows, labels * 2))
+
+
+def suggest(trial):
+    return {"learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1)}
+"""
+    with pytest.raises(DataError, match="the test split has class 2, but train and dev have classes from 0 to 1"):
+        tuned(tmp_path, source)
+
+
 def test_a_task_never_sees_the_test_split() -> None:
     assert {one.name for one in dataclasses.fields(type(Dataset(1, 2, 3).search_data()))} == {"train", "dev"}
 

@@ -26,7 +26,7 @@ from tuner.models import DataShape, get_model
 from tuner.models.summary import trainable_parameters
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
-from tuner.training.classifier import Classifier, NonFiniteLossError
+from tuner.training.classifier import Classifier, NonFiniteLossError, check_test, data_shape
 from tuner.training.evaluate import evaluate
 
 MakeClassifier = Callable[..., Classifier]
@@ -403,6 +403,33 @@ def test_what_only_images_can_have_is_refused_for_other_inputs(hparams: dict[str
     pair = (np.zeros((10, 4)), np.arange(10) % 2)
     with pytest.raises(ConfigError, match=message):
         classifier_of(build_for, SearchData(pair, pair), **hparams)
+
+
+def test_a_model_fits_what_dev_has_too() -> None:
+    train = Split(np.zeros((10, 3), np.int64), np.arange(10) % 2)
+    dev = Split(np.full((10, 3), 6), np.arange(10) % 4)
+    assert data_shape(train, dev) == DataShape((3,), classes=4, tokens=7)
+
+
+ROWS, WORDS = DataShape((4,), classes=2), DataShape((4,), classes=2, tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("test", "shape", "message"),
+    [
+        ((np.zeros((6, 4)), np.arange(6) % 2 * 1.0), ROWS, "the test split does not fit: labels are float64"),
+        ((np.zeros((6, 5)), np.arange(6) % 2), ROWS, r"inputs have shape \[5\], but those of the train split \[4\]"),
+        ((np.zeros((6, 4)), np.arange(6) % 3), ROWS, "has class 2, but train and dev have classes from 0 to 1"),
+        ((np.full((6, 4), 5), np.arange(6) % 2), WORDS, "has token 5, but train and dev have tokens from 0 to 4"),
+    ],
+)
+def test_a_test_split_that_no_model_could_be_measured_on_is_refused(test: Any, shape: DataShape, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        check_test(test, shape)
+
+
+def test_a_test_split_of_fewer_classes_is_taken() -> None:
+    check_test((np.zeros((6, 4), np.int64), np.zeros(6, np.int64)), WORDS)
 
 
 def test_tokens_are_not_blended() -> None:

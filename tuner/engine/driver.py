@@ -15,7 +15,7 @@ from rich.console import Console
 from tuner import config as configs
 from tuner.config import StudyConfig
 from tuner.data.dataset import Dataset
-from tuner.data.splits import Split, as_split
+from tuner.data.splits import as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
 from tuner.engine.begun import entries_of, task_again, with_data_of
 from tuner.engine.brains import coordinator_of
@@ -63,6 +63,7 @@ from tuner.results.foreign import taken
 from tuner.results.selection import select
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.training.batches import Normalisation
+from tuner.training.classifier import data_shape
 
 
 def run_new(
@@ -414,7 +415,7 @@ class _Job:
             "space_sha256": task.sources.sha256,
             "dataset": dataset.name,
         }
-        return common if task.model is None else {**common, **_description_of_inputs(as_split(dataset.train))}
+        return common if task.model is None else {**common, **_description_of_inputs(dataset)}
 
     def _record(self, *events: Event) -> None:
         entries = self._outage.retry(lambda: self._append(*events))
@@ -454,9 +455,11 @@ def _data_line(dataset: Dataset) -> str:
     return f"{dataset.name}: {sizes}" if sizes else dataset.name
 
 
-def _description_of_inputs(train: Split) -> dict[str, Any]:
+def _description_of_inputs(dataset: Dataset) -> dict[str, Any]:
     """Return what a model of the built-in loop must be fed."""
-    shape = {"input_shape": list(train.input_shape), "classes": train.classes, "tokens": train.tokens}
+    train = as_split(dataset.train)
+    fitted = data_shape(train, as_split(dataset.dev))
+    shape = {"input_shape": list(fitted.input_shape), "classes": fitted.classes, "tokens": fitted.tokens}
     normalisation = Normalisation.of(train)
     if normalisation is None:
         return shape

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuner.data.splits import Split, as_split
-from tuner.errors import ConfigError, TunerError
+from tuner.errors import ConfigError, DataError, TunerError
 from tuner.models import DataShape, ModelBuilder, ModelSpec
 from tuner.training.averaging import AveragedModel
 from tuner.training.batches import Batches, Normalisation
@@ -80,7 +80,7 @@ class Classifier:
         """
         self._hparams = TrainingHparams.of(hparams)
         train, dev = as_split(data.train), as_split(data.dev)
-        shape = DataShape(train.input_shape, max(train.classes, dev.classes), _tokens(train, dev))
+        shape = data_shape(train, dev)
         _check_images(self._hparams, shape)
         self._normalisation = Normalisation.of(train)
         self._device = device
@@ -223,8 +223,30 @@ def classifier_of(model: ModelSpec) -> TrainableSpec:
     return TrainableSpec(model.name, make, saves_state=True, tells_probabilities=True)
 
 
-def _tokens(train: Split, dev: Split) -> int | None:
-    return None if train.tokens is None else max(train.tokens, dev.tokens or 0)
+def data_shape(train: Split, dev: Split) -> DataShape:
+    """Return what a model must fit that learns from `train` and is judged by `dev`."""
+    tokens = None if train.tokens is None else max(train.tokens, dev.tokens or 0)
+    return DataShape(train.input_shape, max(train.classes, dev.classes), tokens)
+
+
+def check_test(test: Any, shape: DataShape) -> None:
+    """Raise DataError if the test split cannot be read by a model of that shape, by its form alone.
+
+    It is measured when the whole budget is spent, and what is wrong with it should not be found out then.
+    """
+    try:
+        split = as_split(test)
+    except DataError as error:
+        raise DataError(f"the test split does not fit: {error}") from error
+    if split.input_shape != shape.input_shape:
+        found, wanted = list(split.input_shape), list(shape.input_shape)
+        raise DataError(f"the test split's inputs have shape {found}, but those of the train split {wanted}.")
+    if split.classes > shape.classes:
+        law = f"train and dev have classes from 0 to {shape.classes - 1}"
+        raise DataError(f"the test split has class {split.classes - 1}, but {law}.")
+    if shape.tokens is not None and (split.tokens or 0) > shape.tokens:
+        law = f"train and dev have tokens from 0 to {shape.tokens - 1}"
+        raise DataError(f"the test split has token {(split.tokens or 0) - 1}, but {law}.")
 
 
 def _check_images(hparams: TrainingHparams, shape: DataShape) -> None:
