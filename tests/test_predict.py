@@ -216,6 +216,12 @@ def test_as_many_class_names_as_classes_are_needed(paths: RunPaths) -> None:
         load_model(paths)
 
 
+def test_classes_without_names_are_named_by_their_numbers(own: RunPaths, tmp_path: Path) -> None:
+    describe(own, model="brightness", space=str(tmp_path / "brightness.py"), class_names=[], hparams={})
+    found = predict(load_model(own), read_description(own), np.zeros((1, 28, 28), np.uint8))
+    assert found[0].class_name in ("0", "1")
+
+
 def test_as_many_class_names_are_needed_as_a_model_of_ones_own_has_classes(own: RunPaths, tmp_path: Path) -> None:
     describe(own, model="brightness", space=str(tmp_path / "brightness.py"), class_names=["one"], hparams={})
     with pytest.raises(StorageError, match="has 1 classes, but the model 2"):

@@ -138,7 +138,7 @@ def predict(model: nn.Module, description: BestDescription, images: NDArray[np.u
     normalised = (scaled - mean) / std
     with torch.inference_mode():
         logits = torch.cat([model(batch).float() for batch in torch.split(normalised, _BATCH)])
-    names = description.class_names
+    names = description.names(logits.shape[-1])
     if logits.shape != (len(images), len(names)):
         raise StorageError(f"class_names of hparams.json has {len(names)} classes, but the model {logits.shape[-1]}.")
     return [_prediction(names, row) for row in logits.softmax(1).tolist()]

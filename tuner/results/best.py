@@ -39,6 +39,10 @@ class BestDescription:
     space_sha256: str | None = None
     """Of the file that brought the model, with the modules beside it that it imports; older runs did not say."""
 
+    def names(self, classes: int) -> list[str]:
+        """Return the names of so many classes; their numbers if they have none."""
+        return self.class_names or [str(label) for label in range(classes)]
+
     @property
     def means(self) -> list[float]:
         """The mean of each channel, or the only one; empty if it was not trained on pixels."""

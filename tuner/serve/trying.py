@@ -55,7 +55,8 @@ class Trying:
         async with self._one_at_a_time:
             loaded = await asyncio.to_thread(self._load, source)
         description = loaded.description
-        return JSONResponse({"classes": description.class_names, "dataset": description.dataset})
+        names = description.names(description.classes or 0)
+        return JSONResponse({"classes": names, "dataset": description.dataset})
 
     async def predict(self, request: Request) -> Response:
         """Return the answer to the picture that is the request's body; `?invert=1` says that it is dark on light."""
