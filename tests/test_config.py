@@ -88,6 +88,7 @@ def test_a_budget_that_is_no_time_is_refused_with_examples(text: str) -> None:
         ({"gpus_per_trial": float("nan")}, "--gpus-per-trial is nan, but must be at least 0"),
         ({"max_failures": -1}, "--max-failures is -1, but must be at least 0"),
         ({"retrain_seeds": 0}, "--retrain-seeds is 0, but must be at least 1"),
+        ({"keep": "ensemble", "retrain_seeds": 1}, "--keep is 'ensemble', but --retrain-seeds is 1: give at least 2"),
         ({"stop_when_converged": 0.0}, "--stop-when-converged is 0.0, but must be a finite number above 0"),
         ({"stop_when_converged": -0.1}, "--stop-when-converged is -0.1, but must be a finite number above 0"),
         ({"stop_when_converged": float("inf")}, "--stop-when-converged is inf, but must be a finite number above 0"),

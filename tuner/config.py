@@ -425,6 +425,11 @@ def check(config: StudyConfig) -> None:
         raise ConfigError(
             f"--max-epochs is {search.max_epochs}, but must be at least --min-epochs, which is {search.min_epochs}."
         )
+    if retrain.keep == "ensemble" and retrain.retrain_seeds < 2:
+        raise ConfigError(
+            f"--keep is {retrain.keep!r}, but --retrain-seeds is {retrain.retrain_seeds}: give at least 2 seeds, or "
+            "--keep single."
+        )
     if search.stop_when_converged is not None and not 0 < search.stop_when_converged < math.inf:
         raise ConfigError(
             f"--stop-when-converged is {search.stop_when_converged}, but must be a finite number above 0."
