@@ -117,6 +117,15 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
         optuna.samplers.TPESampler(seed=seed),
         optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
     ),
+    "gp-full": lambda problem, seed: OptunaStudy(
+        problem.suggest, problem.epochs, optuna.samplers.GPSampler(seed=seed), optuna.pruners.NopPruner()
+    ),
+    "gp-hyperband": lambda problem, seed: OptunaStudy(
+        problem.suggest,
+        problem.epochs,
+        optuna.samplers.GPSampler(seed=seed),
+        optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
+    ),
     "mobster": lambda problem, seed: SyneTune(problem, seed, "MOBSTER"),
     "hyper-tune": lambda problem, seed: SyneTune(problem, seed, "HyperTune"),
     "dyhpo": lambda problem, seed: SyneTune(problem, seed, "DyHPO"),
