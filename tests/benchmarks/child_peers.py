@@ -1,6 +1,6 @@
 """Peers that need packages of their own, unmodified, each in a child process of an environment that `uv` makes for it.
 
-They speak JSON lines: see `tests/benchmarks/syne_tune_child.py`. A trial that a peer pauses and takes up again goes on
+They speak JSON lines: see `tests/benchmarks/child_protocol.py`. A trial that a peer pauses and takes up again goes on
 where it was, so a peer is charged for the epochs alone that it really adds. A conditional space is handed over flat, as
 their own users do: a parameter that a configuration does not have is drawn all the same, and ignored.
 """
@@ -11,10 +11,12 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -25,34 +27,62 @@ from tuner.search.scheduler import Action, Decision
 from tuner.search.searcher import NO_METRICS
 from tuner.search.trial import Origin, Proposal
 
-SYNE_TUNE = "syne-tune[gpsearchers]==0.14.2"
 _DRAWS = 200
 """Random configurations in which every parameter of a space is met."""
+_ROOT = Path(__file__).parents[2]
+_SECONDS_TO_END = 10.0
 
 
-class SyneTune:
-    """A method of Syne Tune behind the calls that the simulator makes."""
+@dataclass(frozen=True)
+class Peer:
+    """A method of a library, and what runs it."""
 
-    def __init__(self, problem: Problem, seed: int, method: Literal["MOBSTER", "HyperTune", "DyHPO"]) -> None:
+    script: str
+    """Module beside this one that the child runs."""
+    requirement: str
+    method: str
+    """As the library calls it."""
+
+
+_SYNE_TUNE = "syne-tune[gpsearchers]==0.14.2"
+PEERS: Mapping[str, Peer] = {
+    "mobster": Peer("syne_tune_child", _SYNE_TUNE, "MOBSTER"),
+    "hyper-tune": Peer("syne_tune_child", _SYNE_TUNE, "HyperTune"),
+    "dyhpo": Peer("syne_tune_child", _SYNE_TUNE, "DyHPO"),
+    "pasha": Peer("syne_tune_child", _SYNE_TUNE, "PASHA"),
+}
+"""By the names that `tests.benchmarks.search_quality` has for them."""
+
+
+class ChildPeer:
+    """A peer in a child process behind the calls that the simulator makes."""
+
+    def __init__(self, problem: Problem, seed: int, peer: Peer) -> None:
         """Start the child; the first time `uv` downloads what it needs."""
         self._problem = problem
         self._proposals: dict[int, Proposal] = {}
-        script = Path(__file__).with_name("syne_tune_child.py")
-        command = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", "3.11", "--with", SYNE_TUNE]
-        self._child = subprocess.Popen(
-            [*command, "python", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+        self._folder = tempfile.TemporaryDirectory(prefix="peer-")
+        self._child = _started(peer, self._folder.name)
+        self._write(
+            {
+                "method": peer.method,
+                "seed": seed % 2**31,  # NumPy's global generator takes no larger ones
+                "epochs": problem.epochs,
+                "space": _flat_space(problem),
+            }
         )
-        self._write({"method": method, "seed": seed, "epochs": problem.epochs, "space": _flat_space(problem)})
 
     def __del__(self) -> None:
-        """End the child, and what `uv` started for it."""
-        with suppress(ProcessLookupError):
+        """Let the child end, so that `uv` can remove its environment, or else end both."""
+        assert self._child.stdin is not None
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
+        try:
+            self._child.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
             os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait()
+            self._child.wait()
+        self._folder.cleanup()
 
     def next_trial(self) -> Proposal | None:
         """Return the trial that a free worker should train, new or paused."""
@@ -81,12 +111,33 @@ class SyneTune:
     def _ask(self, message: Mapping[str, Any]) -> Any:
         self._write(message)
         assert self._child.stdout is not None
-        return json.loads(self._child.stdout.readline())
+        answer = self._child.stdout.readline()
+        if not answer:
+            raise RuntimeError("the peer's process has ended; it says why above")
+        return json.loads(answer)
 
     def _write(self, message: Mapping[str, Any]) -> None:
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(message) + "\n")
         self._child.stdin.flush()
+
+
+def _started(peer: Peer, folder: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(_ROOT),
+        "OMP_NUM_THREADS": "1",  # searches side by side should not take each other's cores
+    }
+    uv = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", "3.11", "--with", peer.requirement]
+    return subprocess.Popen(
+        [*uv, "python", "-m", f"tests.benchmarks.{peer.script}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _flat_space(problem: Problem) -> dict[str, dict[str, Any]]:

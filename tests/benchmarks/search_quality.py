@@ -36,7 +36,7 @@ from scipy.stats import rankdata
 
 from tests.benchmarks.believing import prior_right, prior_wrong
 from tests.benchmarks.bootstrap import interval_of_mean
-from tests.benchmarks.child_peers import SyneTune
+from tests.benchmarks.child_peers import PEERS, ChildPeer
 from tests.benchmarks.ours import ours, ours_in_time
 from tests.benchmarks.output import publish, told
 from tests.benchmarks.peers import OptunaStudy, RayDefault
@@ -126,9 +126,7 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
         optuna.samplers.GPSampler(seed=seed),
         optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
     ),
-    "mobster": lambda problem, seed: SyneTune(problem, seed, "MOBSTER"),
-    "hyper-tune": lambda problem, seed: SyneTune(problem, seed, "HyperTune"),
-    "dyhpo": lambda problem, seed: SyneTune(problem, seed, "DyHPO"),
+    **{name: partial(ChildPeer, peer=peer) for name, peer in PEERS.items()},
 }
 
 

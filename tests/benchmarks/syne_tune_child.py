@@ -1,14 +1,7 @@
-"""Syne Tune behind JSON lines; run by `tests/benchmarks/child_peers.py` in an environment that has nothing else.
-
-The first line names the method, the seed, the space and the epochs of a full training. Each line after that is
-`{"op": "next"}`, answered by a trial's number and, if it is new, its configuration, or by null if there is none now; or
-`{"op": "report", ...}`, answered by what the trial does next.
-"""
+"""Syne Tune behind JSON lines; run by `tests/benchmarks/child_peers.py` in an environment that has nothing else."""
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +10,10 @@ from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
 from syne_tune.optimizer import legacy_baselines
 
+from tests.benchmarks.child_protocol import serve
+
 _PAUSES = ("MOBSTER", "HyperTune")
-"""Methods whose scheduler is asked to pause and promote; DyHPO always does."""
+"""Methods whose scheduler is asked to pause and promote; DyHPO and PASHA always do."""
 
 
 def domain(parameter: dict[str, Any]) -> Any:
@@ -31,15 +26,14 @@ def domain(parameter: dict[str, Any]) -> Any:
     return loguniform(low, high) if parameter["log"] else uniform(low, high)
 
 
-class Peer:
+class SyneTune:
     """One scheduler of Syne Tune with the trials that it has seen; every argument not given is its default."""
 
     def __init__(self, first: dict[str, Any]) -> None:
         """Begin as the first line says."""
         self._epochs = first["epochs"]
         self._trials: dict[int, Trial] = {}
-        seed = first["seed"] % 2**31
-        np.random.seed(seed)
+        np.random.seed(first["seed"])
         options = {"type": "promotion"} if first["method"] in _PAUSES else {}
         self._scheduler = getattr(legacy_baselines, first["method"])(
             {name: domain(parameter) for name, parameter in first["space"].items()},
@@ -47,7 +41,7 @@ class Peer:
             mode="max",
             resource_attr="epoch",
             max_t=self._epochs,
-            random_seed=seed,
+            random_seed=first["seed"],
             **options,
         )
 
@@ -73,16 +67,5 @@ class Peer:
         return "COMPLETE"
 
 
-def main() -> None:
-    """Answer line by line; what Syne Tune prints goes to standard error."""
-    answers, sys.stdout = sys.stdout, sys.stderr
-    peer = Peer(json.loads(sys.stdin.readline()))
-    for line in sys.stdin:
-        message = json.loads(line)
-        answer = peer.next() if message.pop("op") == "next" else peer.report(**message)
-        answers.write(json.dumps(answer, default=lambda value: value.item()) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(SyneTune)

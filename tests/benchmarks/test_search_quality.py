@@ -12,15 +12,13 @@ import pytest
 
 from tests.benchmarks import lcbench, rbv2_xgboost
 from tests.benchmarks.believing import belief
+from tests.benchmarks.child_peers import PEERS
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
 from tests.benchmarks.problem import load_problem, tasks_of
 from tests.benchmarks.search_quality import METHODS, Arguments, Result, main, mean_ranks, search
 from tests.benchmarks.warm_started import earlier_trials
 from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
-
-CHILDREN = ("mobster", "hyper-tune", "dyhpo")
-"""Methods that would download packages."""
 
 
 def test_the_hartmann_function_has_its_known_maximum_where_it_is_known_to_be() -> None:
@@ -40,7 +38,7 @@ def test_curves_of_the_family_cross() -> None:
     assert better.values[-1] > fast.values[-1]
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in CHILDREN])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in PEERS])  # those would download packages
 def test_every_method_is_measured_at_every_mark_and_alike_each_time(method: str) -> None:
     first = search(method, "power-law", None, "0", 1, 2, 4)
     assert sorted(first.by_epochs) == sorted(first.by_seconds) == [1, 2, 4]
