@@ -50,6 +50,7 @@ PEERS: Mapping[str, Peer] = {
     "hyper-tune": Peer("syne_tune_child", _SYNE_TUNE, "HyperTune"),
     "dyhpo": Peer("syne_tune_child", _SYNE_TUNE, "DyHPO"),
     "pasha": Peer("syne_tune_child", _SYNE_TUNE, "PASHA"),
+    "smac": Peer("smac_child", "smac==2.4.1", "MultiFidelityFacade"),
 }
 """By the names that `tests.benchmarks.search_quality` has for them."""
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -21,6 +23,65 @@ class Child(Protocol):
 
     def report(self, number: int, epoch: int, value: float) -> str:
         """Take a trial's value after an epoch, higher is better, and return what it does next."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A configuration of which a library wants to know the value after some epochs."""
+
+    key: Hashable
+    """Of the configuration: one that comes again is the same trial."""
+    config: dict[str, Any]
+    epochs: int
+    """That it should have had in all."""
+    handle: Any
+    """By which the library is told."""
+
+
+class ByBudget(ABC):
+    """A library that proposes configurations with budgets, and is told of nothing that is between.
+
+    A configuration that comes again with a larger budget goes on from the epochs that it has had: it is charged for
+    what it adds. If it comes while it still trains, it goes on there without a wait, and the
+    worker gets what is wanted next.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        """Begin with no trial; a full training has `epochs`."""
+        self._epochs = epochs
+        self._numbers: dict[Hashable, int] = {}
+        self._running: dict[int, list[Wanted]] = {}
+        """By number, what is wanted of each, the smallest budget first."""
+
+    @abstractmethod
+    def ask(self) -> Wanted:
+        """Ask the library what it wants to know next."""
+
+    @abstractmethod
+    def tell(self, handle: Any, value: float) -> None:
+        """Tell the library the value that it wanted to know."""
+
+    def next(self) -> dict[str, Any] | None:
+        """Return the trial of what is wanted next."""
+        while True:
+            wanted = self.ask()
+            number = self._numbers.setdefault(wanted.key, len(self._numbers))
+            if number not in self._running:
+                self._running[number] = [wanted]
+                return {"number": number, "config": wanted.config}
+            self._running[number].append(wanted)
+
+    def report(self, number: int, epoch: int, value: float) -> str:
+        """Let the trial go on to its budget and wait there."""
+        wanted = self._running[number]
+        assert epoch <= wanted[0].epochs, "a budget is always larger than the one before"
+        if epoch < wanted[0].epochs:
+            return "CONTINUE"
+        self.tell(wanted.pop(0).handle, value)
+        if wanted:
+            return "CONTINUE"
+        del self._running[number]
+        return "COMPLETE" if epoch == self._epochs else "PAUSE"
 
 
 def serve(begin: Callable[[dict[str, Any]], Child]) -> None:

@@ -13,12 +13,29 @@ import pytest
 from tests.benchmarks import lcbench, rbv2_xgboost
 from tests.benchmarks.believing import belief
 from tests.benchmarks.child_peers import PEERS
+from tests.benchmarks.child_protocol import ByBudget, Wanted
 from tests.benchmarks.power_law import EPOCHS, curve, hartmann6
 from tests.benchmarks.problem import load_problem, tasks_of
 from tests.benchmarks.search_quality import METHODS, Arguments, Result, main, mean_ranks, search
 from tests.benchmarks.warm_started import earlier_trials
 from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
+
+
+class Scripted(ByBudget):
+    """A library that wants what it is told to want, and remembers what it was told."""
+
+    def __init__(self, *wanted: tuple[str, int]) -> None:
+        super().__init__(9)
+        self.wanted = list(wanted)
+        self.told: list[tuple[str, float]] = []
+
+    def ask(self) -> Wanted:
+        name, epochs = self.wanted.pop(0)
+        return Wanted(name, {"name": name}, epochs, name)
+
+    def tell(self, handle: str, value: float) -> None:
+        self.told.append((handle, value))
 
 
 def test_the_hartmann_function_has_its_known_maximum_where_it_is_known_to_be() -> None:
@@ -45,6 +62,27 @@ def test_every_method_is_measured_at_every_mark_and_alike_each_time(method: str)
     assert first.by_epochs[4] <= first.by_epochs[1]
     if method != "ray-default":  # Ray names its trials at random, and nothing else of it is
         assert search(method, "power-law", None, "0", 1, 2, 4).by_epochs == first.by_epochs
+
+
+def test_a_peer_that_wants_budgets_is_told_there_and_a_trial_goes_on_where_it_was() -> None:
+    library = Scripted(("a", 1), ("b", 3), ("a", 9))
+    assert library.next() == {"number": 0, "config": {"name": "a"}}
+    assert library.next() == {"number": 1, "config": {"name": "b"}}
+    assert library.report(0, 1, 0.5) == "PAUSE"
+    assert library.next() == {"number": 0, "config": {"name": "a"}}
+    assert [library.report(1, epoch, epoch / 10) for epoch in (1, 2, 3)] == ["CONTINUE", "CONTINUE", "PAUSE"]
+    assert [library.report(0, epoch, epoch / 10) for epoch in range(2, 10)] == ["CONTINUE"] * 7 + ["COMPLETE"]
+    assert library.told == [("a", 0.5), ("b", 0.3), ("a", 0.9)]
+
+
+def test_a_peer_that_wants_more_of_a_trial_that_still_trains_does_not_have_it_trained_twice() -> None:
+    library = Scripted(("a", 1), ("a", 3), ("b", 1))
+    assert [library.next(), library.next()] == [
+        {"number": 0, "config": {"name": "a"}},
+        {"number": 1, "config": {"name": "b"}},
+    ]
+    assert [library.report(0, epoch, epoch / 10) for epoch in (1, 2, 3)] == ["CONTINUE", "CONTINUE", "PAUSE"]
+    assert library.told == [("a", 0.1), ("a", 0.3)]
 
 
 def test_the_default_search_beats_random_search_and_a_search_without_early_stopping() -> None:
