@@ -29,12 +29,22 @@ _MOVED = 0.1
 
 def prior_right(problem: Problem, seed: int) -> Search:
     """Return the default search with a belief in a good configuration."""
-    return _believing(problem, seed, 0)
+    return _believing(problem, seed, right_belief(problem, seed))
 
 
 def prior_wrong(problem: Problem, seed: int) -> Search:
     """Return the default search with a belief in a bad configuration."""
-    return _believing(problem, seed, _WRONG_RANK)
+    return _believing(problem, seed, wrong_belief(problem, seed))
+
+
+def right_belief(problem: Problem, seed: int) -> dict[str, Any]:
+    """Return the parameters of a good configuration, a little moved."""
+    return belief(problem, seed, 0)
+
+
+def wrong_belief(problem: Problem, seed: int) -> dict[str, Any]:
+    """Return the parameters of a bad configuration, a little moved."""
+    return belief(problem, seed, _WRONG_RANK)
 
 
 def belief(problem: Problem, seed: int, rank: int) -> dict[str, Any]:
@@ -58,5 +68,5 @@ def _beside(one: Configuration, generator: np.random.Generator) -> Answer:
     return answer
 
 
-def _believing(problem: Problem, seed: int, rank: int) -> Search:
-    return search_of(problem.suggest, problem.epochs, seed, SearchConfig(), prior=belief(problem, seed, rank))
+def _believing(problem: Problem, seed: int, prior: dict[str, Any]) -> Search:
+    return search_of(problem.suggest, problem.epochs, seed, SearchConfig(), prior=prior)

@@ -3,6 +3,9 @@
 They speak JSON lines: see `tests/benchmarks/child_protocol.py`. A trial that a peer pauses and takes up again goes on
 where it was, so a peer is charged for the epochs alone that it really adds. A conditional space is handed over flat, as
 their own users do: a parameter that a configuration does not have is drawn all the same, and ignored.
+
+`priorband-right` and `priorband-wrong` believe what `prior-right` and `prior-wrong` do: without a belief PriorBand is
+Hyperband with random proposals. Left out: NePS's `ifbo`, whose model has weights that it would download.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from tests.benchmarks.believing import right_belief, wrong_belief
 from tests.benchmarks.problem import Problem
 from tuner.search.quiet import quiet_study
 from tuner.search.scheduler import Action, Decision
@@ -42,15 +46,21 @@ class Peer:
     requirement: str
     method: str
     """As the library calls it."""
+    belief: Callable[[Problem, int], Mapping[str, Any]] | None = None
+    """In what configuration it believes, if it is made for that."""
 
 
 _SYNE_TUNE = "syne-tune[gpsearchers]==0.14.2"
+_NEPS = "neural-pipeline-search==0.17.0"
 PEERS: Mapping[str, Peer] = {
     "mobster": Peer("syne_tune_child", _SYNE_TUNE, "MOBSTER"),
     "hyper-tune": Peer("syne_tune_child", _SYNE_TUNE, "HyperTune"),
     "dyhpo": Peer("syne_tune_child", _SYNE_TUNE, "DyHPO"),
     "pasha": Peer("syne_tune_child", _SYNE_TUNE, "PASHA"),
     "smac": Peer("smac_child", "smac==2.4.1", "MultiFidelityFacade"),
+    "neps-async-hb": Peer("neps_child", _NEPS, "async_hb"),
+    "priorband-right": Peer("neps_child", _NEPS, "priorband", right_belief),
+    "priorband-wrong": Peer("neps_child", _NEPS, "priorband", wrong_belief),
 }
 """By the names that `tests.benchmarks.search_quality` has for them."""
 
@@ -70,6 +80,7 @@ class ChildPeer:
                 "seed": seed % 2**31,  # NumPy's global generator takes no larger ones
                 "epochs": problem.epochs,
                 "space": _flat_space(problem),
+                "belief": peer.belief(problem, seed) if peer.belief is not None else {},
             }
         )
 
@@ -127,6 +138,7 @@ def _started(peer: Peer, folder: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(_ROOT),
+        "PYTHONHASHSEED": "0",  # NePS has the choices of a parameter in the order of a set
         "OMP_NUM_THREADS": "1",  # searches side by side should not take each other's cores
     }
     uv = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", "3.11", "--with", peer.requirement]

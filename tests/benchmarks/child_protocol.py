@@ -1,8 +1,8 @@
 """What the children of `tests/benchmarks/child_peers.py` share; the standard library alone, for they have nothing else.
 
-They speak JSON lines. The first line to a child names the method, the seed, the space and the epochs of a full
-training. Each line after that is `{"op": "next"}`, answered by a trial's number and its configuration, or by null if
-there is none now; or `{"op": "report", ...}`, answered by what the trial does next.
+They speak JSON lines. The first line to a child names the method, the seed, the space, the epochs of a full training
+and what is believed in. Each line after that is `{"op": "next"}`, answered by a trial's number and its configuration,
+or by null if there is none now; or `{"op": "report", ...}`, answered by what the trial does next.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ByBudget(ABC):
     """A library that proposes configurations with budgets, and is told of nothing that is between.
 
     A configuration that comes again with a larger budget goes on from the epochs that it has had: it is charged for
-    what it adds. If it comes while it still trains, it goes on there without a wait, and the
+    what it adds. If it comes while it still trains, as NePS has it at times, it goes on there without a wait, and the
     worker gets what is wanted next.
     """
 
