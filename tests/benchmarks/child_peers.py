@@ -61,6 +61,7 @@ PEERS: Mapping[str, Peer] = {
     "neps-async-hb": Peer("neps_child", _NEPS, "async_hb"),
     "priorband-right": Peer("neps_child", _NEPS, "priorband", right_belief),
     "priorband-wrong": Peer("neps_child", _NEPS, "priorband", wrong_belief),
+    "ax": Peer("ax_child", "ax-platform==1.3.1", "Client"),
 }
 """By the names that `tests.benchmarks.search_quality` has for them."""
 
