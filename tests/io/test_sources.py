@@ -83,6 +83,48 @@ def test_a_library_is_not_replaced_by_a_file_of_its_name(folder: Path) -> None:
     assert Sources.read(folder / "space.py").load().RAISES is pytest.raises
 
 
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed library that nothing has imported yet; beside the task lies a plain folder of its name."""
+    package = tmp_path / "site" / "libdatasets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("WHOSE = 'the library'\n")
+    (package / "deep.py").write_text("WHOSE = 'the library'\n")
+    (tmp_path / "task" / "libdatasets").mkdir(parents=True)
+    (tmp_path / "task" / "libdatasets" / "deep.py").write_text("WHOSE = 'the task'\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return package
+
+
+def test_a_plain_folder_does_not_hide_a_library_of_its_name(folder: Path, library: Path) -> None:
+    (folder / "space.py").write_text("from libdatasets import WHOSE\nimport libdatasets.deep as deep\n")
+    module = Sources.read(folder / "space.py").load()
+    assert (module.WHOSE, module.deep.WHOSE) == ("the library", "the library")
+
+
+def test_a_package_hides_a_library_of_its_name(folder: Path, library: Path) -> None:
+    (folder / "libdatasets" / "__init__.py").write_text("WHOSE = 'the task'\n")
+    (folder / "space.py").write_text("from libdatasets import WHOSE\nimport libdatasets.deep as deep\n")
+    module = Sources.read(folder / "space.py").load()
+    assert (module.WHOSE, module.deep.WHOSE) == ("the task", "the task")
+
+
+def test_a_plain_folder_shares_its_name_with_a_plain_folder_of_a_library(folder: Path, library: Path) -> None:
+    (library / "__init__.py").unlink()
+    (library / "other.py").write_text("WHOSE = 'the library'\n")
+    (folder / "space.py").write_text("import libdatasets.deep as deep\nimport libdatasets.other as other\n")
+    module = Sources.read(folder / "space.py").load()
+    assert (module.deep.WHOSE, module.other.WHOSE) == ("the task", "the library")
+
+
+def test_a_file_comes_before_a_plain_folder_of_its_name(folder: Path) -> None:
+    (folder / "lazy.py").write_text("VALUE = 3\n")
+    (folder / "space.py").write_text("from lazy import VALUE\n")
+    sources = Sources.read(folder / "space.py")
+    assert list(sources.files) == ["lazy.py", "space.py"]
+    assert sources.load().VALUE == 3
+
+
 def test_the_hash_follows_every_file_and_of_one_alone_it_is_that_files(folder: Path) -> None:
     before = Sources.read(folder / "space.py").sha256
     (folder / "stranger.py").write_text("")

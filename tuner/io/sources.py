@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import ExecutionLoader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -134,15 +134,28 @@ class _Finder(MetaPathFinder, ExecutionLoader):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002 - Python's signature
-        target: ModuleType | None = None,  # noqa: ARG002
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - Python's signature
     ) -> ModuleSpec | None:
+        parent = sys.modules.get(fullname.rpartition(".")[0])
+        if parent is not None and _is_of_a_library(parent):
+            return None
         if self.sources._file_of(fullname) is not None:
             package: list[str] | None = [] if self.is_package(fullname) else None
             return importlib.util.spec_from_file_location(
                 fullname, self.get_filename(fullname), loader=self, submodule_search_locations=package
             )
-        return ModuleSpec(fullname, None, is_package=True) if self.sources._has_folder(fullname) else None
+        return self._folder_spec(fullname, path) if self.sources._has_folder(fullname) else None
+
+    def _folder_spec(self, fullname: str, path: Sequence[str] | None) -> ModuleSpec | None:
+        """Return the spec of a folder without `__init__.py`, as Python has it: any regular module comes before it."""
+        elsewhere = PathFinder.find_spec(fullname, path)
+        if elsewhere is not None and elsewhere.loader is not None:
+            return None
+        found = ModuleSpec(fullname, None, is_package=True)
+        if elsewhere is not None:
+            found.submodule_search_locations = list(elsewhere.submodule_search_locations or ())
+        return found
 
     def is_package(self, fullname: str) -> bool:
         return (self.sources._file_of(fullname) or "").endswith("/__init__.py")
@@ -157,6 +170,11 @@ class _Finder(MetaPathFinder, ExecutionLoader):
 def _sources_of(module: ModuleType) -> Sources | None:
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     return loader.sources if isinstance(loader, _Finder) else None
+
+
+def _is_of_a_library(module: ModuleType) -> bool:
+    """Whether a module is a regular one of no task; what lies below its name is its own."""
+    return getattr(module, "__file__", None) is not None and _sources_of(module) is None
 
 
 def _is_forgettable(module: ModuleType, folder: Path) -> bool:
@@ -183,6 +201,6 @@ def _beside(folder: Path, module: str) -> list[Path]:
     if module in sys.stdlib_module_names or module == "tuner":
         return []
     file, package = folder / f"{module}.py", folder / module
-    if package.is_dir():
-        return sorted(package.rglob("*.py"))
-    return [file] if file.is_file() else []
+    if file.is_file() and not (package / "__init__.py").is_file():
+        return [file]  # which Python takes before a plain folder of its name
+    return sorted(package.rglob("*.py")) if package.is_dir() else []
