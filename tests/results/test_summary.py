@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.results.conftest import AFTER, OPENING, SEARCH, three_of_which_one_diverged
 from tuner.journal.events import EnsembleMeasured, Event, StudyStarted
 from tuner.journal.history import History
 from tuner.results.intervals import wilson
@@ -44,6 +45,15 @@ def test_the_ensemble_has_a_row_and_an_interval_of_its_own(finished: History, ke
     row = next(row for label, row in rows.items() if label.startswith("ensemble"))
     assert (row.seeds, row.test_interval) == ("2 seeds", wilson(0.92, 10000))
     assert row.spread("accuracy", "train") is None
+
+
+def test_seeds_without_a_finite_value_are_counted_by_split(build: Callable[[Sequence[Event]], History]) -> None:
+    events = [*OPENING, *SEARCH, *AFTER[:2], *three_of_which_one_diverged()]
+    row = next(row for row in summarize(build(events), "study").final if row.label == "tuned, mean")
+    assert (row.seeds, row.lacking) == ("3 seeds", {"test": 1})
+    found = row.spread("accuracy", "test")
+    assert found is not None
+    assert found.n == 2
 
 
 def test_trials_epochs_and_times_are_counted(finished: History) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.results.wording import duration, flatten, hparam_text, plain
+from tests.results.conftest import AFTER, OPENING, SEARCH, Build, three_of_which_one_diverged
+from tuner.journal.history import History
+from tuner.results.summary import summarize
+from tuner.results.wording import answer_line, duration, final_notes, flatten, hparam_text, plain
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,16 @@ def test_nested_values_get_dotted_names() -> None:
 
 def test_a_float_keeps_six_digits_and_a_boolean_its_name() -> None:
     assert [hparam_text(value) for value in (0.00123456789, True, 3, "adam")] == ["0.00123457", "True", "3", "adam"]
+
+
+def test_a_seed_without_a_finite_value_is_told_in_the_answer_and_below_the_table(build: Build) -> None:
+    summary = summarize(build([*OPENING, *SEARCH, *AFTER[:2], *three_of_which_one_diverged()]), "study")
+    told = "0.9150 ±0.0071 (mean of 2 of 3 seeds: for the rest it is no finite number)"
+    assert told in answer_line(summary)
+    assert final_notes(summary)[2:] == (
+        "tuned, mean: for 1 of 3 seeds on test the accuracy is no finite number; what stands there is of the rest.",
+    )
+
+
+def test_where_every_seed_has_its_value_nothing_is_told_of_that(finished: History) -> None:
+    assert len(final_notes(summarize(finished, "study"))) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
@@ -35,6 +35,8 @@ class FinalRow:
     test_interval: Interval | None
     """Of the leading metric: of a proportion that of one model with this value on one test set, of others that of the
     mean over seeds; None where there is no such."""
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    """By split, of how many of its seeds the leading metric is no finite number, where it is of another."""
 
     def spread(self, metric: str, split: str) -> Spread | None:
         """Return a metric on a split; None where it is not known."""
@@ -226,7 +228,10 @@ def _row(
     values = {name: {split: spread(several) for split, several in by_split.items()} for name, by_split in found.items()}
     test = values.get(leading, {}).get("test")
     interval = None if test is None else _interval(test, values.get(_EXAMPLES, {}), objective)
-    return FinalRow(label, seeds, values, interval)
+    known = values.get(leading, {})
+    # What is not finite was left out when it was measured.
+    lacking = {split: len(ended) - spread.n for split, spread in known.items() if spread.n < len(ended)}
+    return FinalRow(label, seeds, values, interval, lacking)
 
 
 def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective) -> Interval | None:

@@ -42,8 +42,9 @@ def answer_line(summary: Summary) -> str:
     """Return the run's answer in a sentence: what tuning reached, beside what it is to be held against."""
     split = summary.splits[-1] if summary.splits else ""
     known = {row.label: row.spread(summary.leading, split) for row in summary.final}
-    found = next((found for label, found in known.items() if label.startswith(TUNED) and found), None)
-    if found is None:
+    tuned = ((row, known[row.label]) for row in summary.final if row.label.startswith(TUNED))
+    row, found = next(((row, found) for row, found in tuned if found), (None, None))
+    if row is None or found is None:
         winner = summary.winner
         if winner is None:
             return "No trial has finished an epoch yet."
@@ -51,6 +52,9 @@ def answer_line(summary: Summary) -> str:
     words = f"{split} {summary.leading.replace('_', ' ')}"
     reached = f"After tuning, the {words} is {spread_text(found, summary.objective)}"
     seeds = f" (mean of {found.n} seeds)" if found.n > 1 else ""
+    if split in row.lacking:
+        mean = "mean of " if found.n > 1 else ""
+        seeds = f" ({mean}{found.n} of {found.n + row.lacking[split]} seeds: for the rest it is no finite number)"
     others = [
         f"{name} {spread_text(spread, summary.objective)}"
         for start, name in ((BASELINE, "the baseline's"), (REFERENCE, "the reference's"))
@@ -100,7 +104,19 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
         )
     if summary.reference is not None:
         rows.insert(0, "reference: the student project (Keras), as it reports itself.")
-    return measures, " ".join(rows)
+    lacking = [_lacking_note(row, summary) for row in summary.final if row.lacking]
+    return (measures, " ".join(rows), *([" ".join(lacking)] if lacking else []))
+
+
+def _lacking_note(row: FinalRow, summary: Summary) -> str:
+    """Return of how many seeds there is no value on which split, so that a divergence is not read as a good result."""
+    counts = ", ".join(
+        f"{row.lacking[split]} of {row.seeds} on {split}" for split in summary.splits if split in row.lacking
+    )
+    return (
+        f"{row.label}: for {counts} the {summary.leading.replace('_', ' ')} is no finite number; "
+        "what stands there is of the rest."
+    )
 
 
 def _has_state(summary: Summary) -> bool:
