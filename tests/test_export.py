@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.results.conftest import AFTER, OPENING, SEARCH
 from tuner.engine.model_formats import FORMATS, inputs_like
 from tuner.errors import ConfigError, StorageError
+from tuner.exits import main
 from tuner.export import _look_at, export, run
 from tuner.journal.store import JournalWriter
 from tuner.models import get_model
@@ -146,6 +149,45 @@ def test_the_address_of_a_tracking_server_is_not_shown_for_it_may_hold_a_passwor
 def test_an_address_is_no_place_for_a_storage(paths: RunPaths) -> None:
     with pytest.raises(ConfigError, match="but must be the path of a file"):
         export(paths.root, "optuna", Path("sqlite:///study.db"))
+
+
+def _sqlite(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Path.mkdir, "unable to open database file"),
+        (lambda path: path.write_text("no database " * 100), "file is not a database"),
+        (
+            lambda path: _sqlite(path, "CREATE TABLE studies (other INTEGER)"),
+            "table studies has no column named study_name",
+        ),
+        (
+            lambda path: _sqlite(
+                path,
+                "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+                "INSERT INTO alembic_version VALUES ('of MLflow')",
+            ),
+            "its tables are of another version of Optuna's, or another program's",
+        ),
+    ],
+    ids=["folder", "no database", "other tables", "another program's"],
+)
+def test_what_is_no_storage_of_optunas_is_named_in_a_line(
+    make: Callable[[Path], object], reason: str, paths: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "study.db"
+    make(out)
+    with pytest.raises(SystemExit) as ended:
+        main(lambda: run([str(paths.root), "--to", "optuna", "--out", str(out)]))
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{out} cannot be written as an Optuna storage: " in line
+    assert reason in line
 
 
 def test_a_run_in_a_bucket_needs_a_place() -> None:

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
+from sqlalchemy.exc import SQLAlchemyError
 
-from tuner.errors import ConfigError, JournalError
+from tuner.errors import ConfigError, JournalError, StorageError
 from tuner.journal.history import History, TrialHistory
+from tuner.paths import SQLITE
 from tuner.results.front import objectives_of_run
 from tuner.results.schema import best_column
 from tuner.results.tables import conditions, trial_row
@@ -51,20 +54,50 @@ def to_study(history: History, storage: Any = None, name: str = "tuner") -> optu
     Raises:
         ConfigError: if the storage holds a study of that name.
         JournalError: if a trial has parameters that are none of Optuna's.
+        StorageError: if the storage cannot be written, or is something else.
     """
     objectives = objectives_of_run(history)
+    trials = _frozen_trials(history, objectives)
+    with _writing(storage):
+        study = _create(storage, name, objectives)
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            study.set_metric_names([one.metric for one in objectives])
+        _describe(study, history)
+        study.add_trials(trials)
+    return study
+
+
+def _create(storage: Any, name: str, objectives: Sequence[Objective]) -> optuna.Study:
     try:
         with quietly():
-            study = optuna.create_study(
+            return optuna.create_study(
                 storage=storage, study_name=name, directions=[one.direction for one in objectives]
             )
     except DuplicatedStudyError:
         raise ConfigError(f"{storage} holds a study called {name!r} already: name another file.") from None
-    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-        study.set_metric_names([one.metric for one in objectives])
-    _describe(study, history)
-    study.add_trials(_frozen_trials(history, objectives))
-    return study
+    except RuntimeError as error:
+        reason = "its tables are of another version of Optuna's, or another program's"
+        raise _unwritable(storage, reason) from error
+
+
+@contextmanager
+def _writing(storage: Any) -> Iterator[None]:
+    """Raise StorageError in the place of what Optuna and SQLAlchemy raise if a storage cannot be written."""
+    try:
+        yield
+    except StorageInternalError as error:
+        raise _unwritable(storage, _own_words(error.__cause__ or error)) from error
+    except SQLAlchemyError as error:
+        raise _unwritable(storage, _own_words(error)) from error
+
+
+def _own_words(error: BaseException) -> str:
+    """Return what the database says in a line, without the statement and the address that SQLAlchemy adds."""
+    return " ".join(str(getattr(error, "orig", None) or error).split()).removesuffix(".")
+
+
+def _unwritable(storage: Any, reason: str) -> StorageError:
+    return StorageError(f"{str(storage).removeprefix(SQLITE)} cannot be written as an Optuna storage: {reason}.")
 
 
 def _describe(study: optuna.Study, history: History) -> None:
