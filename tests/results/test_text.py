@@ -53,6 +53,12 @@ def test_the_report_names_winner_failures_and_the_command_to_repeat(finished: Hi
     assert "commit: c0ffee" in report
 
 
+def test_a_command_to_copy_stays_in_one_piece(finished: History) -> None:
+    storage = f"s3://{'a-bucket-with-a-long-name-' * 5}/runs"
+    report = text_report(replace(finished, config={**finished.config, "storage": storage}), "study")
+    assert f"\naws s3 cp {storage}/study/config.json study.json\ntuner run --config study.json" in report
+
+
 @pytest.mark.parametrize("run", ["nothing", "searching"])
 def test_an_unfinished_run_says_so(run: str, request: pytest.FixtureRequest) -> None:
     report = text_report(request.getfixturevalue(run), "study")

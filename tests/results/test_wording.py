@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.results.conftest import AFTER, OPENING, SEARCH, Build, three_of_which_one_diverged
 from tuner.journal.history import History
 from tuner.results.summary import summarize
-from tuner.results.wording import answer_line, duration, final_notes, flatten, hparam_text, plain
+from tuner.results.wording import answer_line, commands_to_repeat, duration, final_notes, flatten, hparam_text, plain
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,18 @@ def test_a_seed_without_a_finite_value_is_told_in_the_answer_and_below_the_table
 
 def test_where_every_seed_has_its_value_nothing_is_told_of_that(finished: History) -> None:
     assert len(final_notes(summarize(finished, "study"))) == 2
+
+
+def test_a_run_in_a_folder_is_repeated_by_one_command(finished: History) -> None:
+    assert commands_to_repeat(finished, "my study") == (
+        "tuner run --config 'runs/my study/config.json' --name 'my study-again'",
+    )
+
+
+@pytest.mark.parametrize("storage", ["s3://bucket/runs", "s3://bucket/runs/"])
+def test_of_a_run_in_a_bucket_the_configuration_is_fetched_first(finished: History, storage: str) -> None:
+    there = replace(finished, config={**finished.config, "storage": storage})
+    assert commands_to_repeat(there, "night") == (
+        "aws s3 cp s3://bucket/runs/night/config.json night.json",
+        "tuner run --config night.json --name night-again",
+    )

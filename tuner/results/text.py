@@ -12,7 +12,7 @@ from tuner.results.selection import keep_rule
 from tuner.results.summary import Summary, summarize
 from tuner.results.wording import (
     NOT_MEASURED,
-    command_to_repeat,
+    commands_to_repeat,
     commits,
     duration,
     final_cells,
@@ -54,7 +54,7 @@ def text_report(history: History, name: str) -> str:
         "Failures": _failures(history),
         "Retraining": _retraining(history, summary),
         "Environment": _fields(flatten(history.environment)),
-        "Again": f"{_wrap(command_to_repeat(history, plain(name)))}\n{_wrap('commit: ' + plain(commits(history)))}",
+        "Again": _again(history, name),
     }
     blocks = (f"{title}\n{'=' * min(len(title), WIDTH)}\n{body}" for title, body in sections.items() if body)
     return "\n\n".join(blocks) + "\n"
@@ -164,6 +164,11 @@ def _fields(pairs: Sequence[tuple[str, str]] | Iterator[tuple[str, str]]) -> str
         textwrap.fill(value, WIDTH, initial_indent=f"{name:<{indent}}", subsequent_indent=" " * indent) or name
         for name, value in known
     )
+
+
+def _again(history: History, name: str) -> str:
+    commands = map(plain, commands_to_repeat(history, name))  # to be copied, so never broken
+    return "\n".join([*commands, _wrap("commit: " + plain(commits(history)))])
 
 
 def _wrap(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from tuner.io.storage import is_bucket
 from tuner.journal.events import RetrainingPlanned, SearchEnded
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import Placed
@@ -315,10 +316,19 @@ def flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", NONE if value is None else str(value)
 
 
-def command_to_repeat(history: History, name: str) -> str:
-    """Return the command that runs the same study again, beside the first."""
-    folder = PurePath(str(history.config.get("storage", "runs"))) / name
-    return shlex.join(["tuner", "run", "--config", str(folder / "config.json"), "--name", f"{name}-again"])
+def commands_to_repeat(history: History, name: str) -> tuple[str, ...]:
+    """Return the commands, one a line, that run the same study again, beside the first."""
+    storage = str(history.config.get("storage", "runs"))
+    if not is_bucket(storage):
+        return (_command_to_repeat(str(PurePath(storage) / name / "config.json"), name),)
+    # A configuration is read from this machine; the copy has the run's name, so that it takes no other's place.
+    copy = f"{name}.json"
+    fetch = shlex.join(["aws", "s3", "cp", f"{storage.rstrip('/')}/{name}/config.json", copy])
+    return fetch, _command_to_repeat(copy, name)
+
+
+def _command_to_repeat(config: str, name: str) -> str:
+    return shlex.join(["tuner", "run", "--config", config, "--name", f"{name}-again"])
 
 
 def commits(history: History) -> str:

@@ -8,7 +8,7 @@ from tuner.journal.history import History
 from tuner.results.kept import Kept
 from tuner.results.summary import Summary
 from tuner.results.view import Table, View
-from tuner.results.wording import command_to_repeat, commits, flatten, plain
+from tuner.results.wording import commands_to_repeat, commits, flatten, plain
 from tuner.search.trial import TrialState
 
 _FAILURES = 20
@@ -31,7 +31,7 @@ def origin_views(history: History, summary: Summary, kept: Kept) -> Iterator[Vie
         "reproduce",
         "How to reproduce",
         f"With commit {commits(history)}. {_AGAIN}",
-        preformatted=command_to_repeat(history, summary.name),
+        preformatted="\n".join(commands_to_repeat(history, summary.name)),
     )
     yield View("configuration", "Configuration", table=Table((), list(flatten(history.config)), left=2))
 
