@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tuner.journal.events import Event, ModelMeasured, StudyStarted, TrialProposed
+from tuner.journal.events import Event, ModelMeasured, StudyStarted, TrialEnded, TrialProposed
 from tuner.journal.history import History
 from tuner.paths import RunPaths
 from tuner.results.tables import epochs_table, final_table, retrain_epochs_table, trials_table, write_tables
-from tuner.search.trial import Origin
+from tuner.search.trial import Origin, TrialState
 
 TABLES = ("trials", "epochs", "final", "retrain_epochs")
 
@@ -68,6 +68,22 @@ def test_odd_hyperparameters_find_a_type(
 ) -> None:
     proposals = [TrialProposed(n, {}, {}, {"x": value}, Origin.RANDOM, 0) for n, value in enumerate(values)]
     assert trials_table(build([StudyStarted({}, {}), *proposals]))["hp_x"].to_pylist() == expected
+
+
+def test_text_that_is_no_utf_8_is_written_with_escapes(build: Callable[[Sequence[Event]], History]) -> None:
+    name = b"caf\xe9.png".decode(errors="surrogateescape")  # as Python reads the name of such a file
+    history = build(
+        [
+            StudyStarted({}, {}),
+            TrialProposed(0, {}, {}, {"file": name}, Origin.RANDOM, 0),
+            TrialEnded(0, TrialState.FAILED, f"no file {name}", f"FileNotFoundError: {name}"),
+            TrialProposed(1, {}, {}, {"file": "café.png"}, Origin.RANDOM, 0),
+        ]
+    )
+    table = trials_table(history)
+    assert table["hp_file"].to_pylist() == [r"caf\udce9.png", "café.png"]
+    assert table["reason"].to_pylist() == [r"no file caf\udce9.png", None]
+    assert table["error"].to_pylist() == [r"FileNotFoundError: caf\udce9.png", None]
 
 
 def test_an_epoch_trained_twice_is_one_row(written: RunPaths) -> None:

@@ -50,7 +50,7 @@ def trials_table(history: History) -> pa.Table:
         | _hparam_cells(trial.proposed.hparams, hparams)
         for trial in trials
     ]
-    table = pa.Table.from_pylist(rows, schema("trials", [*_beside(TRIALS, "best_epoch", [best]), *hparams]))
+    table = _table("trials", rows, [*_beside(TRIALS, "best_epoch", [best]), *hparams])
     return table.replace_schema_metadata({**table.schema.metadata, CONDITIONS: json.dumps(conditions(history))})
 
 
@@ -90,7 +90,7 @@ def epochs_table(history: History) -> pa.Table:
         {"trial": report.trial, "worker": report.worker, "reused": report.reused, **_epoch_cells(report, columns)}
         for report in reports
     ]
-    return pa.Table.from_pylist(rows, schema("epochs", _beside(EPOCHS, "seconds", columns)))
+    return _table("epochs", rows, _beside(EPOCHS, "seconds", columns))
 
 
 def final_table(history: History) -> pa.Table:
@@ -110,7 +110,7 @@ def final_table(history: History) -> pa.Table:
         for split in SPLITS
         if split in one.evaluations
     ]
-    return pa.Table.from_pylist(rows, schema("final", _beside(FINAL, "best_epoch", columns)))
+    return _table("final", rows, _beside(FINAL, "best_epoch", columns))
 
 
 def _who(one: RetrainEnded | EnsembleMeasured) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def retrain_epochs_table(history: History) -> pa.Table:
     reports = [report for _, one in sorted(history.retrains.items()) for _, report in sorted(one.epochs.items())]
     columns = epoch_columns(_names(report.metrics for report in reports), history.objective, RETRAIN_EPOCHS)
     rows = [{"candidate": report.candidate, "seed": report.seed, **_epoch_cells(report, columns)} for report in reports]
-    return pa.Table.from_pylist(rows, schema("retrain_epochs", _beside(RETRAIN_EPOCHS, "seconds", columns)))
+    return _table("retrain_epochs", rows, _beside(RETRAIN_EPOCHS, "seconds", columns))
 
 
 def write_tables(history: History, paths: RunPaths) -> None:
@@ -162,6 +162,22 @@ def trial_row(trial: TrialHistory, best_column: str) -> dict[str, Any]:
         "params": json.dumps(trial.proposed.params),
         "hparams": json.dumps(trial.proposed.hparams),
     }
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pa.Table:
+    """Return the rows as the table `name`."""
+    arrow = schema(name, columns)
+    try:
+        return pa.Table.from_pylist(rows, arrow)
+    except UnicodeEncodeError:
+        # An error may name a file whose name is no UTF-8. That is rare, so only then is every string gone through.
+        cells = [{column: _encodable(cell) for column, cell in row.items()} for row in rows]
+        return pa.Table.from_pylist(cells, arrow)
+
+
+def _encodable(cell: Any) -> Any:
+    """Return a cell in which what UTF-8 cannot hold is written as an escape."""
+    return cell.encode("utf-8", errors="backslashreplace").decode() if isinstance(cell, str) else cell
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
