@@ -34,8 +34,19 @@ def test_the_surest_mistakes_come_first_with_their_images(found: Predictions) ->
     np.testing.assert_array_equal(found.wrong_images, SPLIT.images[[2, 1, 4]])
 
 
-def test_the_confusion_matrix_counts_label_by_answer(found: Predictions) -> None:
-    assert found.confusion.tolist() == [[1, 1, 0], [1, 1, 0], [0, 1, 0]]
+def test_each_confusion_that_occurs_is_counted_by_label_and_answer(found: Predictions) -> None:
+    assert found.confusions().tolist() == [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1], [2, 1, 1]]
+
+
+def test_confusions_cost_by_examples_and_not_by_classes(found: Predictions) -> None:
+    names = np.array(["a class"]).repeat(1_000_000)
+    many = Predictions.from_arrays(replace(found, class_names=names).to_arrays())
+    assert many.confusions().tolist() == found.confusions().tolist()
+
+
+def test_of_no_example_there_are_no_confusions(found: Predictions) -> None:
+    none = replace(found, label=found.label[:0], predicted=found.predicted[:0], class_names=found.class_names[:0])
+    assert none.confusions().shape == (0, 3)
 
 
 def test_coloured_and_large_images_become_small_pictures() -> None:

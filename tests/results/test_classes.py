@@ -105,3 +105,20 @@ def test_of_very_many_classes_the_worst_are_listed_and_the_page_stays_small(fini
     assert table is not None
     assert len(table.rows) == 60
     assert [row[0] for row in table.rows[:3]] == ["0", "7", "1"]
+
+
+def test_a_million_classes_cost_no_more_than_their_examples(finished: History) -> None:
+    few = Predictions.of((np.zeros((6, 4)), LABELS), PROBABILITIES)
+    names = np.arange(1_000_000).astype(str)
+    found = by_id(finished, Kept(predictions=Predictions.from_arrays({**few.to_arrays(), "class_names": names})))
+    assert found["confusion"].text[0].endswith("Most often taken: 0 for 1 (1), 2 for 0 (1).")
+    assert found["classes"].text == ["The 60 of 1000000 classes with the lowest F1."]
+    table = found["classes"].table
+    assert table is not None
+    # Of a class that occurs nowhere F1 is not known, so it is not among the lowest.
+    assert [row[:1] + row[3:] for row in table.rows[:4]] == [
+        ("2", "0.0000", "1"),
+        ("0", "0.6667", "3"),
+        ("1", "0.8000", "2"),
+        ("3", "-", "0"),
+    ]

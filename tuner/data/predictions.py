@@ -97,9 +97,11 @@ class Predictions:
             raise DataError("these are no predictions: their shapes do not fit each other.")
         return found
 
-    @property
-    def confusion(self) -> NDArray[np.int64]:
-        """[classes, classes], how many of each label (row) were taken for each class (column)."""
+    def confusions(self) -> NDArray[np.int64]:
+        """Return [k, 3]: a label, the class it was taken for, and how often; by label, then by class.
+
+        Only what occurs is there, the right answers too: of many classes that is far less than a matrix.
+        """
         classes = len(self.class_names)
-        pairs = self.label.astype(np.int64) * classes + self.predicted
-        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+        pairs, counts = np.unique(self.label.astype(np.int64) * classes + self.predicted, return_counts=True)
+        return np.stack([pairs // classes, pairs % classes, counts], axis=1)

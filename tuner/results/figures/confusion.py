@@ -19,7 +19,9 @@ def confusion(predictions: Predictions | None) -> go.Figure | None:
     """Return the confusion matrix, by label (rows) and answer (columns); None without answers and with many classes."""
     if predictions is None or len(predictions.class_names) > MOST_CLASSES:
         return None
-    counts = predictions.confusion
+    label, answer, count = predictions.confusions().T
+    counts = np.zeros((len(predictions.class_names),) * 2, dtype=np.int64)
+    counts[label, answer] = count
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     names = [shown(name) for name in predictions.class_names]
     places = list(range(len(names)))

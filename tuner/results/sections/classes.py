@@ -30,7 +30,9 @@ _WRONG = (
     "The test set stays unread."
 )
 _LISTED = 12
-"""Mistakes that are listed where there are no pictures, and confusions that are told."""
+"""Mistakes that are listed where there are no pictures."""
+_TOLD = 3
+"""Confusions that are told."""
 
 
 def mistake_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]:
@@ -56,11 +58,11 @@ def data_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]
     if sample is None:
         return
     yield View("statistics", "Statistics of the training inputs", _statistics_note(sample), table=_statistics(sample))
-    counts = [
-        (plain(name), *map("{:,}".format, row)) for name, row in zip(sample.class_names, sample.counts.T, strict=True)
-    ]
-    more = f"The first {MOST_CLASSES} of {len(counts)}." if len(counts) > MOST_CLASSES else ""
-    yield View("balance", "Classes", more, table=Table(("class", "train", "dev"), counts[:MOST_CLASSES]))
+    classes = len(sample.class_names)
+    shown = zip(sample.class_names[:MOST_CLASSES], sample.counts.T[:MOST_CLASSES], strict=True)
+    counts = [(plain(name), *map("{:,}".format, row)) for name, row in shown]
+    more = f"The first {MOST_CLASSES} of {classes}." if classes > MOST_CLASSES else ""
+    yield View("balance", "Classes", more, table=Table(("class", "train", "dev"), counts))
     if len(sample.images):
         names = [plain(sample.class_names[label]) for label in sample.image_labels]
         pictures = [Picture(picture_source(one), name) for one, name in zip(sample.images, names, strict=True)]
@@ -69,43 +71,49 @@ def data_views(history: History, summary: Summary, kept: Kept) -> Iterator[View]
 
 def _most_confused(found: Predictions) -> list[str]:
     """Return a sentence with the pairs that are confused most."""
-    counts = found.confusion.copy()
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:3]
-    pairs = [divmod(int(place), len(counts)) for place in order if counts.flat[place]]
-    if not pairs:
+    confusions = found.confusions()
+    wrong = confusions[confusions[:, 0] != confusions[:, 1]]
+    if not len(wrong):
         return ["No dev example has a wrong answer."]
-    names = found.class_names
-    told = (f"{plain(names[label])} for {plain(names[answer])} ({counts[label, answer]:,})" for label, answer in pairs)
-    wrong = f"{int(counts.sum()):,} of {len(found.label):,} dev examples have a wrong answer."
-    return [f"{wrong} Most often taken: {', '.join(told)}."]
+    names, counts = found.class_names, wrong[:, 2]
+    order = np.argsort(-counts, kind="stable")[:_TOLD]
+    told = (f"{plain(names[label])} for {plain(names[answer])} ({count:,})" for label, answer, count in wrong[order])
+    total = f"{int(counts.sum()):,} of {len(found.label):,} dev examples have a wrong answer."
+    return [f"{total} Most often taken: {', '.join(told)}."]
 
 
 def _scores(found: Predictions) -> View:
-    rows = _class_rows(found)
-    table = Table(("class", "precision", "recall", "F1", "examples"), rows[:MOST_CLASSES])
-    text = [f"The {MOST_CLASSES} of {len(rows)} classes with the lowest F1."] if len(rows) > MOST_CLASSES else []
+    classes = len(found.class_names)
+    table = Table(("class", "precision", "recall", "F1", "examples"), _class_rows(found))
+    text = [f"The {MOST_CLASSES} of {classes} classes with the lowest F1."] if classes > MOST_CLASSES else []
     return View("classes", "Scores by class", _SCORES, table=table, text=text)
 
 
 def _class_rows(found: Predictions) -> list[tuple[str, ...]]:
-    """Return a row for each class; of more than can be read at a glance, the lowest F1 first."""
-    counts = found.confusion
-    right, asked, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
-    rows = []
-    for place, name in enumerate(found.class_names):
-        precision = right[place] / answered[place] if answered[place] else None
-        recall = right[place] / asked[place] if asked[place] else None
-        f1 = 2 * right[place] / (asked[place] + answered[place]) if asked[place] + answered[place] else None
-        scores = ("-" if value is None else f"{value:.4f}" for value in (precision, recall, f1))
-        rows.append((plain(name), *scores, f"{asked[place]:,}"))
-    return rows if len(rows) <= MOST_CLASSES else sorted(rows, key=lambda row: row[3])
+    """Return a row for each class; of more than can be read at a glance, those with the lowest F1, the lowest first."""
+    classes = len(found.class_names)
+    right, asked, answered = (
+        np.bincount(one, minlength=classes)
+        for one in (found.label[found.label == found.predicted], found.label, found.predicted)
+    )
+    with np.errstate(invalid="ignore"):  # what is divided by nothing is not a number, shown as -
+        precision, recall, f1 = right / answered, right / asked, 2 * right / (asked + answered)
+    shown = np.arange(classes) if classes <= MOST_CLASSES else np.argsort(f1, kind="stable")[:MOST_CLASSES]
+    return [
+        (
+            plain(found.class_names[place]),
+            *("-" if np.isnan(score[place]) else f"{score[place]:.4f}" for score in (precision, recall, f1)),
+            f"{asked[place]:,}",
+        )
+        for place in shown
+    ]
 
 
 def _most_wrong(found: Predictions) -> View:
-    names = [plain(name) for name in found.class_names]
+    names = found.class_names
     wrong = [
-        (names[found.label[one]], names[found.predicted[one]], float(found.confidence[one])) for one in found.wrong
+        (plain(names[found.label[one]]), plain(names[found.predicted[one]]), float(found.confidence[one]))
+        for one in found.wrong
     ]
     if len(found.wrong_images):
         pictures = [
