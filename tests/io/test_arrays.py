@@ -48,6 +48,16 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         read_arrays(path)
 
 
+@pytest.mark.parametrize("kind", ["<U0", "<i8"])
+def test_a_file_that_pretends_to_hold_more_than_it_does_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("names.npy", "w") as member:
+        many = {"descr": kind, "fortran_order": False, "shape": (10**13,)}
+        np.lib.format.write_array_header_1_0(member, many)
+    with pytest.raises(DataError, match=r"a\.npz cannot be read"):
+        read_arrays(path)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04 cut"])
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "a.npz"

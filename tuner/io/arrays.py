@@ -35,10 +35,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise DataError(f"{path} holds {size} bytes, but may hold {MAX_BYTES}.")
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError, MemoryError) as error:
+        # Memory is asked for by the shape that an array says it has, before there is anything of it.
         raise DataError(f"{path} cannot be read: {error}.") from error
-    if not all(isinstance(array, np.ndarray) for array in arrays.values()):  # NumPy hands over what is none as it is
-        raise DataError(f"{path} cannot be read: it holds what is no array.")
+    # NumPy hands over what is no array as it is, and of texts without a letter a file holds any number.
+    if not all(isinstance(array, np.ndarray) and array.itemsize for array in arrays.values()):
+        raise DataError(f"{path} cannot be read: it holds what is no array of numbers or texts.")
     return arrays
 
 
