@@ -116,7 +116,7 @@ def test_a_million_classes_cost_no_more_than_their_examples(finished: History) -
     table = found["classes"].table
     assert table is not None
     # Of a class that occurs nowhere F1 is not known, so it is not among the lowest.
-    assert [row[:1] + row[3:] for row in table.rows[:4]] == [
+    assert [(row[0], *row[3:]) for row in table.rows[:4]] == [
         ("2", "0.0000", "1"),
         ("0", "0.6667", "3"),
         ("1", "0.8000", "2"),
