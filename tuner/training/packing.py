@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +16,8 @@ from tuner.errors import TrialFailedError
 
 _PLAIN = (type(None), bool, int, float, str, torch.Tensor, torch.nn.Parameter)
 _PLAIN_TORCH = (torch.Size, torch.dtype, torch.device)
+_MAPPINGS = (dict, OrderedDict, Counter)
+"""All of them are read without running code; torch's schedules count their milestones in a Counter."""
 _NUMPY = "numpy: dtype, shape, bytes"
 """The key of a packed array; no state of a user's has it."""
 
@@ -32,11 +34,11 @@ def pack(state: Any, where: str = "state_dict()") -> Any:
         return state
     if isinstance(state, np.ndarray | np.generic):
         return _pack_array(state, where)
-    if kind in (dict, OrderedDict):
+    if kind in _MAPPINGS:
         for key in state:
             if type(key) not in _PLAIN:
                 raise _unfit(f"a key of {where}", type(key).__name__)
-        packed = {key: pack(value, f"{where}[{key!r}]") for key, value in state.items()}
+        packed = kind({key: pack(value, f"{where}[{key!r}]") for key, value in state.items()})
         # An nn.Module's OrderedDict carries its layers' versions beside its items.
         return state if all(packed[key] is state[key] for key in state) else packed
     if kind in (list, tuple):
@@ -50,8 +52,8 @@ def unpack(state: Any) -> Any:
     kind = type(state)
     if kind is dict and state.keys() == {_NUMPY}:
         return _unpack_array(*state[_NUMPY])
-    if kind in (dict, OrderedDict):
-        unpacked = {key: unpack(value) for key, value in state.items()}
+    if kind in _MAPPINGS:
+        unpacked = kind({key: unpack(value) for key, value in state.items()})
         return state if all(unpacked[key] is state[key] for key in state) else unpacked
     if kind in (list, tuple):
         return kind(unpack(value) for value in state)
