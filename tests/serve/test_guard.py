@@ -92,6 +92,27 @@ def test_the_token_moves_from_the_address_into_a_cookie_that_scripts_cannot_read
     assert served.ask("/", headers={"Cookie": cookie.partition(";")[0]}).status == 200
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        'prefs={"theme":"dark"}; %s',
+        "a=b c; %s",
+        "foo; %s",
+        "a,b=c; %s; d",
+        "n\u00e4me=\u00fc; %s",
+        "=;;;%s",
+        "%s; a=b c",
+        "a=%s",
+    ],
+)
+def test_cookies_of_other_apps_on_the_host_do_not_hide_the_token(serve: Serve, tmp_path: Path, others: str) -> None:
+    served = serve(tmp_path, token=TOKEN)
+    ours = f"tuner-{served.port}={TOKEN}"
+    expected = 401 if others == "a=%s" else 200  # there it is another cookie's value
+    assert served.ask("/", headers={"Cookie": others % ours}).status == expected
+    assert served.ask("/", headers={"Cookie": others % f"tuner-{served.port}=wrong"}).status == 401
+
+
 @pytest.mark.parametrize("path", ["//evil.example", "/%5Cevil.example", "///evil.example/%2e%2e"])
 def test_the_token_leads_to_no_other_server(serve: Serve, tmp_path: Path, path: str) -> None:
     answer = serve(tmp_path, token=TOKEN).ask(f"{path}?token={TOKEN}")

@@ -6,10 +6,10 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -104,7 +104,9 @@ class Guard:
         in_address = [value for name, value in asked if name == _TOKEN]
         if in_address and scope["method"] == "GET" and self._is_token(in_address[0]):
             return self._remember(scope, [(name, value) for name, value in asked if name != _TOKEN])
-        if self._is_token(_cookie(headers, self._cookie)) or self._is_token(_bearer(headers)):
+        # Starlette's parser goes on behind what other apps on this host have set, which http.cookies does not.
+        cookie = HTTPConnection(scope).cookies.get(self._cookie, "")
+        if self._is_token(cookie) or self._is_token(_bearer(headers)):
             return None
         return PlainTextResponse("This page needs the token: open the address that the server printed.", 401)
 
@@ -133,14 +135,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _cookie(headers: Headers, name: str) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
 
 
 def _bearer(headers: Headers) -> str:
