@@ -6,6 +6,7 @@ import json
 import sqlite3
 import sys
 import threading
+import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -144,6 +145,16 @@ def test_without_its_package_the_line_that_installs_it_is_named(
 def test_the_address_of_a_tracking_server_is_not_shown_for_it_may_hold_a_password() -> None:
     assert "secret" not in _look_at("postgresql://me:secret@there/mlflow")
     assert _look_at("sqlite:///mlflow.db").endswith("mlflow ui --backend-store-uri sqlite:///mlflow.db")
+
+
+def test_a_tracking_server_that_is_away_is_an_error_of_a_line_without_its_password(
+    paths: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StorageError, match=r"^MLflow cannot be written: .*http://\*\*\*@127.0.0.1:1/") as raised:
+        export(paths.root, "mlflow")
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_an_address_is_no_place_for_a_storage(paths: RunPaths) -> None:

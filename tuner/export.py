@@ -11,6 +11,7 @@ from tuner.cli import Run, main, parse
 from tuner.errors import ConfigError, StorageError
 from tuner.io import storage
 from tuner.io.files import write_text
+from tuner.io.masking import mask_passwords
 from tuner.io.reading import reading_run
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
@@ -107,7 +108,15 @@ def _mlflow(paths: RunPaths, to: str, out: Path | None, space: str | None) -> li
     from tuner.integrations.trackers.mlflow import Tracker
 
     tracker = Tracker(None if out is None else f"{SQLITE}{out}")
-    tell_all(tracker, read_journal(paths.journal), paths.root.resolve().name, paths.root)
+    try:
+        tell_all(tracker, read_journal(paths.journal), paths.root.resolve().name, paths.root)
+    except Exception as error:
+        from mlflow.exceptions import MlflowException  # not before the tracker has said how to import MLflow
+
+        if not isinstance(error, MlflowException):
+            raise
+        reason = mask_passwords(" ".join(str(error).split()))
+        raise StorageError(f"MLflow cannot be written: {reason}") from None  # which quotes the password
     return [_look_at(str(tracker.uri))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -100,6 +101,22 @@ def test_what_a_callback_raises_is_said_once_and_the_others_are_told_all() -> No
     assert said[0].startswith("NOTICE: callback Raising raised SystemExit in on_epoch: no epoch 1 for me")
     assert len(noting.epochs) == 5
     assert noting.told[-1].finished
+
+
+def test_a_password_in_what_a_tracker_raises_is_neither_shown_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Refused(Callback):
+        def on_study_start(self, study: StudyStart) -> None:
+            try:
+                raise OSError("http://me:secret@there:5000/api is away")
+            except OSError as error:
+                raise RuntimeError("Invalid url: http://me:se/cret@there:5000/api") from error
+
+    with caplog.at_level(logging.INFO):
+        (said,) = _tell([Refused()], _entries()[:1])
+    for text in (said, caplog.text):
+        assert "Invalid url: http://***@there:5000/api" in text
+        assert "cret" not in text
+    assert "OSError: http://***@there:5000/api is away" in caplog.text
 
 
 def test_a_slow_callback_holds_nobody_up_and_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

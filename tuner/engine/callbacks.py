@@ -20,6 +20,7 @@ from typing import Self
 from tuner.engine.run_log import say_to_log
 from tuner.integrations.callback import Callback
 from tuner.integrations.trackers import TRACKERS
+from tuner.io.masking import mask_passwords
 from tuner.journal.store import Entry
 from tuner.results.told import Teller, Told, method_of, tell
 
@@ -188,10 +189,11 @@ class _Listener:
                 self._note(method_of(one), error)
 
     def _note(self, method: str, error: BaseException) -> None:
-        say_to_log("".join(traceback.format_exception(error)).rstrip())
+        # A tracker quotes the address that it was given, which may hold a password.
+        say_to_log(mask_passwords("".join(traceback.format_exception(error)).rstrip()))
         if not self._has_raised:
             self._has_raised = True
-            reason = " ".join(str(error).split())
+            reason = mask_passwords(" ".join(str(error).split()))
             self._say(
                 f"NOTICE: {self.name} raised {type(error).__name__} in {method}: {reason} It costs the run nothing; "
                 "what else it raises is in run.log alone."
