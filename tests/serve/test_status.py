@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,8 @@ def test_a_run_whose_driver_lives_is_running_and_one_whose_driver_died_has_stopp
     holder = tmp_path / "journal" / "holder"
     holder.write_text(f"process {int(gone.stdout)} on {socket.gethostname()}")
     assert state_of(source, live) == "stopped"
+    holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\nbegun at 1 of boot {uuid.uuid4()}")
+    assert state_of(source, live) == "stopped"  # the machine was started again, and its number went to this process
     holder.write_text(f"process {os.getpid()} on another-machine")
     assert state_of(source, live) == "running"  # it was heard of a moment ago
     live.heard = 0.0

@@ -11,7 +11,6 @@ import contextlib
 import json
 import math
 import os
-import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from tuner.errors import JournalError, StorageError
 from tuner.journal.events import SCHEMA_VERSION, Event, StudyStarted, from_record, to_record
+from tuner.journal.holder import read_holder, write_holder
 
 _SEGMENT_BYTES = 16 << 20
 
@@ -207,25 +207,17 @@ def _segments(folder: Path) -> list[Path]:
 
 
 def _acquire(folder: Path) -> BaseFileLock:
-    holder = folder / "holder"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
         lock.acquire(timeout=0)
         # Not in the lock's own file, which who waits for the lock may empty.
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        write_holder(folder)
     except Timeout:
-        raise JournalError(f"{folder} is being written by {_read_holder(holder)}: wait for it, or stop it.") from None
+        raise JournalError(f"{folder} is being written by {read_holder(folder)}: wait for it, or stop it.") from None
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
     return lock
-
-
-def _read_holder(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
-    except OSError:
-        return "another process"
 
 
 def _write_and_sync(handle: FileIO, content: bytes, on_failure: Callable[[int], None]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import re
-import socket
 import time
 from collections import Counter
 from typing import Any
 
 from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, RetrainHistory, TrialHistory
+from tuner.journal.holder import holder_is_alive
 from tuner.journal.live import LiveHistory
 from tuner.results.selection import select
 from tuner.results.summary import Summary, dataset_name, pace_of, summarize
@@ -23,7 +21,6 @@ from tuner.serve.runs import RunSource
 _SILENT_AFTER = 600.0
 """Seconds without an event, or five of the longest epoch, after which a driver elsewhere may have died."""
 _RUNNING_SHOWN = 24
-_HOLDER = re.compile(r"process (\d+) on (.+)")
 
 
 def state_of(source: RunSource, live: LiveHistory) -> str:
@@ -35,26 +32,10 @@ def state_of(source: RunSource, live: LiveHistory) -> str:
         return "waiting"
     if live.history.ended:
         return "finished"
-    is_alive = _holder_is_alive(source) if source.has_owner is None else None
+    is_alive = holder_is_alive(source.paths.journal) if source.has_owner is None else None
     if is_alive is False or source.has_owner is False:
         return "stopped"
     return "running" if is_alive or time.time() - live.heard < _patience(live.history) else "silent"
-
-
-def _holder_is_alive(source: RunSource) -> bool | None:
-    """Return whether the process that wrote the journal last is there; None if that is on another machine."""
-    try:
-        match = _HOLDER.match((source.paths.journal / "holder").read_text(encoding="utf-8", errors="replace"))
-        if match is None or match[2].strip() != socket.gethostname():
-            return None
-        os.kill(int(match[1]), 0)  # asks only whether there is such a process
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return None
-    return True
 
 
 def _patience(history: History) -> float:
