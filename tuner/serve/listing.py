@@ -12,8 +12,10 @@ from tuner.serve.runs import RunsFolder, RunSource
 from tuner.serve.status import line_of
 from tuner.serve.watched import NO_PROBLEM, Message, explain, message
 
-_SECONDS = 2.0
-"""Between two looks."""
+_SECONDS, _SECONDS_IN_BUCKET = 2.0, 10.0
+"""Between two looks; one into a bucket is a request for every run that has not finished."""
+_SECONDS_FINISHED = 300.0
+"""Between two looks at a finished run in a bucket, which somebody may go on with."""
 _PATIENCE = 0.3
 """Seconds of reading after which what is known is shown."""
 
@@ -24,6 +26,7 @@ class Listing:
     def __init__(self, runs: RunsFolder) -> None:
         """List `runs`; nothing is read yet."""
         self._runs = runs
+        self._pause = _SECONDS_IN_BUCKET if runs.is_bucket else _SECONDS
         self._known: dict[str, _Known] = {}
         self.messages: Mapping[str, Message] = {}
         """By run; replaced as a whole and never changed."""
@@ -35,14 +38,14 @@ class Listing:
             names = self._runs.names()
         except TunerError as error:
             self._publish({"problem": message("problem", {"text": explain(error)})})
-            return _SECONDS
+            return self._pause
         self._known = {name: self._known.get(name) or _Known() for name in names}
         for name in names:
             if self._known[name].refresh(name, self._runs) and time.monotonic() - began > _PATIENCE:
                 break  # show what there is; the others come next
         else:
             self._show(names)
-            return _SECONDS
+            return self._pause
         self._show(names)
         return 0.0
 
@@ -65,14 +68,18 @@ class _Known:
         self._source: RunSource | None = None
         self._live: LiveHistory | None = None
         self._size: object = None
+        self._due = 0.0
 
     def refresh(self, name: str, runs: RunsFolder) -> bool:
         """Bring the line up to date, and return whether the journal had to be read."""
         source = self._source = self._source or runs.source(name)
-        if source is None:
+        if source is None or time.monotonic() < self._due:
             return False
         try:
-            return self._read(name, source)
+            was_read = self._read(name, source)
+            if source.has_owner is False and self.line["state"] == "finished":
+                self._due = time.monotonic() + _SECONDS_FINISHED
+            return was_read
         except Exception as error:  # a journal may be a stranger's, and hold whole events that say impossible things
             self.line = {"name": name, "state": "unreadable", "what": explain(error)}
             self._size = None
