@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,41 @@ def test_a_file_that_exists_is_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_in_a_sentence(tmp_path: Path, name: str, kind: str) -> None:
     with pytest.raises(ConfigError, match="but must be"):
         new(str(tmp_path / name) if name else name, kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("class", "a keyword of Python"),
+        ("random.py", "a module of Python's own"),
+        ("sklearn", "an installed package"),
+        ("tuner", "an installed package"),
+    ],
+)
+def test_a_name_that_the_file_would_hide_is_refused(tmp_path: Path, name: str, taken: str) -> None:
+    stem = name.removesuffix(".py")
+    with pytest.raises(ConfigError) as raised:
+        new(str(tmp_path / name), "sklearn")
+    said = f"NAME is '{tmp_path / name}', but must be free, and {stem} is {taken}: take my_{stem}."
+    assert str(raised.value) == said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_to_see_whether_a_name_is_free_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "packages" / "untouched"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(package.parent)
+    with pytest.raises(ConfigError, match="untouched is an installed package"):
+        new(str(tmp_path / "untouched"), "torch")
+    assert "untouched" not in sys.modules
+
+
+def test_what_lies_in_the_current_folder_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
+    monkeypatch.chdir(tmp_path)
+    assert new("other/mine", "torch").is_file()
 
 
 def test_the_command_s_own_mistakes_exit_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import keyword
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +56,7 @@ def new(name: str, kind: str) -> Path:
     """Write the file of a kind and return its path.
 
     Raises:
-        ConfigError: if there is no such kind, or the name is no file's.
+        ConfigError: if there is no such kind, or the name is no file's, or one that Python or a package has.
         StorageError: if the file exists or cannot be written.
     """
     if kind not in available_kinds():
@@ -64,8 +66,36 @@ def new(name: str, kind: str) -> Path:
         raise ConfigError(f"NAME is {name!r}, but must be a Python name, perhaps with a folder before it.")
     if path.exists():
         raise StorageError(f"{path} exists: give another name.")
+    taken = _taken_by(path.stem)
+    if taken is not None:
+        raise ConfigError(f"NAME is {name!r}, but must be free, and {path.stem} is {taken}: take my_{path.stem}.")
     write_text(path, (_TEMPLATES / f"{kind}.py").read_text(encoding="utf-8").replace("NAME.py", path.name))
     return path
+
+
+def _taken_by(name: str) -> str | None:
+    """Return what has the name already; None if nothing does.
+
+    A run can import its own file, so the file hides a module of the same name, from libraries too.
+    """
+    if keyword.iskeyword(name):
+        return "a keyword of Python"
+    if name in sys.stdlib_module_names:
+        return "a module of Python's own"
+    if name == "tuner" or _is_importable(name):
+        return "an installed package"
+    return None
+
+
+def _is_importable(name: str) -> bool:
+    """Return whether there is such a module elsewhere than in the current folder; it is not imported."""
+    here = Path.cwd()
+    elsewhere = [folder for folder in sys.path if Path(folder).absolute() != here]
+    found = (
+        PathFinder.find_spec(name, elsewhere) if finder is PathFinder else finder.find_spec(name, None)
+        for finder in sys.meta_path
+    )
+    return any(spec is not None for spec in found)
 
 
 def command(path: Path, kind: str) -> str:
