@@ -13,6 +13,7 @@ import pytest
 
 from tuner.engine.checkup import machine, network, places, software
 from tuner.engine.checkup.finding import Finding, Level
+from tuner.io import storage
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
 GIB = 2**30
@@ -112,6 +113,24 @@ def test_a_folder_for_runs_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "runs" / "precious").touch()
     assert [one.level for one in places.runs(str(tmp_path / "runs"))] == [Level.OK, Level.OK]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["precious"]
+
+
+def test_folders_above_that_are_missing_are_made_and_taken_away_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, _ = places.runs(str(tmp_path / "a" / "b" / "runs"))
+    assert (runs.level, str(tmp_path / "a" / "b" / "runs") in runs.text) == (Level.OK, True)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    assert [one.level for one in places.runs("a/runs")] == [Level.OK, Level.OK]
+    assert list(tmp_path.iterdir()) == []
+
+    def refuse(place: storage.FolderPlace, made: Path, name: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage.FolderPlace, "put", refuse)
+    assert "a/runs cannot be written: No space left on device." in only(places.runs("a/runs")).text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 import uuid
@@ -22,20 +23,14 @@ _CLOCKS_DIFFER = 60.0
 def runs(location: str) -> Iterator[Finding]:
     """Look at whether runs can be kept at `location`, and whether the clock there is ours.
 
-    A folder that is missing is made, as a run would make it, and taken away again.
+    Folders that are missing are made, as a run would make them, and taken away again.
     """
-    name = f".probe-{uuid.uuid4().hex}"
-    folder = None if storage.is_bucket(location) else Path(location)
-    is_new = folder is not None and not folder.exists()
+    folder = None if storage.is_bucket(location) else Path(location).absolute()
     try:
         storage.check_location("--storage", location)
-        place = storage.place(location)
-        with place.scratch() as scratch:
-            made = scratch / f"{name}.made"
-            made.write_text(name)
-            written = made.stat().st_mtime
-            place.put(made, name)
-        place.delete(name)
+        with contextlib.nullcontext() if folder is None else _made(folder):
+            written = _write(storage.place(location))
+            free = 0 if folder is None else shutil.disk_usage(folder).free
     except (OSError, ConfigError) as error:
         reason = storage.explain(error) if isinstance(error, OSError) else str(error)
         yield problem("runs", f"{location} cannot be written: {reason}.", "tuner run --storage FOLDER")
@@ -43,10 +38,7 @@ def runs(location: str) -> Iterator[Finding]:
     if folder is None:
         yield ok("runs", f"{location} can be written")
         return
-    free = shutil.disk_usage(folder).free
-    if is_new:
-        folder.rmdir()
-    text = f"{folder.absolute()} can be written, with {free / _GIB:.1f} GiB free"
+    text = f"{folder} can be written, with {free / _GIB:.1f} GiB free"
     if free < LEAST_FREE_BYTES:
         yield problem(
             "runs", f"{text}, but a run needs {LEAST_FREE_BYTES / _GIB:.0f} GiB.", "tuner run --storage FOLDER"
@@ -54,6 +46,34 @@ def runs(location: str) -> Iterator[Finding]:
     else:
         yield ok("runs", text)
     yield from clock(time.time(), written, Path(__file__).stat().st_mtime)
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make the folder and those above it that are missing, for a while; raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for one in missing:
+            with contextlib.suppress(OSError):  # it was not made, or somebody else keeps something there by now
+                one.rmdir()
+
+
+def _write(place: storage.Place) -> float:
+    """Write a file, delete it, and return when it was written by the place's own clock; raises OSError."""
+    name = f".probe-{uuid.uuid4().hex}"
+    with place.scratch() as scratch:
+        made = scratch / f"{name}.made"
+        try:
+            made.write_text(name)
+            written = made.stat().st_mtime
+            place.put(made, name)
+        finally:
+            made.unlink(missing_ok=True)  # what a full disk does not take
+    place.delete(name)
+    return written
 
 
 def clock(now: float, written: float, installed: float) -> Iterator[Finding]:
