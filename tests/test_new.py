@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
@@ -67,16 +66,6 @@ def test_a_name_that_the_file_would_hide_is_refused(tmp_path: Path, name: str, t
     said = f"NAME is '{tmp_path / name}', but must be free, and {stem} is {taken}: take my_{stem}."
     assert str(raised.value) == said
     assert list(tmp_path.iterdir()) == []
-
-
-def test_to_see_whether_a_name_is_free_nothing_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "packages" / "untouched"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(package.parent)
-    with pytest.raises(ConfigError, match="untouched is an installed package"):
-        new(str(tmp_path / "untouched"), "torch")
-    assert "untouched" not in sys.modules
 
 
 def test_what_lies_in_the_current_folder_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import keyword
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -82,20 +82,9 @@ def _taken_by(name: str) -> str | None:
         return "a keyword of Python"
     if name in sys.stdlib_module_names:
         return "a module of Python's own"
-    if name == "tuner" or _is_importable(name):
+    if name == "tuner" or name in packages_distributions():
         return "an installed package"
     return None
-
-
-def _is_importable(name: str) -> bool:
-    """Return whether there is such a module elsewhere than in the current folder; it is not imported."""
-    here = Path.cwd()
-    elsewhere = [folder for folder in sys.path if Path(folder).absolute() != here]
-    found = (
-        PathFinder.find_spec(name, elsewhere) if finder is PathFinder else finder.find_spec(name, None)
-        for finder in sys.meta_path
-    )
-    return any(spec is not None for spec in found)
 
 
 def command(path: Path, kind: str) -> str:
