@@ -1,4 +1,4 @@
-"""The models by name: one file in this folder is one model, a builder from hyperparameters."""
+"""The models by name: one file in this folder with a `build` is one model, a builder from hyperparameters."""
 
 from __future__ import annotations
 

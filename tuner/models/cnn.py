@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.errors import ConfigError
-from tuner.models import DataShape
+from tuner.models import DataShape, laws
 
 REFERENCE_SHAPE = DataShape((1, 28, 28), classes=10)
 """What the reference was made for."""
@@ -85,13 +84,7 @@ def build(hparams: Mapping[str, Any], data: DataShape = REFERENCE_SHAPE) -> nn.M
 
 def _checked(name: str, value: Any) -> Any:
     """Return `value` as int or float, or raise ConfigError with the law it breaks."""
-    if name.endswith("_width"):
-        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
-            raise ConfigError(f"{name} is {value!r}, but must be a whole number of at least 1.")
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= float(value) < 1.0:
-        raise ConfigError(f"{name} is {value!r}, but must be a number of at least 0 and below 1.")
-    return float(value)
+    return laws.width(name, value) if name.endswith("_width") else laws.rate(name, value)
 
 
 def _checked_shape(input_shape: tuple[int, ...]) -> tuple[int, int]:

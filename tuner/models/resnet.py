@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor, nn
 
 from tuner.errors import ConfigError
-from tuner.models import DataShape
+from tuner.models import DataShape, laws
 
 DEFAULTS: dict[str, Any] = {"stem_width": 24, "head_dropout": 0.0, "logit_scale": 0.2}
 """Channels of the first convolution, the last has eight times as many: 0.93 million parameters. What is dropped before
@@ -60,7 +59,9 @@ def build(hparams: Mapping[str, Any], data: DataShape = _SHAPE) -> nn.Module:
     an impossible one, or for data that are no images of a fitting size.
     """
     values = {name: hparams.get(name, default) for name, default in DEFAULTS.items()}
-    width, dropout, scale = _checked(**values)
+    width = laws.width("stem_width", values["stem_width"])
+    dropout = laws.rate("head_dropout", values["head_dropout"])
+    scale = _scale(values["logit_scale"])
     if len(data.input_shape) != 3 or min(data.input_shape[1:]) < _SMALLEST:
         law = f"images [channels, height, width] of at least {_SMALLEST} pixels each way"
         raise ConfigError(f"the inputs have shape {list(data.input_shape)}, but the ResNet takes {law}.")
@@ -94,16 +95,7 @@ def _convolution(width_in: int, width: int, *, pool: bool = False) -> nn.Sequent
     return nn.Sequential(parts)
 
 
-def _checked(stem_width: Any, head_dropout: Any, logit_scale: Any) -> tuple[int, float, float]:
-    """Return the hyperparameters as plain numbers, or raise ConfigError with the law that one breaks."""
-    if isinstance(stem_width, bool) or not isinstance(stem_width, Integral) or int(stem_width) < 1:
-        raise ConfigError(f"stem_width is {stem_width!r}, but must be a whole number of at least 1.")
-    if not _is_number(head_dropout) or not 0.0 <= float(head_dropout) < 1.0:
-        raise ConfigError(f"head_dropout is {head_dropout!r}, but must be a number of at least 0 and below 1.")
-    if not _is_number(logit_scale) or not 0.0 < float(logit_scale) < math.inf:
-        raise ConfigError(f"logit_scale is {logit_scale!r}, but must be a number above 0.")
-    return int(stem_width), float(head_dropout), float(logit_scale)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _scale(value: Any) -> float:
+    if not laws.is_number(value) or not 0.0 < float(value) < math.inf:
+        raise ConfigError(f"logit_scale is {value!r}, but must be a number above 0.")
+    return float(value)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any
 
 from torch import nn
 
 from tuner.errors import ConfigError
-from tuner.models import DataShape
+from tuner.models import DataShape, laws
 
 DEFAULTS: dict[str, Any] = {"width": 16, "dropout": 0.0}
 """Channels of the first convolution, the others have twice as many; and what is dropped before the dense layer."""
@@ -26,7 +25,8 @@ def build(hparams: Mapping[str, Any], data: DataShape = _SHAPE) -> nn.Module:
     Keys of `hparams` that are not in DEFAULTS are ignored, absent ones take their value there.
     Raises ConfigError for an impossible one, or for data that are no images of a fitting size.
     """
-    width, dropout = _checked(hparams.get("width", DEFAULTS["width"]), hparams.get("dropout", DEFAULTS["dropout"]))
+    width = laws.width("width", hparams.get("width", DEFAULTS["width"]))
+    dropout = laws.rate("dropout", hparams.get("dropout", DEFAULTS["dropout"]))
     if len(data.input_shape) != 3 or min(data.input_shape[1:]) < 2 * _PATCH:
         law = f"images [channels, height, width] of at least {2 * _PATCH} pixels each way"
         raise ConfigError(f"the inputs have shape {list(data.input_shape)}, but the small CNN takes {law}.")
@@ -52,11 +52,3 @@ def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Seq
 def _pooled(pixels: int) -> int:
     """Return what the patches, one pixel of border on either side, and the pooling leave of a side."""
     return ((pixels - 1) // _PATCH + 1) // 2
-
-
-def _checked(width: Any, dropout: Any) -> tuple[int, float]:
-    if isinstance(width, bool) or not isinstance(width, Integral) or int(width) < 1:
-        raise ConfigError(f"width is {width!r}, but must be a whole number of at least 1.")
-    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0.0 <= float(dropout) < 1.0:
-        raise ConfigError(f"dropout is {dropout!r}, but must be a number of at least 0 and below 1.")
-    return int(width), float(dropout)
