@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tuner.io import storage
-from tuner.io.mirror import OWNER
+from tuner.io.mirror import OWNER, PIECE
 from tuner.paths import RunPaths
-
-_PIECE = re.compile(r"(?P<segment>\d+\.jsonl)(?:\.(?P<offset>\d{12}))?")
-"""Part of a segment from an offset on or, without one, a whole segment; see `tuner.io.mirror`."""
 
 
 class Follower:
@@ -32,7 +28,7 @@ class Follower:
             names = self._place.names()
             self.has_owner = OWNER.rpartition("/")[2] in names
             for name in names:  # in order: by segment and offset, a whole segment before its parts
-                if name not in self._taken and (match := _PIECE.fullmatch(name)):
+                if name not in self._taken and (match := PIECE.fullmatch(name)):
                     self._take(name, self._folder / match["segment"], match["offset"])
                     self._taken.add(name)
         except FileNotFoundError:

@@ -17,6 +17,8 @@ from tuner.io import storage
 from tuner.paths import RunPaths
 
 _PART = re.compile(r"journal/(\d+\.jsonl)\.(\d{12})")
+PIECE = re.compile(r"(?P<segment>\d+\.jsonl)(?:\.(?P<offset>\d{12}))?")
+"""In the journal's folder: part of a segment from an offset on or, without one, a whole segment."""
 OWNER = "journal/owner"
 """There while a driver is at work, and after one has died at it."""
 _OF_THIS_MACHINE = ("lock", "holder")
@@ -144,10 +146,8 @@ class Mirror:
     def _check_that_nothing_was_added(self) -> None:
         """Raise JournalError if the driver before was still at work after this one had read the run."""
         for name in self._place.names():
-            part = _PART.fullmatch(name)
-            segment, begin = (part[1], int(part[2])) if part else (name.removeprefix("journal/"), 0)
-            is_journal = part is not None or (name.startswith("journal/") and name.endswith(".jsonl"))
-            if is_journal and begin >= self._published.get(segment, 0):
+            piece = PIECE.fullmatch(name.removeprefix("journal/"))
+            if piece is not None and int(piece["offset"] or 0) >= self._published.get(piece["segment"], 0):
                 raise JournalError(
                     f"another driver was at work on {self._paths.remote} while this one began; it is being stopped, so "
                     "resume the run again."
