@@ -30,8 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import tyro
+from optuna.pruners import HyperbandPruner, NopPruner
+from optuna.samplers import GPSampler, TPESampler
 from scipy.stats import rankdata
 
 from tests.benchmarks.believing import prior_right, prior_wrong
@@ -88,6 +89,13 @@ class Result:
     """The computer took, decisions and surrogate together."""
 
 
+def _optuna_study(
+    problem: Problem, seed: int, *, sampler: type[TPESampler | GPSampler], is_pruned: bool = False
+) -> OptunaStudy:
+    pruner = HyperbandPruner(1, problem.epochs, 3) if is_pruned else NopPruner()
+    return OptunaStudy(problem.suggest, problem.epochs, sampler(seed=seed), pruner)
+
+
 METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "default": ours,
     "in-time": ours_in_time,
@@ -108,24 +116,10 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
     "prior-wrong": prior_wrong,
     "tpe": lambda problem, seed: ours(problem, seed, searcher="tpe"),
     "ray-default": lambda problem, seed: RayDefault(problem.suggest, problem.epochs, seed),
-    "tpe-full": lambda problem, seed: OptunaStudy(
-        problem.suggest, problem.epochs, optuna.samplers.TPESampler(seed=seed), optuna.pruners.NopPruner()
-    ),
-    "optuna-hyperband": lambda problem, seed: OptunaStudy(
-        problem.suggest,
-        problem.epochs,
-        optuna.samplers.TPESampler(seed=seed),
-        optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
-    ),
-    "gp-full": lambda problem, seed: OptunaStudy(
-        problem.suggest, problem.epochs, optuna.samplers.GPSampler(seed=seed), optuna.pruners.NopPruner()
-    ),
-    "gp-hyperband": lambda problem, seed: OptunaStudy(
-        problem.suggest,
-        problem.epochs,
-        optuna.samplers.GPSampler(seed=seed),
-        optuna.pruners.HyperbandPruner(1, problem.epochs, 3),
-    ),
+    "tpe-full": partial(_optuna_study, sampler=TPESampler),
+    "optuna-hyperband": partial(_optuna_study, sampler=TPESampler, is_pruned=True),
+    "gp-full": partial(_optuna_study, sampler=GPSampler),
+    "gp-hyperband": partial(_optuna_study, sampler=GPSampler, is_pruned=True),
     **{name: partial(ChildPeer, peer=peer) for name, peer in PEERS.items()},
 }
 
