@@ -116,7 +116,7 @@ class Candidates:
         best_seen = np.arange(len(units) - tops, len(units))[:_TOP_STARTS]
         starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
         units, scores = units[starts], scores[starts]
-        for width in _ROUNDS:
+        for width in _ROUNDS if encoding.has_numbers else ():
             moved = encoding.moved(np.repeat(units, _MOVES, axis=0), generator, width)
             found = score(moved).reshape(len(units), _MOVES)
             best = found.argmax(axis=1)

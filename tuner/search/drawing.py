@@ -67,7 +67,7 @@ def near(units: Mapping[str, float], generator: np.random.Generator, mutations: 
             return units[name]
         if isinstance(distribution, CategoricalDistribution):
             return generator.random()
-        return float(np.clip(units[name] + width * generator.standard_normal(), 0.0, 1.0))
+        return units[name] + width * generator.standard_normal()  # what lies outside is taken to the end
 
     return answer
 

@@ -27,8 +27,9 @@ class Encoding:
         self._distributions = dict(distributions)
         self._is_number = np.array([not _choices(one) for one in distributions.values()], dtype=bool)
         missing = np.isnan(units)
-        _, first = np.unique(missing, axis=1, return_index=True)
-        self._flags: list[int] = [int(place) for place in np.sort(first) if missing[:, place].any()]
+        # Not by np.unique, which would take as long as a column is high for each comparison: a fifth of a proposal.
+        first = {missing[:, place].tobytes(): place for place in reversed(range(missing.shape[1]))}
+        self._flags: list[int] = [place for place in sorted(first.values()) if missing[:, place].any()]
         names = []
         for name, distribution in self._distributions.items():
             names += [name] * (_choices(distribution) or 1)
@@ -64,6 +65,11 @@ class Encoding:
                 columns += [_CHOICE * (chosen == choice) for choice in range(choices)]
         columns += [np.where(missing[:, place], 0.0, 1.0) for place in self._flags]
         return np.stack(columns, axis=1)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether there is anything that `moved` could move."""
+        return bool(self._is_number.any())
 
     def moved(self, units: Floats, generator: np.random.Generator, width: float, mutations: float = 2.0) -> Floats:
         """Return places near `units` [n, parameters]: about `mutations` numbers of each, at least one, are moved.

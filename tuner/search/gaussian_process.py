@@ -100,17 +100,20 @@ def _unpacked(theta: Floats) -> Hyperparameters:
 
 
 def _squared_distances(left: Floats, right: Floats) -> Floats:
-    squared: Floats = np.sum(left**2, axis=1)[:, None] + np.sum(right**2, axis=1)[None, :] - 2.0 * left @ right.T
-    result: Floats = np.maximum(squared, 0.0)
-    return result
+    squared: Floats = np.sum(left**2, axis=1)[:, None] + np.sum(right**2, axis=1)[None, :]
+    squared -= (2.0 * left) @ right.T
+    return np.maximum(squared, 0.0, out=squared)
 
 
 def _matern(squared: Floats) -> Floats:
-    """Return the Matern 5/2 correlation at squared distances; in place where it can, for it is most of the time."""
-    root = np.sqrt(5.0 * squared)
-    decay = np.exp(-root)
+    """Return the Matern 5/2 correlation at squared distances, which it takes for itself: it is most of the time."""
+    root = 5.0 * squared
+    np.sqrt(root, out=root)
+    decay = np.negative(root)
+    np.exp(decay, out=decay)
     root += 1.0
-    root += (5.0 / 3.0) * squared
+    squared *= 5.0 / 3.0
+    root += squared
     root *= decay
     return root
 
@@ -215,9 +218,10 @@ class Posterior:
     def mean_and_deviation(self, points: Floats) -> tuple[Floats, Floats]:
         """Return mean and standard deviation [n] at the last level, the level's own mean apart."""
         cross = self._with_results(points / self._lengthscales)
-        solved = scipy.linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
+        mean = cross @ self._weights
+        solved = scipy.linalg.solve_triangular(self._factor, cross.T, lower=True, overwrite_b=True, check_finite=False)
         variance = self._hyper.scale - np.einsum("ij,ij->j", solved, solved)
-        return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
+        return mean, np.sqrt(np.maximum(variance, 1e-12))
 
     def _with_results(self, scaled: Floats) -> Floats:
         """Return the covariance of the values at points at the last level with those of the results."""

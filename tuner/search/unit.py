@@ -10,13 +10,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from tuner.search.arrays import Floats
 
+_NUMBERS = (FloatDistribution, IntDistribution)
+
 
 def from_unit(distribution: BaseDistribution, unit: float) -> Any:
     """Return the value at a place of the unit interval; a uniform place gives what Optuna's random sampler draws."""
     unit = min(max(unit, 0.0), 1.0)
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[min(int(unit * len(distribution.choices)), len(distribution.choices) - 1)]
-    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    assert isinstance(distribution, _NUMBERS), distribution
     low, high = _bounds(distribution)
     place = low + unit * (high - low)
     value = math.exp(place) if distribution.log else place
@@ -30,7 +32,7 @@ def to_unit(distribution: BaseDistribution, value: Any) -> float:
     """Return the place of a value, of one of several equal shares the middle; outside of 0 to 1 if out of range."""
     if isinstance(distribution, CategoricalDistribution):
         return (distribution.to_internal_repr(value) + 0.5) / len(distribution.choices)
-    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    assert isinstance(distribution, _NUMBERS), distribution
     low, high = _bounds(distribution)
     if low == high:
         return 0.5
@@ -40,7 +42,7 @@ def to_unit(distribution: BaseDistribution, value: Any) -> float:
 
 def snapped(distribution: BaseDistribution, units: Floats) -> Floats:
     """Return places moved to those of the numbers that they stand for; where those are continuous, unchanged."""
-    assert isinstance(distribution, FloatDistribution | IntDistribution), distribution
+    assert isinstance(distribution, _NUMBERS), distribution
     low, high = _bounds(distribution)
     if low == high:
         return np.full_like(units, 0.5)
