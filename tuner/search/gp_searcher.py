@@ -194,11 +194,11 @@ class GaussianProcessSearcher:
 
         If there is nothing feasible, the last draw with its reason.
         """
-        draws = [draw(self._space, self._answer(number, 0, generator))]
-        for attempt in range(1, ATTEMPTS):
+        draws = []
+        for attempt in range(ATTEMPTS):
+            draws.append(draw(self._space, self._answer(number, attempt, generator)))
             if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._seen):
                 return proposal_of(number, draws[-1], Origin.RANDOM)
-            draws.append(draw(self._space, self._answer(number, attempt, generator)))
         is_repeating = any(one.infeasible is None for one in draws)
         return (
             None
