@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,8 @@ _NAMES = {
     "prior": "PRIOR",
 }
 """The arguments of `tuner.tune`, and what a task file calls the same."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Of an object in memory, in its representation."""
 
 
 def task_of_objects(**given: Any) -> Task:
@@ -38,12 +42,46 @@ def task_of_objects(**given: Any) -> Task:
 
 def _sources_of(brought: Mapping[str, Any]) -> Sources:
     seen: dict[int, Any] = {}
-    for value in brought.values():
-        _reach(value, seen)
+    written = {name: _written(value, seen) for name, value in brought.items()}
     texts = sorted({_text_of(one) for one in seen.values()})
-    constants = [f"{name} = {value!r}\n" for name, value in brought.items() if id(value) not in seen]
+    constants = [f"{name} = {text}\n" for name, text in written.items() if text is not None]
     main = f"{NAME}.py"
     return Sources(Path.cwd(), main, {main: "\n\n".join([*texts, *constants]).encode()})
+
+
+def _written(value: Any, seen: dict[int, Any]) -> str | None:
+    """Return a value as the run knows it again, None for what its source says; collect the code behind it.
+
+    The same in another process: so without an address in the memory of this one.
+    """
+    if isinstance(value, type | types.FunctionType):
+        _reach(value, seen)
+        return None
+    if isinstance(value, functools.partial):
+        parts = (value.func, *value.args, *value.keywords.values())
+        func, *given = (_written(part, seen) or _name_of(part) for part in parts)
+        names = [""] * len(value.args) + [f"{name}=" for name in value.keywords]
+        return f"partial({', '.join([func, *map(str.__add__, names, given)])})"
+    if isinstance(value, types.MethodType):
+        return f"{_written(value.__self__, seen) or _name_of(value.__self__)}.{value.__name__}"
+    if callable(value) and hasattr(value, "__wrapped__"):  # as by functools.cache
+        return _written(inspect.unwrap(value), seen)
+    text = repr(value)
+    if _ADDRESS.search(text) and _has_source(type(value)):
+        _reach(type(value), seen)
+    return _ADDRESS.sub("", text)
+
+
+def _has_source(value: type) -> bool:
+    try:
+        inspect.getsource(value)
+    except (OSError, TypeError):  # as a class written in C
+        return False
+    return True
+
+
+def _name_of(value: Any) -> str:
+    return str(getattr(value, "__qualname__", value))
 
 
 def _reach(value: Any, seen: dict[int, Any]) -> None:
