@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import ConfigError, StorageError
+from tuner.errors import ConfigError, StorageError, TrialFailedError
 from tuner.io import storage
 from tuner.models import get_model
 from tuner.search.report import EpochReport
 from tuner.training.classifier import NonFiniteLossError, classifier_of
+from tuner.training.trainable import trainable_of
 
 Assign = Callable[..., Assignment]
 
@@ -108,6 +109,49 @@ def test_nothing_of_a_damaged_checkpoint_gets_into_the_training(job: Job, assign
         path.write_bytes(path.read_bytes()[:-50])
     _, reports = train(job, assign("broken"))
     assert without_seconds(reports) == without_seconds(expected)
+
+
+class Keeping:
+    """A training of one's own that keeps its weights; whether they can be taken back is a hyperparameter."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> None:
+        self.name = "weights" if hparams["takes_back"] else "wieghts"
+        self.weights = torch.zeros(1)
+
+    def train_epoch(self) -> dict[str, float]:
+        self.weights += 1
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.weights = state[self.name]
+
+
+def rehearsed(job: Job, assignment: Assignment) -> Worker:
+    worker = Worker(replace(job, trainable=trainable_of(Keeping)))
+    worker.begin(replace(assignment, is_rehearsed=True))
+    assert worker.next_report().epoch == 1
+    return worker
+
+
+def test_a_state_that_is_not_taken_back_is_found_before_the_search(job: Job, assign: Assign) -> None:
+    worker = rehearsed(job, assign(max_epochs=2, hparams={"takes_back": False}))
+    with pytest.raises(TrialFailedError, match=r"load_state_dict\(\) cannot take .* KeyError: 'wieghts'"):
+        worker.next_report()
+
+
+def test_a_training_that_takes_its_state_back_is_where_it_was(job: Job, assign: Assign) -> None:
+    worker = rehearsed(job, assign(max_epochs=2, hparams={"takes_back": True}))
+    assert worker.next_report().epoch == 2
+    assert worker.finished
+    taken_back = worker.training.trainable
+    assert isinstance(taken_back, Keeping)
+    assert taken_back.weights == 2
 
 
 def test_a_worker_takes_one_training_after_another(job: Job, assign: Assign) -> None:

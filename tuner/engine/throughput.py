@@ -43,6 +43,7 @@ def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> As
         checkpoints=f"{scratch}/{MEASURED}{uuid.uuid4().hex}",
         is_measured=True,  # so that what cannot be measured is found before the search
         share=1.0 if examples is None else min(1.0, _sample_size(hparams) / examples),
+        is_rehearsed=examples is None,  # our own loop's state is known to go both ways
     )
 
 

@@ -20,7 +20,7 @@ from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.outcome import Asked, Concluded
 from tuner.engine.watchdog import watched
-from tuner.errors import DataError, StorageError
+from tuner.errors import DataError, StorageError, TrialFailedError
 from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
@@ -96,6 +96,8 @@ class Assignment:
     """Whether what the model costs is wanted with the reports."""
     share: float = 1.0
     """Of the examples, the first: to measure how fast it trains, a sample is enough."""
+    is_rehearsed: bool = False
+    """Whether the training's state is to be taken back in the end, by one that is built anew."""
 
 
 class Worker:
@@ -175,7 +177,23 @@ class Worker:
             report = self.training.reports[-1]
             self._saved = report.epoch
         self._reported = report.epoch
+        if self._assignment.is_rehearsed and self.training.saves_state and self.finished:
+            self._take_back()
         return report
+
+    def _take_back(self) -> None:
+        """Show that a training can go on from what it saves; raises TrialFailedError if it cannot.
+
+        Else a trial that is promoted would be trained again from its first epoch, and the winner's best epoch be lost
+        in the very end.
+        """
+        state = self.training.state_dict()
+        self._build(self._assignment)
+        try:
+            self.training.load_state_dict(state)
+        except Exception as error:  # of the user's code
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise TrialFailedError(f"its load_state_dict() cannot take what its state_dict() gave: {reason}") from error
 
     def conclude(self, conclusion: Conclusion) -> Concluded:
         """Write what the best epoch left and measure it on every split.
