@@ -115,7 +115,7 @@ def test_a_full_disk_is_told_apart_from_a_bad_configuration_and_waited_for_by_wh
 # What goes wrong in the user's code.
 
 
-def raising(errors: list[Exception]) -> Callable[[Mapping[str, Any]], nn.Module]:
+def raising(errors: list[BaseException]) -> Callable[[Mapping[str, Any]], nn.Module]:
     """Return a model's builder that raises the errors, one a call, and then builds."""
 
     def build(hparams: Mapping[str, Any]) -> nn.Module:
@@ -127,8 +127,8 @@ def raising(errors: list[Exception]) -> Callable[[Mapping[str, Any]], nn.Module]
 
 
 @pytest.fixture
-def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[Exception]], Stepper]:
-    def make(errors: list[Exception]) -> Stepper:
+def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[BaseException]], Stepper]:
+    def make(errors: list[BaseException]) -> Stepper:
         stepping = Stepper(replace(job, trainable=classifier_of(get_model(raising(errors)))))
         stepping.begin(assign())
         return stepping
@@ -137,7 +137,7 @@ def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[Excep
 
 
 def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_begins_again(
-    failing: Callable[[list[Exception]], Stepper],
+    failing: Callable[[list[BaseException]], Stepper],
 ) -> None:
     stepping = failing([ValueError("no such\nlayer")])
     outcome = stepping.step()
@@ -145,6 +145,16 @@ def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_be
     assert outcome.reason == "ValueError: no such layer"
     assert "in build" in outcome.error
     assert not stepping.is_spoilt
+    assert reported(stepping).report.epoch == 1
+
+
+def test_a_training_that_ends_its_process_as_a_script_does_fails_alone(
+    failing: Callable[[list[BaseException]], Stepper],
+) -> None:
+    stepping = failing([SystemExit("bad learning rate")])
+    outcome = stepping.step()
+    assert isinstance(outcome, Crashed)
+    assert outcome.reason == "SystemExit: bad learning rate"
     assert reported(stepping).report.epoch == 1
 
 
@@ -165,7 +175,7 @@ def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_be
     ids=["memory", "assertion", "address", "cudnn"],
 )
 def test_a_failure_of_the_device_fails_the_training_alone_and_its_process_is_not_used_again(
-    failing: Callable[[list[Exception]], Stepper], error: Exception, reason: str
+    failing: Callable[[list[BaseException]], Stepper], error: Exception, reason: str
 ) -> None:
     stepping = failing([error])
     outcome = stepping.step()

@@ -8,7 +8,7 @@ _SIGNS = ("CUDA error", "CUDA out of memory", "CUBLAS_STATUS", "cuDNN error", "H
 """Of the messages of torch's plain RuntimeErrors that come from a device."""
 
 
-def device_failure(error: Exception) -> str | None:
+def device_failure(error: BaseException) -> str | None:
     """Return why a training failed by its device, None if it was not the device.
 
     It ran out of its memory, which another configuration need not, or a kernel of it stopped at an assertion, after

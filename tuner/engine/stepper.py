@@ -57,7 +57,7 @@ class Stepper:
             return Infeasible(str(error))
         except TunerError as error:
             return Failed(str(error))
-        except Exception as error:  # of the user's code
+        except (Exception, SystemExit) as error:  # of the user's code, which may be a script's
             reason = device_failure(error)
             self._is_set_up = False
             if reason is None:
@@ -81,7 +81,7 @@ class Stepper:
         self._is_set_up = True
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
