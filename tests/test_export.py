@@ -162,6 +162,13 @@ def test_an_address_is_no_place_for_a_storage(paths: RunPaths) -> None:
         export(paths.root, "optuna", Path("sqlite:///study.db"))
 
 
+@pytest.mark.parametrize("to", ["optuna", "mlflow", "onnx"])
+def test_a_folder_is_no_place_for_a_file(to: Any, paths: RunPaths, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"a folder, but {to} is written to a file"):
+        export(paths.root, to, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def _sqlite(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:
@@ -171,7 +178,6 @@ def _sqlite(path: Path, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (Path.mkdir, "unable to open database file"),
         (lambda path: path.write_text("no database " * 100), "file is not a database"),
         (
             lambda path: _sqlite(path, "CREATE TABLE studies (other INTEGER)"),
@@ -186,7 +192,7 @@ def _sqlite(path: Path, *statements: str) -> None:
             "its tables are of another version of Optuna's, or another program's",
         ),
     ],
-    ids=["folder", "no database", "other tables", "another program's"],
+    ids=["no database", "other tables", "another program's"],
 )
 def test_what_is_no_storage_of_optunas_is_named_in_a_line(
     make: Callable[[Path], object], reason: str, paths: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixture[str]

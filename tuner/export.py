@@ -19,6 +19,8 @@ from tuner.paths import SQLITE, RunPaths
 from tuner.results.model_card import model_card
 
 Format = Literal["optuna", "csv", "tensorboard", "mlflow", "onnx", "pt2", "torchscript"]
+_IN_FOLDERS = ("csv", "tensorboard")
+"""Formats of several files."""
 _EXAMPLES = {
     "runs/NAME --to optuna": "a study that optuna-dashboard shows",
     "runs/NAME --to csv --out tables": "trials, epochs and final results as CSV files",
@@ -55,6 +57,8 @@ def export(run: str | Path, to: Format, out: Path | None = None, space: str | No
         raise ConfigError(f"--to is {to!r}, but must be one of: {', '.join(get_args(Format))}.")
     if out is None and storage.address(run) is not None:
         raise ConfigError(f"--out is missing: {run} is only read, so say where to write.")
+    if out is not None and to not in _IN_FOLDERS and out.is_dir():
+        raise ConfigError(f"--out is {str(out)!r}, a folder, but {to} is written to a file: give its path.")
     with reading_run(run) as paths:
         try:
             return _EXPORTS.get(to, _model)(paths, to, out, space)
