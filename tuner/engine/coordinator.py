@@ -91,7 +91,8 @@ class Coordinator:
         """Of all trials that can win."""
         self._incumbent: int | None = None
         """The best of them."""
-        self._has_report = False
+        self.has_report = False
+        """Whether any trial has finished an epoch."""
         self._restoring = False
         self._first_rung_seconds: float | None = None
         """The least that a trial needs to the first rung: from a dear one nothing follows for the next."""
@@ -258,8 +259,8 @@ class Coordinator:
         converged = None if self._stop_reason else self._search.converged
         left = self._clock.search_seconds_left
         reason = self._stop_reason or converged or "all trials have ended"
-        for trial in self.unfinished:
-            self._end(TrialEnded(trial, TrialState.PRUNED, reason))
+        # In one go: on a busy or a distant disk, each writing down of its own takes time from the retraining.
+        self._end_all([TrialEnded(trial, TrialState.PRUNED, reason) for trial in self.unfinished])
         self._record(SearchEnded(reason, max(0.0, left) if converged and math.isfinite(left) else None))
 
     # Resume.
@@ -393,15 +394,19 @@ class Coordinator:
 
     def _end(self, end: TrialEnded, *before: Event) -> None:
         """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
-        self._write([*before, end])
-        self._search.end(end.trial, end.state)
-        del self._trials[end.trial]
-        self._bar_loser(end)
+        self._end_all([end], *before)
+
+    def _end_all(self, ends: Sequence[TrialEnded], *before: Event) -> None:
+        self._write([*before, *ends])
+        for end in ends:
+            self._search.end(end.trial, end.state)
+            del self._trials[end.trial]
+            self._bar_loser(end)
 
     @property
     def _is_hopeless(self) -> bool:
         """Whether so many trials failed, and none ever reported, that no other should begin."""
-        return self._failed >= _HOPELESS_FAILURES and not self._has_report
+        return self._failed >= _HOPELESS_FAILURES and not self.has_report
 
     def _count_failure(self, reason: str) -> None:
         self._failed += 1
@@ -412,7 +417,7 @@ class Coordinator:
     # What the clock has to know of the trials.
 
     def _note_record(self, event: EpochReported, rung: int | None) -> None:
-        self._has_report = True
+        self.has_report = True
         record = self._records.setdefault(event.trial, _Record())
         record.best = max(record.best, score_of(event, self._objective))
         if not event.reused:  # another machine may have trained it
