@@ -23,6 +23,7 @@ from tuner.presets import PRESETS, preset
 from tuner.screen import lasting_console
 
 _PROG = "python -m tuner.run"
+_KEPT = "Nothing is lost: go on with --resume and the run's folder."
 _EXAMPLES = {
     "--preset smoke": "a whole study in half a minute, without a download",
     "--space mine.py --budget 30m": "a training of your own, in half an hour",
@@ -116,8 +117,8 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
             driver.resume(arguments.resume, console, began=began)
         else:
             driver.run_new(arguments.study, console, began=began)
-    except KeyboardInterrupt:
-        print("\nStopped. Nothing is lost: go on with --resume and the run's folder.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"\nStopped. {error or _KEPT}", file=sys.stderr)
         return EXIT_STOPPED
     return 0
 

@@ -34,6 +34,7 @@ from tuner.journal.events import (
     SearchEnded,
     StudyStarted,
     TrialEnded,
+    TrialProposed,
     TrialRetried,
     WinnerSelected,
 )
@@ -252,18 +253,27 @@ def test_an_interrupt_in_the_search_ends_it_and_the_winner_is_retrained(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("moment", ["measuring", "retraining"])
-def test_an_interrupt_when_there_is_no_search_to_end_quits(
-    space: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupt_before_there_is_a_run_leaves_nothing_and_says_so(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERRUPTED_AT", "measuring")
+    with pytest.raises(KeyboardInterrupt, match="nothing is kept"):
+        driver.run_new(config(space, "study"), Console(quiet=True))
+    assert not (space.parent / "runs" / "study").exists()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("moment", "last"), [("trial 0", [TrialProposed]), ("retraining", [WinnerSelected, RetrainingPlanned])]
+)
+def test_an_interrupt_when_no_search_can_be_ended_quits_and_a_resume_goes_on(
+    space: Path, moment: str, last: list[type], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INTERRUPTED_AT", moment)
     with pytest.raises(KeyboardInterrupt):
         driver.run_new(config(space, "study", trials=1), Console(quiet=True))
     paths = RunPaths(space.parent / "runs" / "study")
-    if moment == "measuring":
-        assert not paths.root.exists()
-        return
-    assert [type(event) for event in events_of(paths)[-2:]] == [WinnerSelected, RetrainingPlanned]
+    assert [type(event) for event in events_of(paths)[-len(last) :]] == last
     monkeypatch.delenv("INTERRUPTED_AT")
     driver.resume(paths.root, Console(quiet=True))
     assert [type(event) for event in events_of(paths)[-3:-1]] == [RetrainEpochReported, RetrainEnded]

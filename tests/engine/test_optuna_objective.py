@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import SMOKE, Running
 from tuner import load_run, tune
-from tuner.errors import ConfigError, SpaceError
+from tuner.errors import ConfigError, SpaceError, TunerError
 from tuner.journal.events import EpochReported, ParamsAsked, TrialEnded, TrialProposed
 from tuner.journal.history import read_history
 from tuner.journal.store import read_journal
@@ -107,6 +107,16 @@ def test_an_objective_that_prunes_itself_in_most_of_its_space_is_searched_all_th
     assert run.final["value"].notna().all()
 
 
+def test_where_every_trial_prunes_itself_at_once_it_is_said_that_none_is_possible(tmp_path: Path) -> None:
+    measured = tmp_path / "measured"
+    source = OBJECTIVE.replace("PAUSE", "0.0").replace("x > 3.5", "MEASURED.exists()")
+    source = source.replace("    width = 0.0\n", "    MEASURED.touch()\n    width = 0.0\n")
+    (tmp_path / "train.py").write_text(f"from pathlib import Path\n\nMEASURED = Path({str(measured)!r})\n{source}")
+    where: dict[str, Any] = {"objective": f"{tmp_path / 'train.py'}:objective", "storage": str(tmp_path), "name": "run"}
+    with pytest.raises(TunerError, match=r"no trial had a configuration that is possible; the last of 30 is .*too far"):
+        tune(**FEW, **where, direction="minimize", in_process=True)
+
+
 def test_every_decision_is_derived_again(run: LoadedRun) -> None:
     assert replay(run.path)["TrialProposed"] == 30
 
@@ -131,6 +141,11 @@ def test_a_killed_study_goes_on_and_nothing_is_counted_twice(tmp_path: Path, mon
     assert len(run.trials) == 8
     assert len(run.final) == 1
     replay(paths.root)
+
+
+def test_a_warm_start_is_refused_for_what_it_would_fit_to_is_not_known(run: LoadedRun, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="known only as it runs"):
+        tune(**FEW, storage=str(tmp_path), objective=written(tmp_path), warm_start=str(run.path), in_process=True)
 
 
 @pytest.mark.parametrize("function", ["objectiv", "optuna"])

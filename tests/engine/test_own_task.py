@@ -67,11 +67,28 @@ def test_a_class_with_a_state_is_tuned_retrained_and_kept(tmp_path: Path) -> Non
         run.model()
 
 
+def test_where_every_trial_fails_after_its_first_epochs_that_is_what_is_said(tmp_path: Path) -> None:
+    failing = """
+def TRAINABLE(hparams, data, *, seed, device, max_epochs):
+    for epoch in range(max_epochs):
+        if epoch == 2:
+            raise ValueError("no third epoch")
+        yield {"dev_rmse": 1.0}
+"""
+    source = SOURCE.replace("TRAINABLE = Task", failing)
+    reason = "all 4 trials that finished an epoch failed later; 4 failed, the last because .* no third epoch"
+    with pytest.raises(TunerError, match=reason):
+        tuned(tmp_path, source, scheduler="none", max_failures=0)
+
+
 def test_a_generator_without_start_is_never_paused_and_has_no_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tuned(tmp_path, GENERATOR.replace('START = [{"step": 0.1}]', ""))
-    assert "NOTICE: the training saves no state" in " ".join(capsys.readouterr().out.split())
+    run = tuned(tmp_path, GENERATOR.replace('START = [{"step": 0.1}]', ""), baseline=True, dataset="digits")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NOTICE: the training saves no state" in said
+    assert "NOTICE: dataset 'digits' is not used: what is trained brings data of its own." in said
+    assert "NOTICE: there is no baseline: space" in said
     assert run.config["search"]["scheduler"] == "asha"
     assert set(run.final["candidate"]) == {"tuned"}
     assert set(run.final["split"]) == {"train", "dev", "test"}

@@ -21,7 +21,7 @@ from tuner.engine.begun import entries_of, task_again, with_data_of
 from tuner.engine.brains import coordinator_of
 from tuner.engine.callbacks import Callbacks
 from tuner.engine.clock import GRACE
-from tuner.engine.coordinator import INTERRUPTED, Coordinator
+from tuner.engine.coordinator import INFEASIBLE, INTERRUPTED, Coordinator
 from tuner.engine.ensemble import measure_ensemble
 from tuner.engine.executor import Executor, Work
 from tuner.engine.in_process import InProcessExecutor
@@ -41,7 +41,7 @@ from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_configured
 from tuner.engine.throughput import Probe, sample
 from tuner.engine.worker import Job
-from tuner.errors import TunerError
+from tuner.errors import JournalError, TunerError
 from tuner.integrations.callback import Callback
 from tuner.io.retry import Outage
 from tuner.journal.events import (
@@ -53,7 +53,7 @@ from tuner.journal.events import (
     StudyEnded,
     StudyStarted,
 )
-from tuner.journal.history import History, fold
+from tuner.journal.history import History, TrialHistory, fold
 from tuner.journal.store import Entry, JournalWriter
 from tuner.paths import RunPaths
 from tuner.results.best import read_description
@@ -89,9 +89,12 @@ def run_new(
     paths = create_run(config)
     try:
         _Job(ingredients, paths, console, began).run()
-    except (TunerError, KeyboardInterrupt):
-        if not any(paths.journal.glob("*.jsonl")):
-            delete_run(paths)
+    except (TunerError, KeyboardInterrupt) as error:
+        if any(paths.journal.glob("*.jsonl")):
+            raise
+        delete_run(paths, is_ours=not isinstance(error, JournalError))  # whom another driver came before
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt("No trial had begun, so nothing is kept.") from None
         raise
     return paths
 
@@ -198,14 +201,8 @@ class _Job:
         self._outage.retry(lambda: export(self._history(), self._paths))
 
     def _notices(self) -> Iterator[str]:
-        if self._ingredients.dataset.notice:
-            yield f"NOTICE: {self._ingredients.dataset.notice}"
-        if not self._ingredients.task.trainable.saves_state:
-            scheduler = self._config.search.scheduler
-            yield (
-                "NOTICE: the training saves no state, so no trial can pause or go on: the scheduler is "
-                f"{scheduler}, and a trial whose worker dies begins again."
-            )
+        for notice in self._ingredients.notices:
+            yield f"NOTICE: {notice}"
         if self._journal.entries:
             changes = changes_to_tell(self._history().environment, self._ingredients.environment)
             if changes is not None:
@@ -318,8 +315,8 @@ class _Job:
         coordinator.finish()
 
     def _end_search(self) -> bool:
-        """End the search because the user wants it; False if there is none to end."""
-        if self._coordinator is None or self._coordinator.is_stopping:
+        """End the search because the user wants it; False if there is none to end, or it has no winner yet."""
+        if self._coordinator is None or self._coordinator.is_stopping or not self._coordinator.has_report:
             return False
         self._coordinator.stop(INTERRUPTED)
         self._progress.say(
@@ -444,10 +441,22 @@ class _Job:
 
 
 def _no_winner(history: History) -> str:
-    failed = [trial.ended.reason for trial in history.trials.values() if trial.ended and trial.ended.state == "FAILED"]
+    trials = history.trials.values()
+    failed = [trial.ended.reason for trial in trials if trial.ended and trial.ended.state == "FAILED"]
     if failed:
-        return f"no trial finished an epoch; {len(failed)} failed, the last because {failed[-1]}"
+        trained = sum(bool(trial.epochs) for trial in trials)
+        which = f"all {trained} trials that finished an epoch failed later" if trained else "no trial finished an epoch"
+        return f"{which}; {len(failed)} failed, the last because {failed[-1]}"
+    impossible = [trial.ended.reason for trial in trials if trial.ended and _is_infeasible(trial)]
+    if impossible and len(impossible) == len(trials):
+        return f"no trial had a configuration that is possible; the last of {len(trials)} is {impossible[-1]}"
     return "the search ended before a trial finished an epoch: give it more time."
+
+
+def _is_infeasible(trial: TrialHistory) -> bool:
+    """Whether the space has nothing feasible for the trial, or its training says that its configuration is not."""
+    by_training = trial.ended is not None and trial.ended.reason.startswith(INFEASIBLE)
+    return by_training or trial.proposed.infeasible is not None
 
 
 def _data_line(dataset: Dataset) -> str:

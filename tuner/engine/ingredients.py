@@ -36,6 +36,8 @@ class Ingredients:
     environment: dict[str, Any]
     callbacks: Sequence[Callback] = ()
     """Trackers, those of the space file, and those given to `tune`, in this order."""
+    notices: Sequence[str] = ()
+    """What the user should know of, though nothing is wrong."""
 
     @cached_property
     def warm_start(self) -> WarmStarted | None:
@@ -43,6 +45,11 @@ class Ingredients:
         path, space = self.config.search.warm_start, self.task.space
         if path is None:
             return None
+        if space.is_learned:
+            raise ConfigError(
+                f"--warm-start is {str(path)!r}, but what an objective searches is known only as it runs: "
+                "no earlier trial could be fitted to it."
+            )
         patience, objective = self.config.search.patience, self.task.objective
         found = read_earlier(path, self.environment, patience, self.task.defaults, objective)
         if not fit_to_space(space, found.warm_start()):
@@ -57,7 +64,7 @@ def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> In
     """Return what a study of `task` needs, its configuration as the task suits; raises TunerError for what is wrong."""
     configs.check(config)
     told = (*trackers(config.track), *task.callbacks, *checked_callbacks(callbacks, "callbacks of tune()"))
-    config = _suited(config, task)
+    wished, config = config, _suited(config, task)
     if task.model is None and config.retrain.keep == ENSEMBLE:
         raise ConfigError(
             f"--keep is {ENSEMBLE!r}, but only models of the built-in training can answer together: give --keep single."
@@ -74,7 +81,7 @@ def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> In
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.
     environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
-    return Ingredients(config, task, dataset, environment, told)
+    return Ingredients(config, task, dataset, environment, told, _notices(wished, config, task, dataset))
 
 
 def _suited(config: StudyConfig, task: Task) -> StudyConfig:
@@ -84,6 +91,23 @@ def _suited(config: StudyConfig, task: Task) -> StudyConfig:
     if not task.trainable.saves_state and config.search.scheduler == "asha-promote":
         config = replace(config, search=replace(config.search, scheduler="asha"))
     return config
+
+
+def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Dataset) -> list[str]:
+    """Return what of the user's wishes the task cannot do, and what its data have to say."""
+    notices = [dataset.notice] if dataset.notice else []
+    if callable(task.data) and wished.data.dataset != AUTO:
+        notices.append(f"dataset {wished.data.dataset!r} is not used: what is trained brings data of its own.")
+    if wished.retrain.baseline and not config.retrain.baseline:
+        notices.append(
+            f"there is no baseline: space {task.space.name!r} has no START, whose first configuration would be it."
+        )
+    if not task.trainable.saves_state:
+        notices.append(
+            "the training saves no state, so no trial can pause or go on: the scheduler is "
+            f"{config.search.scheduler}, and a trial whose worker dies begins again."
+        )
+    return notices
 
 
 def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]]) -> StudyConfig:

@@ -92,10 +92,10 @@ def open_run(run: str | Path) -> RunPaths:
     return RunPaths(folder.absolute())
 
 
-def delete_run(paths: RunPaths) -> None:
-    """Delete a run that never began."""
+def delete_run(paths: RunPaths, *, is_ours: bool) -> None:
+    """Delete a run that never began; what is in the bucket only if it `is_ours`, not another driver's."""
     shutil.rmtree(paths.root)
-    if paths.remote is not None:
+    if paths.remote is not None and is_ours:
         storage.place(paths.remote).delete_all()
 
 
