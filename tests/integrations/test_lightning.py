@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
+from tuner.errors import SpaceError
 from tuner.integrations.lightning import LightningTask
 from tuner.training.trainable import TrainingOver
 
@@ -117,6 +119,48 @@ def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> 
         with pytest.raises(TrainingOver):
             epoch(training, 4)
         training.close()
+
+
+def test_a_checkpoint_callback_of_ones_own_does_not_hinder_the_evaluation(data: Any, tmp_path: Path) -> None:
+    class Keeping(Task):
+        trainer_options: ClassVar[Mapping[str, Any]] = {
+            "callbacks": pl.callbacks.ModelCheckpoint(tmp_path, monitor="dev_loss"),
+            "enable_checkpointing": False,  # as one writes who wants none
+        }
+
+    training = Keeping({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=1)
+    metrics = epoch(training, 1)
+    assert training.evaluate(data.dev)["loss"] == pytest.approx(metrics["dev_loss"])
+    training.close()
+
+
+def test_an_option_that_the_study_decides_is_refused(data: Any) -> None:
+    class Deciding(Task):
+        trainer_options: ClassVar[Mapping[str, Any]] = {"accelerator": "cpu"}
+
+    with pytest.raises(SpaceError, match="trainer_options of Deciding holds 'accelerator', which the study decides"):
+        Deciding({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=1)
+
+
+def test_a_module_that_leaves_weights_out_of_its_checkpoint_goes_on_from_it(data: Any) -> None:
+    class Frozen(Module):
+        def __init__(self, width: int) -> None:
+            super().__init__(width)
+            self.strict_loading = False
+
+        def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+            del checkpoint["state_dict"]["layers.0.weight"]
+
+    class Leaving(Task):
+        def make_module(self, hparams: Mapping[str, Any]) -> pl.LightningModule:
+            return Frozen(hparams["width"])
+
+    made = [Leaving({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=2) for _ in range(2)]
+    epoch(made[0], 1)
+    made[1].load_state_dict(made[0].state_dict())
+    assert epoch(made[1], 2).keys() == epoch(made[0], 2).keys()
+    for one in made:
+        one.close()
 
 
 def test_a_split_is_evaluated_by_the_validation_step(task: Callable[[], Task], data: Any) -> None:

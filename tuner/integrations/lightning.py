@@ -33,6 +33,9 @@ _QUIET: Mapping[str, Any] = {
 }
 
 
+_OURS = frozenset({"max_epochs", "accelerator", "devices"})
+
+
 class LightningTask:
     """Derive from it, say how to make the module and its loaders, and take the class as `TRAINABLE`.
 
@@ -41,7 +44,7 @@ class LightningTask:
     """
 
     trainer_options: ClassVar[Mapping[str, Any]] = {}
-    """More arguments for Lightning's `Trainer`, such as `gradient_clip_val`."""
+    """More arguments for Lightning's `Trainer`, such as `gradient_clip_val`; not those that this sets itself."""
 
     def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device, max_epochs: int):
         """Prepare to train for at most `max_epochs`; the data are `load_data`'s."""
@@ -86,7 +89,7 @@ class LightningTask:
         """Go on from a state of `state_dict`."""
         self._turns.close()
         self._state = dict(state)
-        self.module.load_state_dict(state["state_dict"])
+        self.module.load_state_dict(state["state_dict"], strict=self.module.strict_loading)
         # A new trainer reads it as it would read a file of its own.
         self._trainer = self._make_trainer(_HandOver(self))
         self._turns = Turns(self._fit)
@@ -102,7 +105,14 @@ class LightningTask:
 
     def _make_trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         options = {**_QUIET, **self.trainer_options}
-        own = copy.deepcopy(list(options.pop("callbacks", ())))  # what they count is of one training
+        options.pop("enable_checkpointing", None)  # the study has checkpoints of its own
+        taken = sorted(_OURS & options.keys())
+        if taken:
+            raise SpaceError(f"trainer_options of {type(self).__name__} holds {taken[0]!r}, which the study decides.")
+        given = options.pop("callbacks", None) or ()
+        own = copy.deepcopy([given] if isinstance(given, pl.Callback) else list(given))  # they count in one training
+        if not callbacks:  # nothing is trained, and Lightning refuses who would keep checkpoints of it
+            own = [one for one in own if not isinstance(one, pl.callbacks.Checkpoint)]
         return pl.Trainer(
             max_epochs=self._max_epochs,
             accelerator=self._accelerator,

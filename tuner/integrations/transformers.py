@@ -127,6 +127,8 @@ class TransformersTask:
         set_seed(derive_seed(self._seed, epoch))
 
     def _train(self) -> None:
+        # The order of the examples in all epochs follows from what is drawn first.
+        set_seed(self._seed)
         self.trainer.train(resume_from_checkpoint=None if self._begin_from is None else str(self._begin_from))
 
     def _newest(self) -> Path:
