@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,7 +213,7 @@ class Worker:
             if conclusion.predictions is not None and self.job.trainable.tells_probabilities:
                 self._write_predictions(conclusion.location, conclusion.predictions)
         known = {name: metrics for name, metrics in found.items() if metrics}
-        return Concluded(known or {"dev": _of_dev(kept)}, sha256, kept.epoch)
+        return Concluded(known or {"dev": _of_dev(kept, self.job.objectives)}, sha256, kept.epoch)
 
     @property
     def asked(self) -> Asked | None:
@@ -285,6 +285,10 @@ def write_predictions(predictions: Predictions, location: str | Path, name: str)
         place.put(made, name)
 
 
-def _of_dev(report: EpochReport) -> dict[str, float]:
-    """Return the dev metrics of an epoch, without the name of the split: `dev_rmse` is the `rmse` of dev."""
-    return {without_split(name): value for name, value in report.metrics.items() if is_of_dev(name)}
+def _of_dev(report: EpochReport, objectives: Sequence[Objective]) -> dict[str, float]:
+    """Return the dev metrics of an epoch, without the name of the split: `dev_rmse` is the `rmse` of dev.
+
+    An objective is one of them, whatever its name: trials are compared by it.
+    """
+    names = {objective.metric for objective in objectives}
+    return {without_split(name): value for name, value in report.metrics.items() if is_of_dev(name) or name in names}

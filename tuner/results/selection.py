@@ -82,8 +82,9 @@ def _dev_score(retrain: RetrainHistory) -> float:
     """Return the score on dev of the restored state, else that of the epoch that it is of."""
     assert retrain.ended is not None, retrain.seed
     value = evaluated(retrain.ended.evaluations.get("dev", {}), retrain.objective)
-    if value is None and retrain.best is not None:
-        value = retrain.best.metrics[retrain.objective.metric]
+    kept = retrain.epochs.get(retrain.ended.best_epoch)
+    if value is None and kept is not None:
+        value = kept.metrics.get(retrain.objective.metric)
     return -math.inf if value is None else retrain.objective.score(value)
 
 
