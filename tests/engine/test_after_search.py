@@ -142,6 +142,17 @@ def test_names_of_hyperparameters_that_are_none_are_refused(tmp_path: Path) -> N
         load_space(str(path))
 
 
+def test_a_name_that_no_configuration_has_is_refused_and_one_of_a_rare_branch_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "space.py"
+    path.write_text(SPACE.replace('["cycle"]', '["cycles"]'))
+    reason = r"EPOCH_HPARAMS of space .* names 'cycles', but no configuration .* did you mean 'cycle'\?"
+    with pytest.raises(SpaceError, match=reason):
+        load_space(str(path)).check(None)
+    rare = SPACE.replace('"cycle": 2', '**({"cycle": 2} if trial.params["x"] > 0.95 else {})')
+    path.write_text(rare)
+    load_space(str(path)).check(None)
+
+
 @pytest.mark.parametrize(
     ("retrain", "message"),
     [

@@ -30,6 +30,7 @@ from tuner.search.quiet import quiet_study
 Suggest = Callable[[optuna.trial.BaseTrial], dict[str, Any]]
 _CHECKED_SAMPLES = 20
 """Enough to meet the branches of most conditional spaces."""
+_DRAWS_FOR_RARE_BRANCHES = 50
 _MOST_INFEASIBLE = 100
 """Random configurations in a row that may be infeasible before a space counts as having no other."""
 
@@ -154,7 +155,19 @@ class SearchSpace:
         tried += [self._hparams_of_random(study) for _ in range(_CHECKED_SAMPLES)]
         for hparams in (*tried, self.retrain):
             self._check_known(hparams, known)
+        self._check_counting({name for hparams in (*tried, self.retrain) for name in hparams}, study)
         return tried
+
+    def _check_counting(self, met: set[str], study: optuna.Study) -> None:
+        """Refuse a name in EPOCH_HPARAMS that no configuration has; `met` are those that are known to be had."""
+        if set(self.epoch_hparams) - met:  # it may be of a rare branch
+            met = met.union(*(self._hparams_of_random(study) for _ in range(_DRAWS_FOR_RARE_BRANCHES)))
+        unknown = [name for name in self.epoch_hparams if name not in met]
+        if unknown:
+            raise SpaceError(
+                f"EPOCH_HPARAMS of space {self.name!r} names {unknown[0]!r}, but no configuration has such a "
+                f"hyperparameter; {nearest_known(unknown[0], met)}"
+            )
 
     def reference(self) -> dict[str, Any]:
         """Return the first start configuration's hyperparameters, without one those of a random configuration."""
