@@ -37,6 +37,7 @@ FEW: dict[str, Any] = {
     "retrain_epochs": 4,
     "in_process": True,
 }
+UNHEEDED: dict[str, Any] = {"baseline": True, "dataset": "digits", "precision": "float32"}
 SOURCE = Path(own_task.__file__).read_text(encoding="utf-8")
 GENERATOR = SOURCE.replace("TRAINABLE = Task", "TRAINABLE = train")
 
@@ -84,10 +85,11 @@ def TRAINABLE(hparams, data, *, seed, device, max_epochs):
 def test_a_generator_without_start_is_never_paused_and_has_no_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tuned(tmp_path, GENERATOR.replace('START = [{"step": 0.1}]', ""), baseline=True, dataset="digits")
+    run = tuned(tmp_path, GENERATOR.replace('START = [{"step": 0.1}]', ""), **UNHEEDED)
     said = " ".join(capsys.readouterr().out.split())
     assert "NOTICE: the training saves no state" in said
     assert "NOTICE: dataset 'digits' is not used: what is trained brings data of its own." in said
+    assert "NOTICE: precision 'float32' is not used: train takes none." in said
     assert "NOTICE: there is no baseline: space" in said
     assert run.config["search"]["scheduler"] == "asha"
     assert set(run.final["candidate"]) == {"tuned"}
@@ -102,6 +104,13 @@ def test_a_generator_that_cannot_evaluate_is_known_by_its_last_epoch_on_dev(tmp_
     run = tuned(tmp_path, source, baseline=False)
     assert run.final["split"].tolist() == ["dev"]
     assert run.final["rmse"].tolist() == [run.retrain_epochs.sort_values("epoch")["dev_rmse"].iloc[-1]]
+
+
+def test_an_objective_whose_name_says_nothing_of_dev_is_of_dev_all_the_same(tmp_path: Path) -> None:
+    source = GENERATOR.replace("    return task.evaluate", "    return None").replace("dev_rmse", "error")
+    run = tuned(tmp_path, source, baseline=False)
+    assert run.final["split"].tolist() == ["dev"]
+    assert run.final["error"].tolist() == [run.retrain_epochs.sort_values("epoch")["error"].iloc[-1]]
 
 
 def test_a_training_of_a_single_epoch_has_no_rungs(tmp_path: Path) -> None:

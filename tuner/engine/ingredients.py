@@ -98,6 +98,8 @@ def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Data
     notices = [dataset.notice] if dataset.notice else []
     if callable(task.data) and wished.data.dataset != AUTO:
         notices.append(f"dataset {wished.data.dataset!r} is not used: what is trained brings data of its own.")
+    if wished.resources.precision != AUTO and not task.trainable.takes_precision:
+        notices.append(f"precision {wished.resources.precision!r} is not used: {task.trainable.name} takes none.")
     if wished.retrain.baseline and not config.retrain.baseline:
         notices.append(
             f"there is no baseline: space {task.space.name!r} has no START, whose first configuration would be it."

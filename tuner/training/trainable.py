@@ -75,6 +75,11 @@ class TrainableSpec:
     tells_probabilities: bool = False
     """Whether they have the method `probabilities`."""
 
+    @property
+    def takes_precision(self) -> bool:
+        """Whether it is told what numbers to compute with."""
+        return "precision" in _optional_names(self.factory)
+
     def make(
         self,
         hparams: Mapping[str, Any],
