@@ -38,6 +38,7 @@ from scipy.stats import rankdata
 from tests.benchmarks.believing import prior_right, prior_wrong
 from tests.benchmarks.bootstrap import interval_of_mean
 from tests.benchmarks.child_peers import PEERS, ChildPeer
+from tests.benchmarks.noise import copies, noisy
 from tests.benchmarks.ours import ours, ours_in_time
 from tests.benchmarks.output import publish, told
 from tests.benchmarks.peers import OptunaStudy, RayDefault
@@ -46,6 +47,7 @@ from tests.benchmarks.warm_started import warm_changed, warm_same
 from tuner.engine.provenance import source_commit
 from tuner.search.seeds import derive_seed
 from tuner.search.simulator import Simulated, simulate
+from tuner.search.trial import Proposal
 
 _BOOTSTRAPS = 2000
 
@@ -65,6 +67,9 @@ class Arguments:
     workers: int = 4
     trainings: int = 40
     """Work of one search, in full trainings; regret is taken at a quarter, a half and all of it."""
+    noise: float = 0.0
+    """Standard deviation of what a training's seed, and again each epoch, adds to a value, in shares of
+    (best - median). Regret is that of the value without it."""
     methods: str = "default,ray-default,random,random-asha,tpe-full,optuna-hyperband"
     jobs: int = 1
     """Processes that simulate side by side."""
@@ -85,6 +90,8 @@ class Result:
     by_seconds: dict[int, float] = field(default_factory=dict)
     """Likewise, of simulated seconds."""
     trials: int = 0
+    copies: int = 0
+    """Of the trials, like an earlier one; 0 of a method that does not tell its parameters' ranges."""
     seconds: float = 0.0
     """The computer took, decisions and surrogate together."""
 
@@ -125,22 +132,34 @@ METHODS: Mapping[str, Callable[[Problem, int], Simulated]] = {
 
 
 def search(
-    method: str, family: str, surrogate: Path | None, task: str, seed: int, workers: int, trainings: int
+    method: str,
+    family: str,
+    surrogate: Path | None,
+    task: str,
+    seed: int,
+    workers: int,
+    trainings: int,
+    noise: float = 0.0,
 ) -> Result:
     """Simulate one search and return its regrets."""
     problem = load_problem(family, surrogate, task)
     marks = sorted({max(1, trainings // 4), max(1, trainings // 2), trainings})
     result = Result(method, task, seed)
     started = time.perf_counter()
-    best_seen, regret, numbers = -np.inf, np.inf, set()
+    best_seen, regret = -np.inf, np.inf
+    proposals: dict[int, Proposal] = {}
+    curve = problem.curve
+    if noise:
+        generator = np.random.default_rng(derive_seed(seed, int(task), 1))
+        curve = noisy(curve, noise * (problem.best - problem.median), generator)
     simulator = METHODS[method](problem, derive_seed(seed, int(task)))
-    for epochs, (observation, proposal) in enumerate(simulate(simulator, problem.curve, workers), 1):
+    for epochs, (observation, proposal) in enumerate(simulate(simulator, curve, workers), 1):
         for mark in marks:  # what was known when the time ran out
             if observation.time > mark * problem.mean_seconds / workers:
                 result.by_seconds.setdefault(mark, regret)
         if len(result.by_seconds) == len(result.by_epochs) == len(marks):
             break
-        numbers.add(observation.trial)
+        proposals[observation.trial] = proposal
         if observation.value > best_seen:
             best_seen = observation.value
             regret = problem.regret(max(problem.curve(proposal.hparams).values))
@@ -148,7 +167,8 @@ def search(
             if epochs >= mark * problem.epochs:
                 result.by_epochs.setdefault(mark, regret)
     spent = time.perf_counter() - started
-    return Result(method, task, seed, result.by_epochs, result.by_seconds, len(numbers), spent)
+    alike = copies(list(proposals.values()))
+    return Result(method, task, seed, result.by_epochs, result.by_seconds, len(proposals), alike, spent)
 
 
 def summarise(results: Sequence[Result]) -> dict[str, Any]:
@@ -156,6 +176,7 @@ def summarise(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "searches": len(results),
         "trials": round(statistics.fmean(result.trials for result in results), 1),
+        "copies": round(statistics.fmean(result.copies for result in results), 1),
         "seconds_per_search": round(statistics.fmean(result.seconds for result in results), 2),
         "after_epochs_of": _by_mark([result.by_epochs for result in results]),
         "after_seconds_of": _by_mark([result.by_seconds for result in results]),
@@ -217,6 +238,7 @@ def _run(arguments: Arguments, jobs: Sequence[tuple[str, str, int]]) -> list[Res
         surrogate=arguments.surrogate,
         workers=arguments.workers,
         trainings=arguments.trainings,
+        noise=arguments.noise,
     )
     to_do = [job for job in jobs if job not in known]
     with ExitStack() as stack:
@@ -235,7 +257,8 @@ def _run(arguments: Arguments, jobs: Sequence[tuple[str, str, int]]) -> list[Res
 
 
 def _conditions(arguments: Arguments) -> dict[str, Any]:
-    return {"family": arguments.family, "workers": arguments.workers, "trainings": arguments.trainings}
+    noise = {"noise": arguments.noise} if arguments.noise else {}
+    return {"family": arguments.family, "workers": arguments.workers, "trainings": arguments.trainings, **noise}
 
 
 def _known(arguments: Arguments) -> dict[tuple[str, str, int], Result]:
@@ -243,7 +266,9 @@ def _known(arguments: Arguments) -> dict[tuple[str, str, int], Result]:
     if arguments.results is not None and arguments.results.exists():
         for line in arguments.results.read_text().splitlines():
             entry = json.loads(line)
-            if all(entry.pop(name) == value for name, value in _conditions(arguments).items()):
+            if "noise" in entry and not arguments.noise:
+                continue
+            if all(entry.pop(name, None) == value for name, value in _conditions(arguments).items()):
                 for kind in ("by_epochs", "by_seconds"):
                     entry[kind] = {int(mark): regret for mark, regret in entry[kind].items()}
                 known[entry["method"], entry["task"], entry["seed"]] = Result(**entry)
