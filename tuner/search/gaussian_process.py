@@ -204,7 +204,8 @@ class Posterior:
             rest + _BELIEVED * self._hyper.scale * np.eye(len(rest)), lower=True, check_finite=False
         )
         old, new = len(self._factor), len(corner)
-        self._factor = np.block([[self._factor, np.zeros((old, new))], [beside, corner]])
+        # In the order of LAPACK, which else would copy it for each solution.
+        self._factor = np.asfortranarray(np.block([[self._factor, np.zeros((old, new))], [beside, corner]]))
         self._values = np.concatenate((self._values, cross @ self._weights))
         self._scaled = np.concatenate((self._scaled, scaled))
         self._depths = np.concatenate((self._depths, depths))
@@ -237,8 +238,11 @@ class Posterior:
 
 
 def _latent(hyper: Hyperparameters, left: Floats, left_depths: Floats, right: Floats, right_depths: Floats) -> Floats:
+    levels, at = np.unique(np.concatenate((left_depths, right_depths)), return_inverse=True)
+    apart = np.abs(levels[:, None] - levels[None, :])
+    amplitude = hyper.scale * np.exp(hyper.growth * (levels[:, None] + levels[None, :]))
+    between = amplitude * np.exp(-hyper.theta * apart)
+    """Covariance of the levels, which are few."""
     correlation = _matern(_squared_distances(left, right))
-    apart = np.abs(left_depths[:, None] - right_depths[None, :])
-    amplitude = hyper.scale * np.exp(hyper.growth * (left_depths[:, None] + right_depths[None, :]))
-    result: Floats = amplitude * np.exp(-hyper.theta * apart) * correlation
-    return result
+    correlation *= between[at[: len(left), None], at[None, len(left) :]]
+    return correlation
