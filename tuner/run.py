@@ -118,7 +118,7 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
         else:
             driver.run_new(arguments.study, console, began=began)
     except KeyboardInterrupt as error:
-        print(f"\nStopped. {error or _KEPT}", file=sys.stderr)
+        print(f"\nStopped. {str(error) or _KEPT}", file=sys.stderr)
         return EXIT_STOPPED
     return 0
 
