@@ -35,7 +35,7 @@ def copies(proposals: Sequence[Proposal]) -> int:
     """Return how many proposals are like an earlier one: the same parameters, none further off than `_ALIKE`."""
     seen: dict[tuple[str, ...], list[Floats]] = {}
     found = 0
-    for proposal in proposals:
+    for proposal in (one for one in proposals if one.distributions):  # a peer need not tell them
         names = tuple(sorted(proposal.distributions))
         units = np.array([_place(proposal, name) for name in names])
         before = seen.setdefault(names, [])

@@ -257,18 +257,16 @@ def _run(arguments: Arguments, jobs: Sequence[tuple[str, str, int]]) -> list[Res
 
 
 def _conditions(arguments: Arguments) -> dict[str, Any]:
-    noise = {"noise": arguments.noise} if arguments.noise else {}
-    return {"family": arguments.family, "workers": arguments.workers, "trainings": arguments.trainings, **noise}
+    names = ("family", "workers", "trainings", "noise")
+    return {name: getattr(arguments, name) for name in names}
 
 
 def _known(arguments: Arguments) -> dict[tuple[str, str, int], Result]:
     known = {}
     if arguments.results is not None and arguments.results.exists():
         for line in arguments.results.read_text().splitlines():
-            entry = json.loads(line)
-            if "noise" in entry and not arguments.noise:
-                continue
-            if all(entry.pop(name, None) == value for name, value in _conditions(arguments).items()):
+            entry = {"noise": 0.0, **json.loads(line)}  # older lines do not name it
+            if all(entry.pop(name) == value for name, value in _conditions(arguments).items()):
                 for kind in ("by_epochs", "by_seconds"):
                     entry[kind] = {int(mark): regret for mark, regret in entry[kind].items()}
                 known[entry["method"], entry["task"], entry["seed"]] = Result(**entry)

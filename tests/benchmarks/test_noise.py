@@ -37,3 +37,7 @@ def test_trainings_of_one_configuration_differ_as_a_whole_and_epoch_by_epoch() -
 def test_a_copy_is_what_no_training_can_tell_from_an_earlier_one() -> None:
     tried = [proposal(0, 0.1, "a"), proposal(1, 0.1, "b"), proposal(2, 0.11, "a"), proposal(3, 0.2, "a")]
     assert copies(tried) == 1
+
+
+def test_of_what_does_not_tell_its_ranges_no_copy_is_known() -> None:
+    assert copies([Proposal(number, {}, {}, {"rate": 0.1}, Origin.MODEL) for number in range(3)]) == 0
