@@ -45,6 +45,11 @@ class InfeasibleTrialError(TunerError):
     """A training that declares its configuration impossible: the trial ends, and nothing has failed."""
 
 
+def in_one_line(error: BaseException) -> str:
+    """Return kind and text of an exception of the user's code."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def unknown_name(argument: str, value: str, available: Iterable[str]) -> ConfigError:
     """Return the error for a name that is not registered; it lists the names that are."""
     names = ", ".join(sorted(available))

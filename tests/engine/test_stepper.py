@@ -136,25 +136,22 @@ def failing(job: Job, assign: Callable[..., Assignment]) -> Callable[[list[BaseE
     return make
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("no such\nlayer"), "ValueError: no such layer"),
+        (SystemExit("bad learning rate"), "SystemExit: bad learning rate"),  # as a script ends
+    ],
+)
 def test_a_crash_of_the_users_code_comes_with_its_traceback_and_the_next_step_begins_again(
-    failing: Callable[[list[BaseException]], Stepper],
+    failing: Callable[[list[BaseException]], Stepper], error: BaseException, reason: str
 ) -> None:
-    stepping = failing([ValueError("no such\nlayer")])
+    stepping = failing([error])
     outcome = stepping.step()
     assert isinstance(outcome, Crashed)
-    assert outcome.reason == "ValueError: no such layer"
+    assert outcome.reason == reason
     assert "in build" in outcome.error
     assert not stepping.is_spoilt
-    assert reported(stepping).report.epoch == 1
-
-
-def test_a_training_that_ends_its_process_as_a_script_does_fails_alone(
-    failing: Callable[[list[BaseException]], Stepper],
-) -> None:
-    stepping = failing([SystemExit("bad learning rate")])
-    outcome = stepping.step()
-    assert isinstance(outcome, Crashed)
-    assert outcome.reason == "SystemExit: bad learning rate"
     assert reported(stepping).report.epoch == 1
 
 

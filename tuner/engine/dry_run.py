@@ -13,7 +13,7 @@ import torch
 
 from tuner.data.dataset import SearchData
 from tuner.data.splits import as_split
-from tuner.errors import ConfigError, SpaceError
+from tuner.errors import ConfigError, SpaceError, in_one_line
 from tuner.models import ModelSpec
 from tuner.models.summary import evaluating
 from tuner.search.space import SearchSpace, unknown_hyperparameter
@@ -75,7 +75,7 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
                 _check_classes(built, data)
         except Exception as error:  # a user's builder may raise anything
             if place == 0:
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                reason = in_one_line(error)
                 what = "first start configuration" if space.start else "first configuration"
                 raise SpaceError(f"the {what} of space {space.name!r} cannot be trained: {reason}") from error
             asked |= set(hparams)  # a trial that fails, and says why; what it would have read is not known

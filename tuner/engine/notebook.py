@@ -58,12 +58,11 @@ def _written(value: Any, seen: dict[int, Any]) -> str | None:
         _reach(value, seen)
         return None
     if isinstance(value, functools.partial):
-        parts = (value.func, *value.args, *value.keywords.values())
-        func, *given = (_written(part, seen) or _name_of(part) for part in parts)
-        names = [""] * len(value.args) + [f"{name}=" for name in value.keywords]
-        return f"partial({', '.join([func, *map(str.__add__, names, given)])})"
+        given = [_named(part, seen) for part in (value.func, *value.args)]
+        given += [f"{name}={_named(part, seen)}" for name, part in value.keywords.items()]
+        return f"partial({', '.join(given)})"
     if isinstance(value, types.MethodType):
-        return f"{_written(value.__self__, seen) or _name_of(value.__self__)}.{value.__name__}"
+        return f"{_named(value.__self__, seen)}.{value.__name__}"
     if callable(value) and hasattr(value, "__wrapped__"):  # as by functools.cache
         return _written(inspect.unwrap(value), seen)
     text = repr(value)
@@ -80,8 +79,9 @@ def _has_source(value: type) -> bool:
     return True
 
 
-def _name_of(value: Any) -> str:
-    return str(getattr(value, "__qualname__", value))
+def _named(value: Any, seen: dict[int, Any]) -> str:
+    """Return a value as a part of another; of what its source says, the name."""
+    return _written(value, seen) or str(getattr(value, "__qualname__", value))
 
 
 def _reach(value: Any, seen: dict[int, Any]) -> None:

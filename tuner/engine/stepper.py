@@ -11,7 +11,7 @@ from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
 from tuner.engine.outcome import Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import InfeasibleTrialError, StorageError, TunerError
+from tuner.errors import InfeasibleTrialError, StorageError, TunerError, in_one_line
 
 _SECONDS_WITHOUT_STORAGE = 2.0
 """Waited here, by the one whose storage is away, and not by the driver, who serves all."""
@@ -61,7 +61,7 @@ class Stepper:
             reason = device_failure(error)
             self._is_set_up = False
             if reason is None:
-                return Crashed(_in_one_line(error), traceback.format_exc())
+                return Crashed(in_one_line(error), traceback.format_exc())
             self.is_spoilt = True
             return Failed(reason, traceback.format_exc(), spoils_process=True)
 
@@ -79,10 +79,6 @@ class Stepper:
         self._worker.begin(self._assignment)
         self._measures: Mapping[str, float] = self._worker.measure() if self._assignment.is_measured else {}
         self._is_set_up = True
-
-
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def sampled(job: Job, share: float) -> Job:

@@ -18,7 +18,7 @@ from tuner.data import AUTO, data_dir_of, load_dataset
 from tuner.data.dataset import Dataset, SearchData
 from tuner.engine.dry_run import check_hparams
 from tuner.engine.worker import MODEL_SUFFIX
-from tuner.errors import DataError, SpaceError, TunerError
+from tuner.errors import DataError, SpaceError, TunerError, in_one_line
 from tuner.integrations.callback import Callback
 from tuner.io.sources import Sources
 from tuner.models import ModelSpec, get_model
@@ -65,8 +65,7 @@ class Task:
         except TunerError:
             raise
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise DataError(f"load_data() of space {self.space.name!r} raised {reason}") from error
+            raise DataError(f"load_data() of space {self.space.name!r} raised {in_one_line(error)}") from error
         if not isinstance(found, Dataset):
             raise DataError(
                 f"load_data() of space {self.space.name!r} returned a {type(found).__name__}, but must return a "

@@ -20,7 +20,7 @@ from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.outcome import Asked, Concluded
 from tuner.engine.watchdog import watched
-from tuner.errors import DataError, StorageError, TrialFailedError
+from tuner.errors import DataError, StorageError, TrialFailedError, in_one_line
 from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
@@ -192,8 +192,9 @@ class Worker:
         try:
             self.training.load_state_dict(state)
         except Exception as error:  # of the user's code
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise TrialFailedError(f"its load_state_dict() cannot take what its state_dict() gave: {reason}") from error
+            raise TrialFailedError(
+                f"its load_state_dict() cannot take what its state_dict() gave: {in_one_line(error)}"
+            ) from error
 
     def conclude(self, conclusion: Conclusion) -> Concluded:
         """Write what the best epoch left and measure it on every split.

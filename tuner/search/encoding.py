@@ -27,7 +27,7 @@ class Encoding:
         self._distributions = dict(distributions)
         self._is_number = np.array([not _choices(one) for one in distributions.values()], dtype=bool)
         missing = np.isnan(units)
-        # Not by np.unique, which would take as long as a column is high for each comparison: a fifth of a proposal.
+        # Not by np.unique, which sorts columns as long as there are trials, at each proposal.
         first = {missing[:, place].tobytes(): place for place in reversed(range(missing.shape[1]))}
         self._flags: list[int] = [place for place in sorted(first.values()) if missing[:, place].any()]
         names = []
