@@ -95,15 +95,12 @@ def _ray_tune(seconds: float, seed: int, log: Path) -> None:
             _say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
             tune.report({"dev_accuracy": accuracy})
 
-    def define(trial: optuna.Trial) -> None:
-        _task().space.suggest(trial)
-
     ray.init(num_cpus=os.cpu_count())
     starts = [dict(start) for start in _task().space.start]
     tuner = tune.Tuner(
         train,
         tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(define, metric="dev_accuracy", mode="max", points_to_evaluate=starts, seed=seed),
+            search_alg=OptunaSearch(_define, metric="dev_accuracy", mode="max", points_to_evaluate=starts, seed=seed),
             scheduler=ASHAScheduler(metric="dev_accuracy", mode="max", max_t=MOST_EPOCHS),
             num_samples=-1,
             time_budget_s=seconds,
@@ -112,6 +109,11 @@ def _ray_tune(seconds: float, seed: int, log: Path) -> None:
     )
     tuner.fit()
     ray.shutdown()
+
+
+def _define(trial: optuna.Trial) -> None:
+    """Define by run; of the module, for Ray pickles it with the searcher."""
+    _task().space.suggest(trial)
 
 
 def _optuna(seconds: float, seed: int, log: Path) -> None:
