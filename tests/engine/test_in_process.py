@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,9 @@ def suggest(trial):
 
 
 def now():
-    """Return what the study is at, by its journal."""
+    """Return what the study is at, by its folder and its journal."""
+    if not any(Path(__file__).parent.glob("runs/*")):
+        return "before the run"
     text = "".join(path.read_text() for path in Path(__file__).parent.glob("runs/*/journal/*.jsonl"))
     if "WinnerSelected" in text:
         return "retraining"
@@ -91,6 +94,14 @@ SMALL: dict[str, Any] = {
     "precision": "float32",
     "startup_trials": 4,
 }
+
+
+@pytest.fixture(autouse=True)
+def interruptible_by_default() -> Iterator[None]:
+    """Let SIGINT interrupt, also where the tests run in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -253,10 +264,11 @@ def test_an_interrupt_in_the_search_ends_it_and_the_winner_is_retrained(
 
 
 @pytest.mark.timeout(120)
-def test_an_interrupt_before_there_is_a_run_leaves_nothing_and_says_so(
-    space: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before the run", "measuring"])
+def test_an_interrupt_before_there_is_a_journal_leaves_nothing_and_says_so(
+    space: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INTERRUPTED_AT", "measuring")
+    monkeypatch.setenv("INTERRUPTED_AT", moment)
     with pytest.raises(KeyboardInterrupt, match="nothing is kept"):
         driver.run_new(config(space, "study"), Console(quiet=True))
     assert not (space.parent / "runs" / "study").exists()

@@ -65,6 +65,8 @@ from tuner.search.objective import LATENCY, objectives_of
 from tuner.training.batches import Normalisation
 from tuner.training.classifier import data_shape
 
+_NOTHING_KEPT = "No trial had begun, so nothing is kept."
+
 
 def run_new(
     config: StudyConfig,
@@ -82,11 +84,14 @@ def run_new(
         TunerError: what the user can put right. If nothing had started, nothing is left behind.
     """
     began = time.monotonic() if began is None else began
-    config = configs.with_absolute_paths(config)
-    ingredients = gather(config, task or load_configured(config), callbacks)
-    remember(ingredients.task.sources)
-    _ = ingredients.warm_start  # which may be unusable
-    paths = create_run(config)
+    try:
+        config = configs.with_absolute_paths(config)
+        ingredients = gather(config, task or load_configured(config), callbacks)
+        remember(ingredients.task.sources)
+        _ = ingredients.warm_start  # which may be unusable
+        paths = create_run(config)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_NOTHING_KEPT) from None
     try:
         _Job(ingredients, paths, console, began).run()
     except (TunerError, KeyboardInterrupt) as error:
@@ -94,7 +99,7 @@ def run_new(
             raise
         delete_run(paths, is_ours=not isinstance(error, JournalError))  # whom another driver came before
         if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt("No trial had begun, so nothing is kept.") from None
+            raise KeyboardInterrupt(_NOTHING_KEPT) from None
         raise
     return paths
 
