@@ -22,10 +22,14 @@ from tuner.integrations.lightning import LightningTask
 from tuner.training.trainable import TrainingOver
 
 
+def layers_of(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 10))
+
+
 class Module(pl.LightningModule):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 10))
+        self.layers = layers_of(width)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         loss = functional.cross_entropy(self.layers(batch[0]), batch[1])
@@ -93,7 +97,30 @@ def test_nothing_runs_ahead_of_the_epoch_that_was_asked_for(task: Callable[[], T
     assert not all(torch.equal(*pair) for pair in zip(before, trained.module.parameters(), strict=True))
 
 
-def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_stopped(task: Callable[[], Task]) -> None:
+class Plateau(Module):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+        # The loss never falls by so much, so each step of it halves the rate.
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.9)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "dev_loss"}}
+
+
+class Late(Module):
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self._width = width
+        del self.layers
+
+    def configure_model(self) -> None:
+        if not hasattr(self, "layers"):
+            self.layers = layers_of(self._width)
+
+
+@pytest.mark.parametrize("module", [Module, Plateau, Late])
+def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_stopped(
+    module: type[Module], task: Callable[[], Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Task, "make_module", lambda self, hparams: module(hparams["width"]))
     whole = task()
     expected = [epoch(whole, number) for number in range(1, 5)]
     first = task()

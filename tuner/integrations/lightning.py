@@ -89,6 +89,7 @@ class LightningTask:
         """Go on from a state of `state_dict`."""
         self._turns.close()
         self._state = dict(state)
+        self.module.configure_model()  # which may make its layers, and does nothing where there are some
         self.module.load_state_dict(state["state_dict"], strict=self.module.strict_loading)
         # A new trainer reads it as it would read a file of its own.
         self._trainer = self._make_trainer(_HandOver(self))
@@ -98,10 +99,10 @@ class LightningTask:
         """End a training that will not go on."""
         self._turns.close()
 
-    def take(self, trainer: pl.Trainer) -> None:
+    def take(self, trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
         """Hand an epoch's metrics over, having kept the state that belongs to them."""
         self._state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-        self._turns.hand_over({name: float(value) for name, value in trainer.callback_metrics.items()})
+        self._turns.hand_over(dict(metrics))
 
     def _make_trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         options = {**_QUIET, **self.trainer_options}
@@ -135,12 +136,37 @@ class LightningTask:
 
 
 class _HandOver(pl.callbacks.Checkpoint):  # Lightning calls such callbacks last
-    """Stops Lightning after each epoch."""
+    """Stops Lightning after each epoch, where all is done but the step of schedulers that watch a metric.
+
+    Where a training goes on by itself Lightning makes that step; after a checkpoint it is owed.
+    """
 
     def __init__(self, task: LightningTask) -> None:
         super().__init__()
         self._task = task
+        self._metrics: dict[str, float] = {}
+        """Of the last epoch."""
+        self._owes_step = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand the epoch over."""
-        self._task.take(trainer)
+        self._metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._task.take(trainer, self._metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the step is made by."""
+        return {"metrics": dict(self._metrics)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up a training that was handed over."""
+        self._metrics = state_dict["metrics"]
+        self._owes_step = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make the step that is owed."""
+        if not self._owes_step or not pl_module.automatic_optimization:
+            return
+        for config in trainer.lr_scheduler_configs:
+            is_due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
+            if config.reduce_on_plateau and is_due and config.monitor in self._metrics:
+                pl_module.lr_scheduler_step(config.scheduler, torch.tensor(self._metrics[config.monitor]))
