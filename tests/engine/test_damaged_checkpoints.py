@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import StorageError
 from tuner.search.report import EpochReport
+from tuner.training.session import Session
 
 Assign = Callable[..., Assignment]
 
@@ -70,6 +72,21 @@ def test_one_damaged_checkpoint_costs_one_epoch(
     worker.begin(assign("broken"))
     assert worker.training.epoch == 2
     assert [replace(worker.next_report(), seconds=0.0) for _ in range(4)] == expected
+
+
+def test_a_training_that_cannot_take_an_undamaged_one_says_so_and_does_not_begin_again(
+    job: Job, assign: Assign, trained: tuple[Path, list[EpochReport]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(self: Session, state: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    worker = Worker(job)
+    with monkeypatch.context() as for_now:
+        for_now.setattr(Session, "load_state_dict", out_of_memory)
+        with pytest.raises(torch.OutOfMemoryError):
+            worker.begin(assign("broken"))
+    worker.begin(assign("broken"))
+    assert worker.training.epoch == 3
 
 
 def test_a_training_does_not_begin_again_because_its_storage_is_away(

@@ -69,14 +69,14 @@ def test_a_damaged_checkpoint_is_named_with_both_hashes(
     sha256 = checkpoints.save(trained(make_training), path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(CheckpointError) as raised:
-        checkpoints.load(make_training(), path, sha256)
+        checkpoints.load_state(path, sha256)
     assert str(raised.value) == f"{path} has sha256 {sha256_of(path)}, but must have {sha256}: it is damaged."
 
 
 def test_a_missing_checkpoint_is_named(make_training: MakeTraining, tmp_path: Path) -> None:
     path = tmp_path / "absent.pt"
     with pytest.raises(CheckpointError, match=r"absent\.pt cannot be read: No such file"):
-        checkpoints.load(make_training(), path, "0" * 64)
+        checkpoints.load_state(path, "0" * 64)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -86,8 +86,8 @@ def test_a_malicious_pickle_with_the_right_hash_does_not_run(
 ) -> None:
     victim, path = tmp_path / "victim", tmp_path / "epoch.pt"
     path.write_bytes(dump({"model": CreatesFileWhenUnpickled(victim)}))
-    with pytest.raises(CheckpointError, match=r"epoch\.pt is no checkpoint of this training"):
-        checkpoints.load(make_training(), path, sha256_of(path))
+    with pytest.raises(CheckpointError, match=r"epoch\.pt is no saved state"):
+        checkpoints.load_state(path, sha256_of(path))
     assert not victim.exists()
     # The trap works: whoever unpickled it without care would have run it.
     torch.load(io.BytesIO(torch_bytes(CreatesFileWhenUnpickled(victim))), weights_only=False)
@@ -100,10 +100,6 @@ def test_a_malicious_pickle_with_the_right_hash_does_not_run(
         pytest.param(b"", id="nothing"),
         pytest.param(b"no checkpoint", id="text"),
         pytest.param(b"\x80\x02a.", id="a pickle that empties its stack"),
-        pytest.param(torch_bytes(None), id="None"),
-        pytest.param(torch_bytes([1]), id="a list"),
-        pytest.param(torch_bytes({"model": {}}), id="no weights"),
-        pytest.param(torch_bytes({"model": 3}), id="a number for the weights"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_named_even_with_the_right_hash(
@@ -111,15 +107,17 @@ def test_a_file_that_is_no_checkpoint_is_named_even_with_the_right_hash(
 ) -> None:
     path = tmp_path / "epoch.pt"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"epoch\.pt is no checkpoint of this training"):
-        checkpoints.load(make_training(), path, sha256_of(path))
+    with pytest.raises(CheckpointError, match=r"epoch\.pt is no saved state"):
+        checkpoints.load_state(path, sha256_of(path))
 
 
-def test_the_checkpoint_of_another_model_is_refused(make_training: MakeTraining, tmp_path: Path) -> None:
+def test_the_checkpoint_of_another_model_is_refused_in_the_model_s_words(
+    make_training: MakeTraining, tmp_path: Path
+) -> None:
     path = tmp_path / "epoch.pt"
     sha256 = checkpoints.save(trained(make_training, {"head_width": 6}), path)
-    with pytest.raises(CheckpointError, match=r"epoch\.pt is no checkpoint of this training"):
-        checkpoints.load(make_training(), path, sha256)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        make_training().load_state_dict(checkpoints.load_state(path, sha256))
 
 
 def test_a_numpy_number_among_the_hyperparameters_does_not_spoil_the_checkpoint(
@@ -129,7 +127,7 @@ def test_a_numpy_number_among_the_hyperparameters_does_not_spoil_the_checkpoint(
     training = trained(make_training, {"weight_decay": np.float64(0.1)})
     sha256 = checkpoints.save(training, path)
     resumed = make_training()
-    checkpoints.load(resumed, path, sha256)
+    resumed.load_state_dict(checkpoints.load_state(path, sha256))
     assert resumed.reports == training.reports
 
 

@@ -92,7 +92,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(
         sha256 = checkpoints.save(training, path)
         torch.manual_seed(epoch)  # another process has another random state,
         training = make_classifier(RECIPES[recipe], precision=precision, model=other_model())  # and other first weights
-        checkpoints.load(training, path, sha256)
+        training.load_state_dict(checkpoints.load_state(path, sha256))
     assert metrics == expected
     assert_identical(training.state_dict(), whole.state_dict())
 

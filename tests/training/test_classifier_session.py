@@ -103,7 +103,7 @@ def test_early_stopping_restores_the_best_dev_weights(
     if resumed:
         sha256 = checkpoints.save(training, tmp_path / "last.pt")
         training = make_training(hparams, **{**arguments, "model": linear()})
-        checkpoints.load(training, tmp_path / "last.pt", sha256)
+        training.load_state_dict(checkpoints.load_state(tmp_path / "last.pt", sha256))
     assert_identical(dict(training.model.state_dict()), dict(weights[-1]))
     training.restore_best()
     best = training.best

@@ -37,7 +37,7 @@ GENTLE = {"optimizer": "sgd", "learning_rate": 1e-4, "momentum": 0.0, "batch_siz
 
 def hand_over(training: Classifier, other: Classifier, folder: Path) -> None:
     sha256 = checkpoints.save(training, folder / "checkpoint")
-    checkpoints.load(other, folder / "checkpoint", sha256)
+    other.load_state_dict(checkpoints.load_state(folder / "checkpoint", sha256))
 
 
 @pytest.fixture(autouse=True)

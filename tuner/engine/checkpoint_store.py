@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from tuner.errors import StorageError
 from tuner.io import storage
@@ -43,8 +44,8 @@ class CheckpointStore:
             where = f"in {self._location} on {host}"
             raise StorageError(f"no checkpoint can be written {where}: {storage.explain(error)}.") from error
 
-    def load_newest(self, training: Session) -> bool:
-        """Load the newest undamaged checkpoint into `training`; False if there is none.
+    def newest(self) -> Any:
+        """Return the state of the newest undamaged checkpoint, None if there is none.
 
         Raises:
             StorageError: if the storage is away: that there are no checkpoints could then not be told.
@@ -52,35 +53,25 @@ class CheckpointStore:
         try:
             for name in self._newest_first():
                 with self._place.local(name) as path:
-                    if _loaded(training, path, name):
-                        return True
+                    state = _state(path, name)
+                if state is not None:
+                    return state
         except OSError as error:
-            raise self._unreadable(error) from error
-        return False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there are no checkpoints, good or damaged; raises StorageError if the storage is away."""
-        try:
-            return not self._newest_first()
-        except OSError as error:
-            raise self._unreadable(error) from error
+            raise storage.unreadable(f"{self._location} on {socket.gethostname()}", error) from error
+        return None
 
     def delete(self) -> None:
         """Delete all checkpoints; the training is over."""
         self._place.delete_all()
-
-    def _unreadable(self, error: OSError) -> StorageError:
-        return storage.unreadable(f"{self._location} on {socket.gethostname()}", error)
 
     def _newest_first(self) -> list[str]:
         names = self._place.names()
         return sorted((name for name in names if name.startswith("epoch-")), reverse=True)
 
 
-def _loaded(training: Session, path: Path, name: str) -> bool:
+def _state(path: Path, name: str) -> Any:
+    """Return the state in a checkpoint of that name, None of a damaged one."""
     try:
-        checkpoints.load(training, path, name.removesuffix(".pt").rsplit("-", 1)[1])
+        return checkpoints.load_state(path, name.removesuffix(".pt").rsplit("-", 1)[1])
     except checkpoints.CheckpointError:
-        return False
-    return True
+        return None

@@ -136,8 +136,9 @@ class Worker:
         self._assignment = assignment
         self._store = CheckpointStore(assignment.checkpoints)
         self._build(assignment)
-        if self.training.saves_state and not self._store.load_newest(self.training) and not self._store.is_empty:
-            self._build(assignment)  # a damaged checkpoint may have been loaded in part
+        state = self._store.newest() if self.training.saves_state else None
+        if state is not None:  # what the training raises if it cannot take it is no reason to begin again
+            self.training.load_state_dict(state)
         self._saved = self.training.epoch
         first = max(0, min(assignment.known_epochs, self.training.epoch) - 1)
         self._reported = first

@@ -21,17 +21,14 @@ class CheckpointError(TunerError):
     """A file that is not the checkpoint it should be."""
 
 
-class Resumable(Protocol):
-    """A training that can go on from a state: tensors, NumPy arrays and plain values only."""
+class Saveable(Protocol):
+    """A training with a state of tensors, NumPy arrays and plain values only."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
 
-
-def save(training: Resumable, path: Path) -> str:
+def save(training: Saveable, path: Path) -> str:
     """Write the training's state to `path`, flushed to disk, and return its sha256; raises OSError."""
     return save_state(training.state_dict(), path)
 
@@ -46,27 +43,6 @@ def save_state(state: Any, path: Path) -> str:
     except RuntimeError as error:  # torch's writer turns a full disk into this
         raise OSError(None, " ".join(str(error).split())) from error
     return hash_file(path)
-
-
-def load(training: Resumable, path: Path, sha256: str) -> None:
-    """Put the state in `path` into `training`.
-
-    Raises:
-        CheckpointError: if the file's hash is another, or it does not fit the training; the training is then
-            unusable.
-    """
-    try:
-        found = hash_file(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    if found != sha256:
-        raise CheckpointError(f"{path} has sha256 {found}, but must have {sha256}: it is damaged.")
-    try:
-        training.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    # Bytes that only look like a checkpoint make torch raise almost anything: EOFError, IndexError, AttributeError ...
-    # Its own text is left out because it advises loading without weights_only, which would run code.
-    except Exception as error:
-        raise CheckpointError(f"{path} is no checkpoint of this training ({type(error).__name__}).") from error
 
 
 def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str:
@@ -85,14 +61,31 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> str
         raise StorageError(f"{path} cannot be written: {error}.") from error
 
 
-def load_state(path: Path) -> Any:
-    """Return the state in a file of `save_state`; loading it runs no code. Raises CheckpointError if it is none."""
+def load_state(path: Path, sha256: str | None = None) -> Any:
+    """Return the state in a file of `save_state`; loading it runs no code.
+
+    Raises:
+        CheckpointError: if it is none, or its hash is not `sha256`, where one is given.
+    """
+    if sha256 is not None:
+        _check_hash(path, sha256)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
-    except Exception as error:  # as in `load`
+    # Bytes that only look like a checkpoint make torch raise almost anything: EOFError, IndexError, AttributeError ...
+    # Its own text is left out because it advises loading without weights_only, which would run code.
+    except Exception as error:
         raise CheckpointError(f"{path} is no saved state ({type(error).__name__}).") from error
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    try:
+        found = hash_file(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    if found != sha256:
+        raise CheckpointError(f"{path} has sha256 {found}, but must have {sha256}: it is damaged.")
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
