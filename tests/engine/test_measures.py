@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.clock import BudgetClock, RetrainLoad
@@ -13,7 +17,8 @@ from tuner.engine.coordinator import Coordinator
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.task import load_task
-from tuner.engine.worker import Job
+from tuner.engine.worker import Assignment, Job, Worker
+from tuner.errors import TrialFailedError
 from tuner.journal.events import EpochReported, Event, ModelMeasured, StudyStarted
 from tuner.journal.history import read_history
 from tuner.journal.store import JournalWriter, read_journal
@@ -22,6 +27,7 @@ from tuner.results.tables import trials_table
 from tuner.search.objective import objectives_of
 from tuner.search.registry import build_search
 from tuner.search.space import load_space
+from tuner.training.trainable import trainable_of
 
 SPACE = """
 START = [{"hidden": 4, "learning_rate": 0.003}]
@@ -92,3 +98,24 @@ def test_what_the_worker_measures_decides_in_the_search_and_stands_in_the_tables
     assert [row["latency_seconds"] is not None for row in rows] == ["latency" in objectives] * 8
     assert {row["on_front"] for row in rows} == ({None} if objectives == "dev_accuracy" else {True, False})
     assert {row["origin"] for row in rows} == {"start", "random", "model"}
+
+
+class Nameless:
+    """A training that keeps its model to itself."""
+
+    def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
+        self._network = nn.Linear(1, 1)
+
+    def train_epoch(self) -> dict[str, float]:
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: object) -> dict[str, float]:
+        return {}
+
+
+def test_an_objective_that_cannot_be_measured_is_refused_at_once(job: Job, assign: Callable[..., Assignment]) -> None:
+    objectives = objectives_of(["dev_accuracy", "num_params"], DEFAULT_OBJECTIVE)
+    worker = Worker(replace(job, trainable=trainable_of(Nameless), objectives=objectives))
+    worker.begin(assign())
+    with pytest.raises(TrialFailedError, match=r"num_params is an objective, but .* no attribute 'model'"):
+        worker.measure()

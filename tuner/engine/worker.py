@@ -25,7 +25,7 @@ from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
 from tuner.models.summary import trainable_parameters
-from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
+from tuner.search.objective import LATENCY, MEASURES, NUM_PARAMS, Objective
 from tuner.search.report import EpochReport, is_of_dev, without_split
 from tuner.training.batches import blank_inputs
 from tuner.training.checkpoints import save_model, save_state
@@ -148,9 +148,17 @@ class Worker:
         """Return what the model costs, by the names of `MEASURES`; nothing of a training without a torch model.
 
         The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
-        Raises DataError if there is no example of the data that a model could be shown.
+
+        Raises:
+            DataError: if there is no example of the data that a model could be shown.
+            TrialFailedError: if an objective is measured of a model, but there is none.
         """
         if not isinstance(self.training.model, nn.Module):
+            wanted = [one.metric for one in self.job.objectives if one.metric in MEASURES]
+            if wanted:
+                raise TrialFailedError(
+                    f"{wanted[0]} is an objective, but what is trained has no attribute 'model' that is a torch model."
+                )
             return {}
         measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:

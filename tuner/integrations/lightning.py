@@ -63,6 +63,11 @@ class LightningTask:
         """Return the module that these hyperparameters describe."""
         raise NotImplementedError
 
+    @property
+    def model(self) -> pl.LightningModule:
+        """The module, of which the size can be measured."""
+        return self.module
+
     def make_loader(self, split: Any, hparams: Mapping[str, Any], *, shuffle: bool) -> Any:
         """Return a loader of a split of the data, shuffled for training."""
         raise NotImplementedError

@@ -78,6 +78,11 @@ class TransformersTask:
         """Return a `Trainer(args=TrainingArguments(**arguments, ...), train_dataset=data.train, ...)`."""
         raise NotImplementedError
 
+    @property
+    def model(self) -> Any:
+        """The `Trainer`'s model, of which the size can be measured."""
+        return self.trainer.model
+
     def train_epoch(self) -> dict[str, float]:
         """Train, evaluate and save one epoch; return its metrics."""
         metrics = self._turns.next()
