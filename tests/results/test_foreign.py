@@ -162,14 +162,17 @@ def test_a_column_of_the_objectives_name_goes_before_others(tmp_path: Path) -> N
     assert trial.params["lr"] == 0.1
 
 
-def test_of_several_studies_one_is_named(tmp_path: Path) -> None:
-    storage = _sqlite(tmp_path)
-    _fill(storage, "second")
-    with pytest.raises(ConfigError, match=r"holds the studies theirs, second: say which, as in .*study\.db#theirs"):
-        _read(storage)
-    assert len(_read(f"{storage}#second").warm_start().trials) == 8
+@pytest.mark.parametrize("make", [_sqlite, _sqlite_file, _journal])
+def test_of_several_studies_one_is_named(make: Callable[[Path], str], tmp_path: Path) -> None:
+    source = make(tmp_path)
+    _fill(
+        JournalStorage(JournalFileBackend(source)) if make is _journal else f"sqlite:///{tmp_path}/study.db", "second"
+    )
+    with pytest.raises(ConfigError, match=r"holds the studies theirs, second: say which, as in .*\.\w+#theirs"):
+        _read(source)
+    assert len(_read(f"{source}#second").warm_start().trials) == 8
     with pytest.raises(ConfigError, match="but the studies there are: theirs, second"):
-        _read(f"{storage}#third")
+        _read(f"{source}#third")
 
 
 def test_a_storage_that_cannot_serve_says_why(tmp_path: Path, finished: History) -> None:

@@ -41,7 +41,7 @@ def is_foreign(source: str) -> bool:
     """Return whether a warm start's source is another tool's, by its name and first bytes."""
     if source.startswith(SQLITE):
         return True
-    path = Path(source)
+    path = _file_of(source)
     if not path.is_file():
         return False
     if path.suffix == ".parquet":
@@ -86,7 +86,7 @@ def taken(found: WarmStarted, space: SearchSpace) -> str:
 
 
 def _read(source: str, objective: Objective) -> Found:
-    path = Path(source)
+    path = _file_of(source)
     if source.startswith(SQLITE) or not path.suffix.endswith(("csv", "parquet")):
         from tuner.results.optuna_trials import read_storage  # which waits for Optuna
 
@@ -94,6 +94,12 @@ def _read(source: str, objective: Objective) -> Found:
             source, is_journal=path.is_file() and _begins_with(path, _JOURNAL_BEGINS), objective=objective
         )
     return _of_table(source, _table(path), objective)
+
+
+def _file_of(source: str) -> Path:
+    """Return the file that a source names, which may have the name of a study behind it."""
+    path = Path(source)
+    return path if path.is_file() else Path(source.partition("#")[0])
 
 
 def _of_table(source: str, table: pa.Table, objective: Objective) -> Found:
