@@ -65,15 +65,15 @@ class SearchConfig:
     resource: Literal["auto", "epochs", "seconds"] = AUTO
     """What trials are compared by at a rung: after equally many `epochs`, or after equally many `seconds`, by which a
     network of half the cost has had twice the epochs. `auto` lies between the two where a budget is given, the nearer
-    to equal epochs the longer the retraining is than the search's trainings; else, and for a training that wants to
-    know how many epochs it will have, as `linear` and `cosine` do, it is `epochs`. By cost, the rungs count epochs of
-    the first configuration."""
+    to equal epochs the longer the retraining is than the search's trainings; else, for a training of your own, and for
+    one that wants to know how many epochs it will have, as `linear` and `cosine` do, it is `epochs`. By cost, the rungs
+    count epochs of the first configuration."""
     reduction_factor: int = 3
     """About one trial in this many goes on from each rung."""
     startup_trials: int | None = None
     """Trials started before the searcher models the results; by default the searcher knows how many."""
     patience: int = 10
-    """A training ends after this many epochs without a better dev accuracy."""
+    """A training ends after this many epochs without a better value of the objective."""
     stop_when_converged: float | None = None
     """End the search when its next trials are each expected to improve the objective by less than this, such as
     `0.001`. With a budget the time that is left goes to the retraining. Needs the searcher `gp`."""

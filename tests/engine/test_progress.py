@@ -268,6 +268,8 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
     ("changes", "expected"),
     [
         ({"reduction_factor": None}, "rungs      1 3 9 epochs; no trial is stopped from each"),
+        ({"rungs": (1,)}, "rungs      1 epoch, a whole training: no trial is stopped"),
+        ({"rungs": (9,)}, "rungs      9 epochs, a whole training: no trial is stopped"),
         ({"max_trials": 20}, "trials     about 17 if they cost what the first configuration does, at most 20"),
         ({"budget_seconds": None, "max_trials": 17}, "trials     17"),
         ({"budget_seconds": None}, "time       search 25m 00s, retraining 4m 40s; about 29m 40s together"),

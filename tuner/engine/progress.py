@@ -170,20 +170,27 @@ def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[
         workers: Why there are so many workers.
         retrainings: Candidates with seeds, which follow the search.
     """
-    stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
     together = f"{'in' if plan.budget_seconds else 'about'} {duration(total)} together"
     epoch = duration(plan.seconds_per_epoch)
-    whose = " of the first configuration, more of a cheaper one" if plan.cost_exponent else ""
     return [
         f"data       {data}",
         f"workers    {plan.workers}, {workers}",
         f"epoch      {epoch} for the first configuration, with all workers busy",
-        f"rungs      {' '.join(map(str, plan.rungs))} epochs{whose}; {stopping} from each",
+        f"rungs      {_rungs(plan)}",
         f"trials     {_trials(plan)}",
         f"retraining {_retraining(plan, retrainings)}",
         f"time       search {duration(plan.search_seconds)}, retraining {duration(plan.retrain_seconds)}; {together}",
     ]
+
+
+def _rungs(plan: Plan) -> str:
+    whose = " of the first configuration, more of a cheaper one" if plan.cost_exponent else ""
+    if len(plan.rungs) == 1:
+        epochs = "1 epoch" if plan.rungs == (1,) else f"{plan.rungs[0]} epochs"
+        return f"{epochs}{whose}, a whole training: no trial is stopped"
+    stopping = f"one trial in {plan.reduction_factor} goes on" if plan.reduction_factor else "no trial is stopped"
+    return f"{' '.join(map(str, plan.rungs))} epochs{whose}; {stopping} from each"
 
 
 def _trials(plan: Plan) -> str:
