@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -248,8 +249,8 @@ def test_python_does_the_same_as_the_command_with_ray_or_without(
 
 @dataclass(frozen=True)
 class Survivor:
-    """A run whose first driver was terminated, whose second was killed, and whose third lost its terminal and came to
-    the end."""
+    """A run whose first driver was hung up on and then terminated, whose second was killed, and whose third lost its
+    terminal and came to the end."""
 
     paths: RunPaths
     terminated: Ended
@@ -264,6 +265,8 @@ def survivor(tmp_path_factory: pytest.TempPathFactory, space_file: Path) -> Surv
     folder = tmp_path_factory.mktemp("survivor")
     paths = RunPaths(folder / "runs" / "study")
     with Running(folder, *SMOKE, "--space", str(space_file), *FLAGS, "--name", "study") as first:
+        first.wait_for(EpochReported, 1)
+        os.killpg(first.process.pid, signal.SIGHUP)  # a shell whose terminal is closed tells Ray's processes, too
         first.wait_for(EpochReported, 3)
         first.process.terminate()
         terminated = first.end()
