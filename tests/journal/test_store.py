@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -169,8 +170,40 @@ def test_a_full_disk_is_a_storage_error(tmp_path: Path, opening: StudyStarted, m
 
     with JournalWriter(tmp_path) as journal:
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(StorageError, match="cannot be written: No space left on device"):
-            journal.append(opening)
+        for _ in range(3):
+            with pytest.raises(StorageError, match="cannot be written: No space left on device"):
+                journal.append(opening)
+        monkeypatch.undo()
+        journal.append(opening)
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == [
+        "00000001.jsonl"
+    ]  # one for each attempt would be no use
+    assert [entry.event for entry in read_journal(tmp_path)] == [opening]
+
+
+def test_where_nothing_can_be_locked_nobody_writes(
+    tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    (tmp_path / "lock").touch()  # another driver's, which would be taken away
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(StorageError, match=r"file system without locks \(flock\), so two drivers could write"):
+        JournalWriter(tmp_path)
+    assert (tmp_path / "lock").exists()
+
+
+def test_a_journal_that_cannot_be_read_is_not_held(tmp_path: Path, opening: StudyStarted) -> None:
+    write(tmp_path, opening)
+    whole = segment(tmp_path).read_bytes()
+    segment(tmp_path).write_bytes(b"damaged\n" + whole)
+    for _ in range(2):
+        with pytest.raises(JournalError, match="is damaged at byte 0") as held:
+            JournalWriter(tmp_path)
+    segment(tmp_path).write_bytes(whole)
+    assert len(JournalWriter(tmp_path).entries) == 4
+    assert held  # as a notebook holds the last error
 
 
 def test_only_time_worked_counts(tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ only be the last of its segment; a full segment is followed by a new one, and so
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -125,7 +126,11 @@ class JournalWriter:
         """
         self._folder = folder
         self._lock = _acquire(folder)
-        entries = read_journal(folder) if _segments(folder) else []
+        try:
+            entries = read_journal(folder) if _segments(folder) else []
+        except BaseException:  # a notebook keeps the error, and with it this object, for as long as it shows it
+            self._lock.release()
+            raise
         self.entries = tuple(entries)
         """What the journal held when it was opened."""
         self._next_seq = len(entries)
@@ -186,9 +191,13 @@ class JournalWriter:
         if self._torn is None:
             return
         path, good_bytes = self._torn
-        with path.open("r+b", buffering=0) as handle:
-            handle.truncate(good_bytes)
-            os.fsync(handle.fileno())
+        if good_bytes == 0:  # while a disk stays full, each attempt would leave an empty segment
+            path.unlink(missing_ok=True)
+            _sync_folder(self._folder)
+        else:
+            with path.open("r+b", buffering=0) as handle:
+                handle.truncate(good_bytes)
+                os.fsync(handle.fileno())
         self._torn = None
 
     def _segment(self) -> FileIO:
@@ -209,13 +218,19 @@ def _segments(folder: Path) -> list[Path]:
 def _acquire(folder: Path) -> BaseFileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
+        # Without `flock` it would lock by the file's being there, and take away the one that another driver made.
+        lock = FileLock(folder / "lock", fallback_to_soft=False)
         lock.acquire(timeout=0)
         # Not in the lock's own file, which who waits for the lock may empty.
         write_holder(folder)
     except Timeout:
         raise JournalError(f"{folder} is being written by {read_holder(folder)}: wait for it, or stop it.") from None
     except OSError as error:
+        if error.errno == errno.ENOSYS:
+            raise StorageError(
+                f"{folder} is on a file system without locks (flock), so two drivers could write there at once: mount "
+                "it with them, as Lustre with -o flock, or give another --storage."
+            ) from error
         raise StorageError(f"{folder} cannot be written: {error.strerror}.") from error
     return lock
 
