@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ from tuner.config import StudyConfig, merge, nested
 from tuner.engine import driver
 from tuner.engine.executor import Key
 from tuner.engine.in_process import InProcessExecutor
-from tuner.engine.outcome import Outcome, Reported
+from tuner.engine.outcome import Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Job
 from tuner.errors import ConfigError, TunerError
 from tuner.journal.events import (
@@ -221,8 +221,10 @@ class Spends:
 class Both:
     """A work of two trainings of the same configuration, as two seeds of a retraining are."""
 
+    epochs = 1
+
     def __init__(self, hparams: dict[str, Any], folder: Path) -> None:
-        self._waiting = [Assignment(hparams, seed, 1, folder / str(seed)) for seed in (1, 2)]
+        self._waiting = [Assignment(hparams, seed, self.epochs, folder / str(seed)) for seed in (1, 2)]
         self.outcomes: list[Outcome] = []
 
     @property
@@ -248,6 +250,50 @@ def test_what_a_training_does_to_its_hyperparameters_reaches_nobody_else(job: Jo
     metrics = [outcome.report.metrics for outcome in work.outcomes if isinstance(outcome, Reported)]
     assert metrics == [{"dev_accuracy": 0.5, "width": 16.0}] * 2
     assert hparams == {"rate": 0.5, "widths": [8, 16]}
+
+
+class FullOnce:
+    """A training whose device is full once, in its second epoch."""
+
+    failures: ClassVar[list[str]] = []
+
+    def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
+        self._epoch = 0
+
+    def train_epoch(self) -> dict[str, float]:
+        self._epoch += 1
+        if self._epoch == 2 and not self.failures:
+            self.failures.append("full")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: object) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._epoch = state["epoch"]
+
+
+class Patient(Both):
+    """Goes on with the first training, should it lose its process, to its end."""
+
+    epochs = 3
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        self.outcomes.append(outcome)
+        if isinstance(outcome, Reported) and outcome.finished:
+            self._waiting.clear()
+        return not self.is_over
+
+
+def test_a_training_goes_on_when_its_device_is_no_longer_full(job: Job, tmp_path: Path) -> None:
+    work = Patient({}, tmp_path)
+    InProcessExecutor(print).run(replace(job, trainable=trainable_of(FullOnce)), iter([work]))
+    assert [type(outcome) for outcome in work.outcomes] == [Reported, WorkerLost, Reported, Reported, Reported]
+    assert [outcome.report.epoch for outcome in work.outcomes if isinstance(outcome, Reported)] == [1, 1, 2, 3]
 
 
 # What a driver does between the works; Ray is not needed to see it.

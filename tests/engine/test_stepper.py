@@ -17,7 +17,7 @@ from torch import nn
 from tuner.data.predictions import Predictions
 from tuner.engine import stepper
 from tuner.engine.outcome import Concluded, Crashed, Failed, Reported, StorageAway
-from tuner.engine.stepper import SpoiltProcessError, Stepper
+from tuner.engine.stepper import LostDeviceError, SpoiltProcessError, Stepper
 from tuner.engine.worker import Assignment, Conclusion, Job
 from tuner.io.arrays import read_arrays
 from tuner.models import get_model
@@ -184,6 +184,19 @@ def test_a_failure_of_the_device_fails_the_training_alone_and_its_process_is_not
     assert stepping.is_spoilt
     with pytest.raises(SpoiltProcessError):
         stepping.step()
+
+
+def test_a_device_that_carried_the_training_before_may_be_full_by_anothers_doing(
+    failing: Callable[[list[BaseException]], Stepper], assign: Callable[..., Assignment]
+) -> None:
+    errors: list[BaseException] = []
+    stepping = failing(errors)
+    assert reported(stepping).report.epoch == 1
+    errors.append(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"))
+    stepping.begin(assign(known_epochs=1))
+    with pytest.raises(LostDeviceError, match=r"more memory than the device has: .* Tried to allocate 2\.00 GiB\.$"):
+        stepping.step()
+    assert stepping.is_spoilt
 
 
 # What follows the last epoch.

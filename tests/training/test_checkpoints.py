@@ -139,6 +139,17 @@ def test_a_full_disk_is_an_os_error_that_says_so(make_training: MakeTraining) ->
         checkpoints.save(make_training(), full)
 
 
+def test_a_failure_of_the_device_is_not_taken_for_one_of_the_disk(
+    make_training: MakeTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch, "save", failed)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        checkpoints.save(make_training(), tmp_path / "epoch.pt")
+
+
 def test_saved_weights_come_back_equal_and_contiguous(make_training: MakeTraining, tmp_path: Path) -> None:
     model, path = trained(make_training).model, tmp_path / "best" / "model.safetensors"
     assert checkpoints.save_model(model, path, {"format": "pt"}) == sha256_of(path)

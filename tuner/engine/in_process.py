@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 
 from tuner.engine.executor import Agenda, Work
-from tuner.engine.outcome import Crashed, Failed, StepOutcome
-from tuner.engine.stepper import Stepper
+from tuner.engine.outcome import Crashed, Failed, StepOutcome, WorkerLost
+from tuner.engine.stepper import LostDeviceError, Stepper
 from tuner.engine.worker import Assignment, Job
 
 T = TypeVar("T")
@@ -48,18 +48,33 @@ class InProcessExecutor:
         try:
             stepper = Stepper(job)
             while (order := agenda.next()) is not None:
-                if stepper.is_spoilt:
-                    stepper = Stepper(job)
-                stepper.begin(order.assignment)
-                while agenda.take(order, self._told(stepper.step())):
-                    pass
+                stepper = _begun(stepper, job, order.assignment)
+                while agenda.take(order, self._told(_outcome(stepper))):
+                    if stepper.is_spoilt:
+                        stepper = _begun(stepper, job, order.assignment)
         finally:
             torch.set_num_threads(threads)
         if agenda.error is not None:
             raise agenda.error
         assert agenda.is_over, "a work waits, but nothing is under way"
 
-    def _told(self, outcome: StepOutcome) -> StepOutcome:
+    def _told(self, outcome: StepOutcome | WorkerLost) -> StepOutcome | WorkerLost:
         if isinstance(outcome, Crashed | Failed) and outcome.error is not None:
             self._say(outcome.error.rstrip())
         return outcome
+
+
+def _begun(stepper: Stepper, job: Job, assignment: Assignment) -> Stepper:
+    """Return the stepper, or another where it is spoilt, with the assignment begun."""
+    if stepper.is_spoilt:
+        stepper = Stepper(job)
+    stepper.begin(assignment)
+    return stepper
+
+
+def _outcome(stepper: Stepper) -> StepOutcome | WorkerLost:
+    """Do a step; of a device that is lost, what a driver under Ray hears of the process that ends then."""
+    try:
+        return stepper.step()
+    except LostDeviceError as error:
+        return WorkerLost(str(error), charged=True)

@@ -21,6 +21,10 @@ class SpoiltProcessError(Exception):
     """The process was to be used again after a failure that spoilt it."""
 
 
+class LostDeviceError(Exception):
+    """The device failed a training that it has carried before: another process may go on with it."""
+
+
 class Stepper:
     """Does assignments with a `Worker`; a process has one.
 
@@ -45,6 +49,7 @@ class Stepper:
 
         Raises:
             SpoiltProcessError: if an earlier failure spoilt the process.
+            LostDeviceError: if the device failed a training that had finished an epoch; that too spoils the process.
         """
         if self.is_spoilt:
             raise SpoiltProcessError("the process ends, for the failure before has spoilt it")
@@ -58,12 +63,18 @@ class Stepper:
         except TunerError as error:
             return Failed(str(error))
         except (Exception, SystemExit) as error:  # of the user's code, which may be a script's
-            reason = device_failure(error)
+            reason, has_trained = device_failure(error), self._has_trained
             self._is_set_up = False
             if reason is None:
                 return Crashed(in_one_line(error), traceback.format_exc())
             self.is_spoilt = True
+            if has_trained:  # so it may be another's doing, such as of who shares the device
+                raise LostDeviceError(reason) from error
             return Failed(reason, traceback.format_exc(), spoils_process=True)
+
+    @property
+    def _has_trained(self) -> bool:
+        return self._assignment.known_epochs > 0 or (self._is_set_up and self._worker.training.epoch > 0)
 
     def _step(self) -> StepOutcome:
         if not self._is_set_up:

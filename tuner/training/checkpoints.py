@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from tuner.errors import StorageError, TunerError
 from tuner.io.files import hash_file, write_whole
 
+_SIGNS_OF_THE_WRITER = ("inline_container", "PytorchStreamWriter")
+"""Of the messages of RuntimeErrors into which torch turns a full disk."""
+
 
 class CheckpointError(TunerError):
     """A file that is not the checkpoint it should be."""
@@ -40,7 +43,9 @@ def save_state(state: Any, path: Path) -> str:
             torch.save(state, handle)
             handle.flush()
             os.fsync(handle.fileno())
-    except RuntimeError as error:  # torch's writer turns a full disk into this
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _SIGNS_OF_THE_WRITER):
+            raise  # of a device that has failed, say, from which the tensors cannot be fetched
         raise OSError(None, " ".join(str(error).split())) from error
     return hash_file(path)
 
