@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,18 @@ def test_an_exception_passes_and_stops_the_watch(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), watched(60.0, tmp_path / "trial-1"):
         raise ZeroDivisionError
     assert take_report(tmp_path / "trial-1") is None
+
+
+def test_a_storage_that_goes_away_meanwhile_does_not_undo_what_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "unlink", stale)
+    with watched(60.0, tmp_path / "trial-1"):
+        done = True
+    assert done
 
 
 def test_without_a_limit_nothing_is_written(tmp_path: Path) -> None:

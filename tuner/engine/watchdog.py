@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tuner.errors import StorageError
@@ -34,13 +34,15 @@ def watched(seconds: float | None, checkpoints: str | Path) -> Iterator[None]:
         handle = file.open("w", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror}.") from error
-    with handle:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=handle)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    file.unlink(missing_ok=True)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=handle)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        with suppress(OSError):  # nothing was written, so nothing is lost: least of all what the block has done
+            handle.close()
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def take_report(checkpoints: str | Path) -> str | None:
