@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,6 +104,28 @@ def test_a_frame_whose_cells_are_lists_or_arrays_has_a_fingerprint_of_them() -> 
     kinds: tuple[Callable[[list[int]], Any], ...] = (list, np.array)
     for kind in kinds:
         assert fingerprint(frame(4, kind)) == fingerprint(frame(4, kind)) != fingerprint(frame(5, kind))
+
+
+class Mapped:
+    """Maps its array on first use, and sends none along."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self._array: Any = None
+
+    def __len__(self) -> int:
+        self._array = np.full(3, self.value)
+        return len(self._array)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_array": None}
+
+
+def test_what_an_object_drops_when_it_is_sent_does_not_count() -> None:
+    data = Mapped(2.0)
+    before = fingerprint(data)
+    assert len(data) == 3
+    assert fingerprint(data) == fingerprint(pickle.loads(pickle.dumps(data))) == before != fingerprint(Mapped(3.0))
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
