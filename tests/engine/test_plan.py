@@ -10,7 +10,7 @@ import pytest
 from tuner.config import StudyConfig, merge, nested
 from tuner.engine.plan import DEFAULT_TRIALS, Plan, make_plan, retrain_load
 from tuner.engine.retrain_plan import Lengths
-from tuner.errors import ConfigError
+from tuner.errors import ConfigError, JournalError
 from tuner.presets import preset
 from tuner.search.rungs import mean_epochs
 
@@ -205,3 +205,11 @@ def test_a_plan_comes_back_from_json_as_it_was() -> None:
     found = plan(budget="1000s")
     values = json.loads(json.dumps(found.to_dict()))
     assert Plan.from_dict(values) == found
+
+
+def test_a_plan_of_a_newer_version_is_read_and_one_that_is_none_is_named() -> None:
+    found = plan(budget="1000s")
+    assert Plan.from_dict({**found.to_dict(), "of_a_newer_version": 1}) == found
+    for impossible in ({}, {"rungs": [1, 3]}, {**found.to_dict(), "rungs": 3}):
+        with pytest.raises(JournalError, match="the plan in the journal cannot be read: "):
+            Plan.from_dict(impossible)

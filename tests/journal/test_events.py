@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_a_trial_of_a_warm_start_that_is_none_is_refused(changes: dict[str, Any]
         {"kind": "SearchEnded", "reason": "converged", "seconds_left": "90"},
         {"kind": "TrialEnded", "trial": 0, "state": "MAYBE", "reason": ""},
         {"kind": "ModelMeasured", "trial": 0, "measures": {"params": "many"}},
+        {"kind": "ModelMeasured", "trial": 0, "measures": {"params": math.nan}},
+        {"kind": "ModelMeasured", "trial": 0, "measures": {"params": math.inf}},
     ],
 )
 def test_what_is_no_event_is_refused(record: dict[str, Any]) -> None:

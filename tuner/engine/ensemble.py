@@ -19,6 +19,7 @@ from tuner.journal.history import History
 from tuner.models import ModelBuilder
 from tuner.paths import RunPaths
 from tuner.results.selection import ENSEMBLE, tuned_retrainings
+from tuner.search.report import finite
 from tuner.training.checkpoints import load_weights, save_model
 from tuner.training.classifier import Classifier
 from tuner.training.device import own_device
@@ -54,7 +55,8 @@ def measure_ensemble(
     weights = paths.retrain_checkpoints(ENSEMBLE, ended[0].seed) / Path(ended[0].weights).name
     sha256 = _write(model, paths, weights)
     splits = {"dev": dataset.dev, "test": dataset.test}
-    evaluations = {name: training.evaluate(split, model) for name, split in splits.items() if split is not None}
+    found = {name: training.evaluate(split, model) for name, split in splits.items() if split is not None}
+    evaluations = {name: finite(metrics) for name, metrics in found.items()}
     _keep_predictions(training, model, dataset, paths.location(weights.parent), paths.best_predictions.name)
     return EnsembleMeasured([one.seed for one in ended], evaluations, str(weights.relative_to(paths.root)), sha256)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tuner.config import AUTO, SearchConfig, StudyConfig
 from tuner.engine.clock import RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
-from tuner.errors import ConfigError
+from tuner.errors import ConfigError, JournalError, in_one_line
 from tuner.results.selection import BASELINE, TUNED
 from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.gp_searcher import Settings
@@ -89,8 +89,16 @@ class Plan:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Plan:
-        """Return the plan of `to_dict`, perhaps after a journey through JSON."""
-        return Plan(**{"protect_starts": False, **values, "rungs": tuple(values["rungs"])})
+        """Return the plan of `to_dict`, perhaps after a journey through JSON, or by a newer or an older version.
+
+        Raises:
+            JournalError: if it is none.
+        """
+        known = {one.name: values[one.name] for one in fields(Plan) if one.name in values}
+        try:
+            return Plan(**{"protect_starts": False, **known, "rungs": tuple(values["rungs"])})
+        except (KeyError, TypeError) as error:
+            raise JournalError(f"the plan in the journal cannot be read: {in_one_line(error)}") from error
 
 
 def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, started: float) -> Plan:

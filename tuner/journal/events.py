@@ -318,7 +318,8 @@ Event = (
 
 _CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__args__}
 _FIELDS = {
-    name: {field: TypeAdapter(hint) for field, hint in get_type_hints(cls).items()} for name, cls in _CLASSES.items()
+    name: {field: TypeAdapter(hint) for field, hint in get_type_hints(cls, include_extras=True).items()}
+    for name, cls in _CLASSES.items()
 }
 """Every field's type, which is checked: a journal may come from a stranger, and who reads an event relies on it."""
 _READERS: Mapping[str, Callable[[Any], Any]] = {
