@@ -346,6 +346,15 @@ def test_the_best_seed_by_the_dev_set_is_kept_with_what_is_needed_to_use_it(book
     assert json.loads(books.paths.best_hparams.read_text()) == {**DESCRIPTION, "hparams": HPARAMS, "seed": 2}
 
 
+def test_a_better_seed_that_comes_later_brings_its_own_answers(books: Books) -> None:
+    for seed, accuracy in ((1, 0.90), (2, 0.92)):  # the driver before had trained the first alone
+        ended(books, seed, accuracy)
+        (books.paths.retrain_checkpoints("tuned", seed) / "dev_predictions.npz").write_text(f"answers of {seed}")
+        keep_best(books.history, books.paths, DESCRIPTION)
+    assert books.paths.best_model.read_text() == "weights of tuned 2"
+    assert books.paths.best_predictions.read_text() == "answers of 2"
+
+
 def test_what_is_kept_already_needs_no_other_copy(books: Books) -> None:
     kept = ended(books, 1, 0.90)
     keep_best(books.history, books.paths, DESCRIPTION)

@@ -60,7 +60,7 @@ from tuner.results.best import read_description
 from tuner.results.closing import closing
 from tuner.results.earlier import unmeasured
 from tuner.results.foreign import taken
-from tuner.results.selection import select
+from tuner.results.selection import select, tuned_retrainings
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.training.batches import Normalisation
 from tuner.training.classifier import data_shape
@@ -381,7 +381,8 @@ class _Job:
     def _measure_ensemble(self) -> None:
         """Measure the retrained seeds as one answer; only the built-in loop's models can be averaged."""
         history, dataset, model = self._history(), self._ingredients.dataset, self._ingredients.task.model
-        if model is None or history.ensemble is not None:
+        seeds = [one.seed for one in tuned_retrainings(history)]
+        if model is None or (history.ensemble is not None and list(history.ensemble.seeds) == seeds):
             return
         build, precision = model.build, self._config.resources.precision
 

@@ -210,6 +210,7 @@ def _move_to_best(paths: RunPaths, kept: RetrainEnded | EnsembleMeasured) -> Non
     best = paths.best / Path(kept.weights).name
     if not best.exists() or hash_file(best) != kept.weights_sha256:
         source = weights_file(kept, paths)
+        paths.best_predictions.unlink(missing_ok=True)  # before: another model's answers must not stand beside it
         write_whole(best, lambda temporary: temporary.write_bytes(source.read_bytes()))
 
 
