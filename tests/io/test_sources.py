@@ -136,7 +136,9 @@ def test_the_hash_follows_every_file_and_of_one_alone_it_is_that_files(folder: P
 
 def test_a_copy_is_the_same_sources(folder: Path, tmp_path: Path) -> None:
     sources = Sources.read(folder / "space.py")
+    assert not sources.are_in(tmp_path / "copy")
     sources.write(tmp_path / "copy")
+    assert sources.are_in(tmp_path / "copy")
     again = Sources.read(tmp_path / "copy" / "space.py")
     assert (again.files, again.sha256) == (sources.files, sources.sha256)
     assert again.load().model() == 11

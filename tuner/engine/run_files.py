@@ -35,10 +35,12 @@ class RunFiles:
 
     def keep_sources(self, task: Task) -> None:
         """Keep a copy of the code, so that the run can be gone on with and used when the original has gone."""
-        sources = task.sources
-        if not (sources.path.is_relative_to(self._paths.space) or self._paths.space.is_dir()):
-            sources.write(self._paths.space)
-            self._publish(*(self._paths.space / name for name in sources.files))
+        sources, copy = task.sources, self._paths.space
+        # A driver may have been killed between two files, or before the journal said which version of them it is.
+        if not (sources.path.is_relative_to(copy) or sources.are_in(copy)):
+            shutil.rmtree(copy, ignore_errors=True)
+            sources.write(copy)
+            self._publish(*(copy / name for name in sources.files))
 
     def keep_data_sample(self, task: Task, dataset: Dataset) -> None:
         """Keep a little of the data for the report, which is made without them."""

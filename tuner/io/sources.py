@@ -102,6 +102,13 @@ class Sources:
         for name, content in self.files.items():
             write_whole(folder / name, lambda temporary, content=content: temporary.write_bytes(content))  # type: ignore[misc]
 
+    def are_in(self, folder: Path) -> bool:
+        """Whether the copy in `folder` is whole, and of these files."""
+        try:
+            return all((folder / name).read_bytes() == content for name, content in self.files.items())
+        except OSError:
+            return False
+
     @property
     def _module_name(self) -> str:
         """A name that no library has, whatever the file is called."""
