@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,27 @@ def test_as_many_processes_as_workers_start_and_do_all_works_one_after_the_other
     # None was ended for one that was free, nor because it had nothing to do between two works.
     assert len(list((tmp_path / "processes").iterdir())) == WORKERS
     assert capfd.readouterr().out == ""
+
+
+class Signalled(Trainings):
+    """Trainings after the first of which the time of a job is up, as Slurm says it."""
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return super().take(key, outcome)
+
+
+@pytest.mark.timeout(120)
+def test_works_that_a_signal_cut_short_are_not_taken_for_done(ray_running: None, tmp_path: Path) -> None:
+    work, later = Signalled(range(TRAININGS)), Trainings(range(TRAININGS, TRAININGS + 1))
+    executor = RayExecutor(
+        ResourceConfig(), workers=1, name=str(tmp_path), say=print, trainable=slow_to_start(tmp_path)
+    )
+    nothing: Any = None
+    with pytest.raises(KeyboardInterrupt):
+        executor.run(nothing, iter([work, later]))
+    assert 0 < len(work.done) < TRAININGS
+    assert not later.done
 
 
 # GPUs, which exist in Ray's books alone.

@@ -120,7 +120,7 @@ class RayExecutor:
         return _Shared(ray.put(value))
 
     def run(self, job: Job, works: Iterator[Work]) -> None:
-        """Do the works as `Executor` says."""
+        """Do the works as `Executor` says; SIGUSR1 is like a second Ctrl-C."""
         agenda = Agenda(works, self._say)
         processes = Processes(self.workers)
         resources = {"cpu": self.cpus_a_trial, "gpu": self._gpus_a_trial}
@@ -148,6 +148,8 @@ class RayExecutor:
             ).fit()
         if agenda.error is not None:
             raise agenda.error
+        if not agenda.is_over:  # Ray ends without a word at SIGUSR1, by which schedulers say that time is up
+            raise KeyboardInterrupt
 
 
 class _Shared(Generic[T]):
