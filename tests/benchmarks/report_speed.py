@@ -137,7 +137,7 @@ def _search(search: Search, journal: _SimulatedTime) -> None:
         objectives=(_OBJECTIVE,),
         workers=_WORKERS,
         seed=0,
-        discard=lambda trial: None,
+        discard=lambda _: None,
     )
     curves: dict[int, Curve] = {}
     trained: dict[int, int] = {}

@@ -118,7 +118,7 @@ def coordinator_of(arguments: argparse.Namespace, trials: int, record: Callable[
         objectives=(DEFAULT_OBJECTIVE,),
         workers=arguments.nodes,
         seed=0,
-        discard=lambda trial: None,
+        discard=lambda _: None,
     )
 
 

@@ -15,6 +15,7 @@ from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.worker import Job
 from tuner.errors import StorageError
 from tuner.io.files import hash_file
+from tuner.training import checkpoints
 from tuner.training.session import Session
 
 MakeTraining = Callable[[], Session]
@@ -89,6 +90,32 @@ def test_without_a_good_one_nothing_is_loaded(tmp_path: Path, make_training: Mak
     for path in files(tmp_path / "trial"):
         path.write_bytes(b"damaged")
     assert store.newest() is None
+    # They are not in the way of those of the training that begins again.
+    trained(make_training, store, epochs=1)
+    assert [path.name[:11] for path in files(tmp_path / "trial")] == ["epoch-00001"]
+
+
+@pytest.mark.parametrize("readable", [0, 1])
+def test_one_that_cannot_be_read_is_not_taken_for_damaged(
+    tmp_path: Path, make_training: MakeTraining, monkeypatch: pytest.MonkeyPatch, readable: int
+) -> None:
+    store = CheckpointStore(tmp_path)
+    trained(make_training, store, epochs=2)
+    unread = files(tmp_path)[readable:]
+
+    def hash_of(path: Path) -> str:
+        if path in unread:
+            raise OSError(errno.EIO, "Input/output error")
+        return hash_file(path)
+
+    monkeypatch.setattr(checkpoints, "hash_file", hash_of)
+    if readable:
+        loaded = make_training()
+        loaded.load_state_dict(store.newest())
+        assert loaded.epoch == 1
+    else:
+        with pytest.raises(StorageError, match="cannot be read: Input/output error"):
+            store.newest()
 
 
 def test_one_that_was_not_finished_is_not_loaded_and_not_in_the_way(

@@ -123,7 +123,7 @@ class Driver:
             objectives=objectives,
             workers=self.workers,
             seed=0,
-            discard=self.discarded.append,
+            discard=self.discarded.extend,
             known=self.known,
             pace=Pace(LEVELS, self.unit_seconds),
         )
@@ -380,6 +380,22 @@ def test_a_trial_fails_when_it_has_lost_too_many_workers_by_its_own_doing(driver
     (end,) = driver.of(TrialEnded)
     assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 3 times: MemoryError")
     assert end.error == "Traceback ...\nMemoryError"
+
+
+def test_a_trial_that_loses_node_after_node_is_not_forgiven_without_end(driver: Driver) -> None:
+    trial = driver.begin()
+
+    def lose() -> bool:
+        return driver.coordinator.lose_worker(trial.trial, "its node has died", charged=False, max_failures=0)
+
+    assert all(lose() for _ in range(3))
+    driver.report(trial, 1)  # it is no longer to blame that it lost them
+    assert all(lose() for _ in range(3))
+    driver.journal.close()
+    again = Driver(driver.folder)
+    assert not again.coordinator.lose_worker(trial.trial, "its node has died", charged=False, max_failures=0)
+    (end,) = again.of(TrialEnded)
+    assert (end.state, end.reason) == (TrialState.FAILED, "its worker failed 1 times: its node has died")
 
 
 def test_seeds_of_trials_differ_and_follow_the_studys(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -101,8 +101,9 @@ class Study:
             raise StorageError("the disk is full")
         self.journal.append(*events)
 
-    def discard(self, trial: int) -> None:
-        CheckpointStore(self.paths.trial_checkpoints(trial)).delete()
+    def discard(self, trials: Sequence[int]) -> None:
+        for trial in trials:
+            CheckpointStore(self.paths.trial_checkpoints(trial)).delete()
 
     def begin(self) -> Any:
         """Give out a trial, with a checkpoint on the disk, and start it as Ray does."""

@@ -294,6 +294,15 @@ def test_the_deaths_of_processes_count_but_not_those_of_nodes(books: Books) -> N
     assert books.of(RetrainFailed) == [RetrainFailed("tuned", 1, "its worker failed 2 times: killed")]
 
 
+def test_a_retraining_that_loses_node_after_node_has_failed(books: Books) -> None:
+    phase = books.phase(retraining(1), max_failures=0)
+    given = phase.next()
+    assert given is not None
+    lost = WorkerLost("its node has died", charged=False)
+    assert [phase.take(given[0], lost) for _ in range(4)] == [True] * 3 + [False]
+    assert books.of(RetrainFailed) == [RetrainFailed("tuned", 1, "its worker failed 1 times: its node has died")]
+
+
 def test_a_disk_that_stays_full_ends_the_retraining_for_a_resume_to_go_on(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def coordinator_of(
     *,
     workers: int,
     elapsed: Callable[[], float],
-    discard: Callable[[int], None],
+    discard: Callable[[Sequence[int]], None],
     warm_start: WarmStart | None = None,
 ) -> Coordinator:
     """Return a new coordinator that compares by `objective`; the others are as in `Coordinator`.

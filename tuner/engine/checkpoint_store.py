@@ -36,10 +36,12 @@ class CheckpointStore:
                 # A host cut off from the cluster may go on with a training that another has taken up.
                 made = folder / f"unfinished-{host}-{os.getpid()}.pt"
                 sha256 = checkpoints.save(training, made)
-                self._place.put(made, f"epoch-{training.epoch:05d}-{sha256}.pt")
+                self._place.put(made, f"{_epoch(training.epoch)}-{sha256}.pt")
             killed = [name for name in self._place.names() if name.startswith(f"unfinished-{host}-")]
-            for old in [*self._newest_first()[_KEPT:], *killed]:
-                self._place.delete(old)
+            newest = self._newest_first()
+            # Of later epochs those are left that could not be read: as the newest they would outlive this one.
+            beyond = [name for name in newest if name >= _epoch(training.epoch + 1)]
+            self._place.delete(*beyond, *newest[len(beyond) + _KEPT :], *killed)
         except OSError as error:
             where = f"in {self._location} on {host}"
             raise StorageError(f"no checkpoint can be written {where}: {storage.explain(error)}.") from error
@@ -48,16 +50,20 @@ class CheckpointStore:
         """Return the state of the newest undamaged checkpoint, None if there is none.
 
         Raises:
-            StorageError: if the storage is away: that there are no checkpoints could then not be told.
+            StorageError: if the storage is away: that there are no good checkpoints could then not be told.
         """
+        unread: OSError | None = None
         try:
             for name in self._newest_first():
-                with self._place.local(name) as path:
-                    state = _state(path, name)
-                if state is not None:
-                    return state
+                try:
+                    with self._place.local(name) as path:
+                        return checkpoints.load_state(path, name.removesuffix(".pt").rsplit("-", 1)[1])
+                except checkpoints.CheckpointError as error:
+                    unread = error.__cause__ if isinstance(error.__cause__, OSError) else unread
         except OSError as error:
-            raise storage.unreadable(f"{self._location} on {socket.gethostname()}", error) from error
+            unread = error
+        if unread is not None:
+            raise storage.unreadable(f"{self._location} on {socket.gethostname()}", unread) from unread
         return None
 
     def delete(self) -> None:
@@ -69,9 +75,5 @@ class CheckpointStore:
         return sorted((name for name in names if name.startswith("epoch-")), reverse=True)
 
 
-def _state(path: Path, name: str) -> Any:
-    """Return the state in a checkpoint of that name, None of a damaged one."""
-    try:
-        return checkpoints.load_state(path, name.removesuffix(".pt").rsplit("-", 1)[1])
-    except checkpoints.CheckpointError:
-        return None
+def _epoch(number: int) -> str:
+    return f"epoch-{number:05d}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
 from tuner.engine.known_results import KnownResults
+from tuner.engine.outcome import FORGIVEN_NODES
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
     EpochReported,
@@ -62,14 +63,14 @@ class Coordinator:
         objectives: Sequence[Objective],
         workers: int,
         seed: int,
-        discard: Callable[[int], None],
+        discard: Callable[[Sequence[int]], None],
         known: KnownResults | None = None,
         pace: Pace | None = None,
     ) -> None:
         """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
 
         A trial must report each of the `objectives` that is a metric; by the first, trials are compared. `discard` is
-        told each trial that has ended, once that is written; what was kept for it may go. `known` are the results of an
+        told which trials have ended, once that is written; what was kept for them may go. `known` are the results of an
         earlier run, which stand for the training of an equal configuration. `pace` says when a trial reaches a rung.
         """
         self._search = search
@@ -236,15 +237,19 @@ class Coordinator:
         """Take the death of a trial's worker; return whether the trial is taken up again, else it has failed.
 
         `charged` says whether it is the trial's own doing; `max_failures` times that is forgiven, by whichever driver.
+        One that loses node after node takes them down itself, with their memory say.
         """
         known = self._trials.get(trial)
         if known is None:
             return False
+        epochs = len(known.epochs)
+        nodes = sum(not retry.charged and retry.epochs == epochs for retry in known.retries)
+        charged = charged or nodes >= FORGIVEN_NODES
         failures = sum(retry.charged for retry in known.retries)
         if charged and failures >= max_failures:
             self.fail(trial, f"its worker failed {failures + 1} times: {last_line(error)}", error)
             return False
-        event = TrialRetried(trial, error, charged)
+        event = TrialRetried(trial, error, charged, epochs)
         self._record(event)
         known.retries.append(event)
         return True
@@ -348,10 +353,11 @@ class Coordinator:
         if not events:
             return
         self._record(*events)
-        for event in events:
-            if isinstance(event, TrialEnded):
-                self._pace.forget(event.trial)
-                self._discard(event.trial)
+        ended = [event.trial for event in events if isinstance(event, TrialEnded)]
+        for trial in ended:
+            self._pace.forget(trial)
+        if ended:
+            self._discard(ended)
 
     def _give_up_unpromotable(self) -> None:
         """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""

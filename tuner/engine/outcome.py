@@ -72,6 +72,10 @@ class Crashed:
     """Its traceback."""
 
 
+FORGIVEN_NODES = 3
+"""So many nodes that a training loses one after the other, without an epoch between, are not held against it."""
+
+
 @dataclass(frozen=True)
 class WorkerLost:
     """The process of the training died."""

@@ -15,7 +15,7 @@ from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.coordinator import Record
 from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
+from tuner.engine.outcome import FORGIVEN_NODES, Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
 from tuner.errors import TunerError
 from tuner.io import storage
@@ -69,6 +69,8 @@ class RetrainPhase:
         """Those that must end with the epochs they have had."""
         self._running: dict[Key, Retraining] = {}
         self._failures: Counter[Key] = Counter()
+        self._nodes: Counter[Key] = Counter()
+        """Lost, by retraining and by the epochs that it had then."""
 
     @property
     def is_over(self) -> bool:
@@ -162,7 +164,9 @@ class RetrainPhase:
         self._leave(retraining)
 
     def _is_forgiven(self, retraining: Retraining, reason: str, *, charged: bool) -> bool:
-        self._failures[retraining.key] += charged
+        lost = (*retraining.key, len(self._known(retraining).epochs))
+        self._nodes[lost] += not charged
+        self._failures[retraining.key] += charged or self._nodes[lost] > FORGIVEN_NODES
         failures = self._failures[retraining.key]
         if failures <= self._max_failures:
             return True

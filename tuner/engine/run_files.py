@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from tuner.io.files import remove_unfinished, write_json, write_whole
 from tuner.io.mirror import Mirror
 from tuner.journal.history import History
 from tuner.paths import RunPaths
+
+_DELETIONS = 16
+"""Trials whose checkpoints are deleted at the same time: in a bucket each takes some requests, one after the other."""
 
 
 class RunFiles:
@@ -76,12 +80,15 @@ class RunFiles:
         for measured in left:
             if measured.startswith(MEASURED):
                 CheckpointStore(f"{checkpoints}/{measured}").delete()
-        for trial in history.trials.values() if history is not None else ():
-            if trial.state.is_finished and self._paths.trial_checkpoints(trial.number).name in left:
-                self.delete_checkpoints(trial.number)
+        ended = [one.number for one in history.trials.values() if one.state.is_finished] if history is not None else []
+        self.delete_checkpoints([one for one in ended if self._paths.trial_checkpoints(one).name in left])
 
-    def delete_checkpoints(self, trial: int) -> None:
-        """Delete a trial's checkpoints."""
+    def delete_checkpoints(self, trials: Sequence[int]) -> None:
+        """Delete the checkpoints of trials."""
+        with ThreadPoolExecutor(min(_DELETIONS, max(1, len(trials)))) as pool:
+            list(pool.map(self._delete_checkpoints, trials))
+
+    def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()
 
     def delete_all_checkpoints(self) -> None:

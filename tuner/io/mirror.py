@@ -108,8 +108,7 @@ class Mirror:
         files = (path for path in sorted(self._paths.root.rglob("*")) if path.is_file())
         self.publish(*(path for path in files if self._belongs_in_the_bucket(path)))
         try:
-            for name in filter(_PART.fullmatch, self._place.names()):
-                self._place.delete(name)
+            self._place.delete(*filter(_PART.fullmatch, self._place.names()))
             self._took_over = False
             self._place.delete(OWNER)
         except OSError as error:

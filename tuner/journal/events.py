@@ -190,6 +190,8 @@ class TrialRetried:
     error: str
     charged: bool = True
     """Whether it counts towards `max_failures`; the loss of a whole node, as by pre-emption, does not."""
+    epochs: int = 0
+    """How many it had then; older journals do not tell."""
 
 
 @dataclass(frozen=True)
