@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+import ray
+from ray.exceptions import GetTimeoutError
 
 from tuner.engine import preflight
 from tuner.engine.hardware import describe_hardware
@@ -66,6 +68,33 @@ def test_the_drivers_own_node_answers_without_a_process_of_its_own(
     monkeypatch.setattr(preflight, "probe", lambda location, name, suffix: "does not see what the driver wrote there")
     with pytest.raises(StorageError, match="--storage is 'runs', but this machine does not see"):
         check_storage(str(tmp_path), "runs")
+
+
+class Silent:
+    """A question that nobody answers."""
+
+    def options(self, **_: object) -> Silent:
+        return self
+
+    def remote(self, *_: object) -> str:
+        return "asked"
+
+
+def test_nodes_that_are_silent_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(asked: str, timeout: float) -> None:
+        waited.append(timeout)
+        raise GetTimeoutError
+
+    waited: list[float] = []
+    nodes = [
+        {"Alive": True, "NodeID": name * 56, "NodeManagerHostname": name, "NodeManagerAddress": ""} for name in "abc"
+    ]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(ray, "wait", lambda asked, num_returns, timeout: waited.append(timeout))
+    monkeypatch.setattr(ray, "get", get)
+    answers = preflight.ask_every_node(Silent())
+    assert [str(answer) for answer in answers.values()] == ["did not answer within 60s"] * 3
+    assert sum(waited) == 60.0
 
 
 def test_a_node_that_does_not_answer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,9 @@ def makespan(seconds: Sequence[float], workers: int, busy: Sequence[float] = ())
 
     Before them come those that workers are still `busy` with.
     """
-    finish = [0.0] * workers
-    for length in (*sorted(busy, reverse=True), *sorted(seconds, reverse=True)):
+    lengths = (*sorted(busy, reverse=True), *sorted(seconds, reverse=True))
+    finish = [0.0] * min(workers, max(1, len(lengths)))  # of a thousand workers most have nothing to do
+    for length in lengths:
         heapq.heapreplace(finish, finish[0] + length)
     return max(finish)
 

@@ -112,9 +112,14 @@ class Agenda:
         """Return what is to begin now; None if there is nothing."""
         return self._guarded(self._next, None)
 
+    @property
+    def current(self) -> Work | None:
+        """The work that is on, None when all are over: of an order of another the outcome no longer matters."""
+        return self._guarded(self._current, None)
+
     def is_wanted(self, order: Order) -> bool:
         """Whether the order's outcome still matters."""
-        return self._guarded(lambda: order.work is self._current(), False)
+        return order.work is self.current
 
     def take(self, order: Order, outcome: Outcome | StorageAway) -> bool:
         """Hand an outcome over; return whether the training goes on."""

@@ -96,12 +96,14 @@ def ask_every_node(question: Any, *arguments: Any, but: str | None = None) -> di
             here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             title = f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             asked[title] = question.options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
+    if asked:  # all have the same time to answer, or who waits for twenty that are silent would take them for one
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=_SECONDS_TO_ANSWER)
     return {title: _answer(answer) for title, answer in asked.items()}
 
 
 def _answer(asked: ray.ObjectRef[Any]) -> Any:
     try:
-        return ray.get(asked, timeout=_SECONDS_TO_ANSWER)
+        return ray.get(asked, timeout=0)
     except GetTimeoutError:
         return ResourceError(f"did not answer within {_SECONDS_TO_ANSWER:.0f}s")
     except RayError as error:

@@ -200,9 +200,10 @@ class TuneScheduler(_Unrecorded, FIFOScheduler):
 
     def _drop_unwanted(self, controller: TuneController) -> None:
         """End what is under way for a work that is over, if need be with its process."""
+        current = self._agenda.current  # asked once: with a thousand workers Ray comes here at each of their reports
         for trial in list(self._processes.busy.values()):
             order = self._processes.order_of(trial)
-            if order is not None and self._agenda.is_wanted(order):
+            if order is not None and order.work is current:
                 continue
             if trial.status == Trial.PENDING:
                 controller.stop_trial(trial)  # type: ignore[no-untyped-call]
