@@ -13,7 +13,7 @@ import torch
 from tuner.data.dataset import Dataset
 from tuner.data.predictions import Predictions
 from tuner.data.splits import Split
-from tuner.engine.ensemble import measure_ensemble
+from tuner.engine.ensemble import measure_ensemble, weights_file
 from tuner.engine.retrain import keep_best
 from tuner.engine.worker import Job
 from tuner.errors import TunerError
@@ -143,3 +143,10 @@ def test_weights_that_are_damaged_are_named(retrained: Retrained) -> None:
     (paths.root / one.weights).write_bytes(b"")
     with pytest.raises(TunerError, match=r"model\.safetensors is missing or damaged: its sha256 must be"):
         measure(retrained)
+
+
+def test_weights_that_are_not_the_runs_own_are_not_touched(retrained: Retrained) -> None:
+    paths, events, _ = retrained
+    one = next(event for event in events if isinstance(event, RetrainEnded))
+    with pytest.raises(TunerError, match=r"'\.\./others/model\.safetensors', which is no file of the run"):
+        weights_file(replace(one, weights="../others/model.safetensors"), paths)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tuner.config import StudyConfig
+from tuner.engine.begun import task_again
 from tuner.engine.recorded import recorded_sources, remember
-from tuner.errors import SpaceError
+from tuner.errors import ConfigError, SpaceError
 from tuner.io.sources import Sources
 from tuner.paths import RunPaths
 
@@ -118,3 +120,11 @@ def test_code_is_remembered_once_and_where_nothing_can_be_written_not_at_all(
     assert (state / "tuner" / "own-code").read_text() == f"{sources.sha256}\n"
     monkeypatch.setenv("XDG_STATE_HOME", str(original))  # a file
     remember(sources)
+
+
+def test_a_run_that_goes_on_refuses_a_file_that_has_changed_before_it_is_run(run: RunPaths, original: Path) -> None:
+    victim = original.parent / "victim"
+    original.write_text(f"from pathlib import Path\nPath({str(victim)!r}).touch()\n")
+    with pytest.raises(ConfigError, match="the run cannot go on: the search space has changed since it began"):
+        task_again(run, StudyConfig(space=str(original)), {"space_sha256": "another"})
+    assert not victim.exists()

@@ -10,9 +10,11 @@ from typing import Any
 from tuner.config import StudyConfig
 from tuner.data import AUTO, available_datasets
 from tuner.engine.notebook import NAME as NOTEBOOK
+from tuner.engine.provenance import check_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_configured, task_in
 from tuner.errors import ConfigError
+from tuner.io.sources import Sources
 from tuner.journal.store import Entry, read_journal
 from tuner.paths import RunPaths
 
@@ -31,17 +33,21 @@ def task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, A
     """Return the task of a run that goes on; a file that is gone is taken from the run, one that changed is refused.
 
     Raises:
-        TunerError: if the task is neither where it was nor in the run.
+        TunerError: if the task is neither where it was nor in the run, or has changed.
     """
     if config.space == NOTEBOOK:
         raise ConfigError(
             f"{paths.root} was begun with objects of a notebook and not with a file: go on there, with "
             f"tune(resume={str(paths.remote or paths.root)!r}, suggest=..., and what else it was given)."
         )
-    if not Path(config.space).is_file() and config.space.endswith(".py"):
+    if not config.space.endswith(".py"):
+        return load_configured(config)
+    if not Path(config.space).is_file():
         sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
         return task_in(config, sources)
-    return load_configured(config)
+    sources = Sources.read(Path(config.space))
+    check_unchanged(environment, {"space_sha256": sources.sha256})  # before it is run, and not after
+    return task_in(config, sources)
 
 
 def with_data_of(environment: Mapping[str, Any], config: StudyConfig) -> StudyConfig:

@@ -87,9 +87,11 @@ def weights_file(measured: RetrainEnded | EnsembleMeasured, paths: RunPaths) -> 
     """Return the file with the weights, fetched from the run's bucket if it is not here.
 
     Raises:
-        TunerError: if it is missing or damaged.
+        TunerError: if it is missing or damaged, or is none of the run's.
     """
     path = paths.root / measured.weights
+    if not path.resolve().is_relative_to(paths.root.resolve()):
+        raise TunerError(f"the weights of a retraining are {measured.weights!r}, which is no file of the run.")
     if paths.remote is not None and not path.exists():
         storage.fetch(storage.place(paths.remote), measured.weights, path)
     if not path.is_file() or hash_file(path) != measured.weights_sha256:
