@@ -311,6 +311,23 @@ def test_a_ray_that_runs_already_is_used_and_left_running(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("ray_running")
+def test_a_ray_that_runs_already_must_be_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    here = ray.get_runtime_context().gcs_address
+    _, _, port = here.rpartition(":")
+    for same in ("auto", here, f"localhost:{port}"):
+        with ray_session(ResourceConfig(address=same), tmp_path / "run.log"):
+            assert ray.is_initialized()
+    for other in ("10.1.2.3:6379", f"10.1.2.3:{port}", "localhost:1"):
+        with (
+            pytest.raises(
+                ResourceError, match=f"--address is '{other}', but this process has joined the Ray at {here}"
+            ),
+            ray_session(ResourceConfig(address=other), tmp_path / "run.log"),
+        ):
+            raise AssertionError(other)
+
+
+@pytest.mark.usefixtures("ray_running")
 def test_logs_and_warnings_go_to_the_log_during_the_session_and_where_they_went_before_after_it(tmp_path: Path) -> None:
     loggers = [logging.getLogger(name) for name in ("ray", "py.warnings")]
     before = [(logger.handlers, logger.propagate) for logger in loggers]

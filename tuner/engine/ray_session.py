@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
@@ -105,7 +106,7 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     What Ray logs goes to the file `log`.
 
     Raises:
-        ResourceError: if there is no cluster at `address`.
+        ResourceError: if there is no cluster at `address`, or this process has joined another.
     """
     _prepare_environment()
     with ray_logged(log):
@@ -113,10 +114,30 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
             with _started_early.pop().entered(), _own():
                 yield
         elif ray.is_initialized():  # a notebook's own session is used, and left as it is
+            _check_address(resources.address)
             yield
         else:
             with _connected(resources), _own() if resources.address is None else nullcontext():
                 yield
+
+
+def _check_address(address: str | None) -> None:
+    here: str = ray.get_runtime_context().gcs_address
+    if address not in (None, AUTO) and _resolved(str(address)) != _resolved(here):
+        raise ResourceError(
+            f"--address is {address!r}, but this process has joined the Ray at {here}: leave that with ray.shutdown(), "
+            "or give no address."
+        )
+
+
+def _resolved(address: str) -> tuple[str, str]:
+    """Return where a Ray is as an IP address and a port."""
+    host, _, port = address.rpartition(":")
+    try:
+        found = socket.gethostbyname(host)
+    except OSError:
+        return host, port
+    return (ray.util.get_node_ip_address() if found.startswith("127.") else found), port
 
 
 @contextmanager
