@@ -24,6 +24,8 @@ FEW: dict[str, Any] = {
 }
 """In one process, one trial after another: quick, and without Ray."""
 
+pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
+
 
 def tuned(code: str, folder: Path) -> Any:
     """Return the run of a file with this code."""

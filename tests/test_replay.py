@@ -67,6 +67,8 @@ def MODEL(hparams):
 MAX_EPOCHS, PATIENCE, WORKERS = 9, 3, 2
 SETTING = {"data_hashes": {"train": "1"}, "model": "a formula"}
 
+pytestmark = pytest.mark.timeout(300)  # none takes long, but all together: begun early
+
 
 class DeathError(Exception):
     """The driver is no more."""

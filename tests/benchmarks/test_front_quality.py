@@ -6,6 +6,8 @@ import pytest
 
 from tests.benchmarks.front_quality import METHODS, Arguments, curve, dominated_area, found_area, main
 
+pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
+
 
 def test_the_area_is_that_of_the_rectangles() -> None:
     assert dominated_area([(0.5, 1e4), (0.8, 1e5), (0.4, 1e5), (0.5, 1e4)]) == pytest.approx(0.5 * 1 + 0.8 * 1)

@@ -21,6 +21,8 @@ from tests.benchmarks.warm_started import earlier_trials
 from tuner.search.quiet import quiet_study
 from tuner.search.trial import TrialState
 
+pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
+
 
 class Scripted(ByBudget):
     """A library that wants what it is told to want, and remembers what it was told."""

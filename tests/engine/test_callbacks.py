@@ -28,6 +28,8 @@ from tuner.paths import RunPaths
 TASK = Path(__file__).with_name("own_task.py")
 SMALL: dict[str, Any] = {"space": str(TASK), "trials": 3, "max_epochs": 4, "retrain_seeds": 1, "in_process": True}
 
+pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
+
 
 class Noting(Callback):
     """Notes what it is told."""

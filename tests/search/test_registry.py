@@ -20,6 +20,7 @@ from tuner.search.trial import Origin, Proposal, TrialState
 TWO = "dev_accuracy,num_params"
 
 pytestmark = [
+    pytest.mark.timeout(180),  # none takes long, but all together: begun early
     pytest.mark.parametrize(
         ("searcher", "scheduler", "objectives"),
         [
