@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,7 @@ OBJECTIVES = [("dev_accuracy",), ("dev_accuracy", "num_params"), ("dev_accuracy"
 
 
 @pytest.mark.parametrize("objectives", OBJECTIVES, ids=",".join)
-@pytest.mark.parametrize("moment", range(3, 60, 3))
+@pytest.mark.parametrize("moment", range(3, 60, 7))
 def test_a_run_whose_driver_died_at_any_event_is_derived_again_as_recorded(
     tmp_path: Path, moment: int, objectives: tuple[str, ...]
 ) -> None:
@@ -289,12 +290,19 @@ def test_with_one_worker_a_run_whose_driver_died_equals_an_undisturbed_one_where
         assert search_of(killed) == expected, moment
 
 
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that ended, to be copied."""
+    drivers = Drivers(tmp_path_factory.mktemp("earlier") / "run", seed=5)
+    drivers.drive()
+    return drivers.paths.root
+
+
 @pytest.fixture
-def warm_drivers(drivers: Drivers, tmp_path: Path) -> Drivers:
+def warm_drivers(drivers: Drivers, earlier: Path, tmp_path: Path) -> Drivers:
     """Drivers of a run that starts with the trials of another."""
-    earlier = Drivers(tmp_path / "earlier", seed=5)
-    earlier.drive()
-    drivers.warm_started = read_earlier(str(earlier.paths.root), SETTING, PATIENCE, {}, DEFAULT_OBJECTIVE)
+    copy = shutil.copytree(earlier, tmp_path / "earlier")
+    drivers.warm_started = read_earlier(str(copy), SETTING, PATIENCE, {}, DEFAULT_OBJECTIVE)
     return drivers
 
 
@@ -344,15 +352,29 @@ def converging(root: Path, workers: int = 1, threshold: float | None = 0.002) ->
     return Drivers(root, workers=workers, trials=MOST_TRIALS, stop_when_converged=threshold)
 
 
+@pytest.fixture(scope="module")
+def converged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Drivers]:
+    """Returns drivers whose search has converged, by their number of workers; made once, so only to be read."""
+
+    @cache
+    def driven(workers: int) -> Drivers:
+        drivers = converging(tmp_path_factory.mktemp("converged") / "run", workers)
+        drivers.drive()
+        return drivers
+
+    return driven
+
+
 def end_of_search(drivers: Drivers) -> SearchEnded:
     (end,) = [event for event in events(drivers) if isinstance(event, SearchEnded)]
     return end
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_search_that_converged_is_derived_again_as_recorded(tmp_path: Path, workers: int) -> None:
-    drivers = converging(tmp_path / "run", workers)
-    drivers.drive()
+def test_a_search_that_converged_is_derived_again_as_recorded(
+    converged: Callable[[int], Drivers], workers: int
+) -> None:
+    drivers = converged(workers)
     counts = replay(drivers.paths.root)
     assert 10 < counts["TrialProposed"] < MOST_TRIALS
     assert counts["TrialEnded"] == counts["TrialProposed"]
@@ -364,10 +386,10 @@ def test_a_search_that_converged_is_derived_again_as_recorded(tmp_path: Path, wo
     assert last.expected_improvement < 0.002
 
 
-def test_what_runs_when_a_search_has_converged_is_reported_on_and_not_cut_off(tmp_path: Path) -> None:
-    drivers = converging(tmp_path / "run", workers=3)
-    drivers.drive()
-    found = events(drivers)
+def test_what_runs_when_a_search_has_converged_is_reported_on_and_not_cut_off(
+    converged: Callable[[int], Drivers],
+) -> None:
+    found = events(converged(3))
     last = [event for event in found if isinstance(event, TrialProposed)][-1]
     assert last.trial in {event.trial for event in found[found.index(last) :] if isinstance(event, EpochReported)}
     cut_off = [event for event in found if isinstance(event, TrialEnded) and event.reason.startswith("converged")]
@@ -375,24 +397,26 @@ def test_what_runs_when_a_search_has_converged_is_reported_on_and_not_cut_off(tm
     assert {event.trial for event in cut_off} <= paused
 
 
-def test_with_one_worker_a_converged_search_ends_at_the_same_trial_wherever_its_driver_died(tmp_path: Path) -> None:
-    undisturbed = converging(tmp_path / "undisturbed")
-    undisturbed.drive()
+def test_with_one_worker_a_converged_search_ends_at_the_same_trial_wherever_its_driver_died(
+    converged: Callable[[int], Drivers],
+) -> None:
+    undisturbed = converged(1)
     expected = search_of(undisturbed)
     ended = next(place for place, event in enumerate(expected) if isinstance(event, SearchEnded))
     last = max(place for place, event in enumerate(expected) if isinstance(event, TrialProposed))
-    # A driver's own coming is one of the events that it writes.
-    for moment in (ended // 2, last, last + 1, last + 2, last + 4, ended, ended + 1, ended + 2):
-        killed = converging(tmp_path / f"killed-{moment}")
+    # A driver's own coming is one of the events that it writes, so it dies before and behind each of the two.
+    for moment in (ended // 2, last + 1, last + 2, ended + 1, ended + 2):
+        killed = converging(undisturbed.paths.root.with_name(f"killed-{moment}"))  # beside it, of the same space
         killed.drive(dies_after=moment)
         killed.drive(dies_after=4)
         killed.drive()
         assert search_of(killed) == expected, moment
 
 
-def test_with_another_threshold_or_another_improvement_something_else_follows(tmp_path: Path) -> None:
-    drivers = converging(tmp_path / "run")
-    drivers.drive()
+def test_with_another_threshold_or_another_improvement_something_else_follows(
+    converged: Callable[[int], Drivers],
+) -> None:
+    drivers = converged(1)
     entries = read_journal(drivers.paths.journal)
     for threshold, follows in ((1e-9, "TrialProposed"), (0.5, "less than 0.5")):
         search = replace(drivers.config.search, stop_when_converged=threshold)
