@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-import onnxruntime
 import optuna
 import pandas as pd
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.results.conftest import AFTER, OPENING, SEARCH
 from tuner.engine.model_formats import FORMATS, inputs_like
@@ -101,6 +99,8 @@ def test_the_tables_become_csv(paths: RunPaths, tmp_path: Path, capsys: pytest.C
 
 
 def test_a_tracker_gets_what_it_would_have_been_sent_and_nothing_twice(paths: RunPaths, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # here, as it takes long
+
     for _ in range(2):
         export(paths.root, "tensorboard", tmp_path)
     read = EventAccumulator(str(tmp_path / "trial-00000")).Reload()
@@ -114,6 +114,8 @@ def test_a_model_answers_as_the_original_does_in_every_format(name: Any, paths: 
     assert "differ from the original's by at most" in said[0]
     model, (inputs, _) = load_model(paths), inputs_like(read_description(paths), 7, seed=1)
     if name == "onnx":
+        import onnxruntime  # here, as it takes long
+
         (found,) = onnxruntime.InferenceSession(str(path)).run(None, {"input": inputs.numpy()})
         answer = torch.from_numpy(found)
     else:

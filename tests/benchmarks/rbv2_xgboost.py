@@ -11,14 +11,16 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from optuna.trial import BaseTrial
 
 from tuner.search.arrays import Floats
 from tuner.search.simulator import Curve
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 EPOCHS = 27
 """Steps of one full training."""
@@ -112,6 +114,8 @@ class Surrogate:
 
 @lru_cache(maxsize=1)
 def _session(folder: Path) -> tuple[onnxruntime.InferenceSession, dict[str, dict[str, int]]]:
+    import onnxruntime  # here, as it takes long and most tests of the benchmarks need no surrogate
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

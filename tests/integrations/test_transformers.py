@@ -1,42 +1,21 @@
-"""Tests of the Transformers adapter: a tiny model with random weights under Hugging Face's own trainer."""
+"""Tests of the Transformers adapter."""
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, EvalPrediction, Trainer, TrainingArguments
 
-from tuner.integrations.transformers import TransformersTask
+if TYPE_CHECKING:
+    from tests.integrations.transformers_task import Task
 
-
-class Task(TransformersTask):
-    def make_trainer(self, hparams: Mapping[str, Any], data: Any, **arguments: Any) -> Trainer:
-        config = BertConfig(
-            vocab_size=16,
-            hidden_size=hparams["width"],
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=8,
-        )
-        return Trainer(
-            model=BertForSequenceClassification(config),
-            args=TrainingArguments(**arguments, learning_rate=1e-2, per_device_train_batch_size=16),
-            train_dataset=data.train,
-            eval_dataset=data.dev,
-            compute_metrics=accuracy,
-        )
-
-
-def accuracy(found: EvalPrediction) -> dict[str, float]:
-    return {"accuracy": float((np.asarray(found.predictions).argmax(1) == found.label_ids).mean())}
+pytestmark = pytest.mark.timeout(180)  # Transformers takes long to import
 
 
 def sentences(seed: int, n: int) -> list[dict[str, Any]]:
@@ -52,6 +31,8 @@ DATA = SimpleNamespace(train=sentences(0, 64), dev=sentences(1, 32))
 @pytest.fixture
 def task() -> Iterator[Callable[[], Task]]:
     """Makes equal trainings."""
+    from tests.integrations.transformers_task import Task
+
     made: list[Task] = []
 
     def make() -> Task:

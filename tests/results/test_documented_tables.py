@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -87,6 +85,9 @@ HOSTILE = {"LR": 1.0, "lr": 2.0, "a.b": 3.0, "a b": 4.0, "": 5.0, "café": 6.0, 
 def test_no_name_of_a_hyperparameter_troubles_a_reader_of_tables(
     build: Callable[[Sequence[Event]], History], tmp_path: Path
 ) -> None:
+    import duckdb  # these two here, as they take long
+    import polars as pl
+
     proposals = [TrialProposed(0, {}, {}, HOSTILE, Origin.RANDOM, 0)]
     paths = RunPaths(tmp_path)
     write_tables(build([StudyStarted({}, {}), *proposals]), paths)

@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.browser import PHONE, violations, watched
 from tuner.journal.events import EpochReported, Event, StudyStarted
 from tuner.journal.history import History
 from tuner.results.html import html_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 

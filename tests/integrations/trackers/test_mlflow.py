@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from tests.integrations.trackers.conftest import EPOCHS, Tell, places
 from tuner.integrations.trackers.mlflow import Tracker
 from tuner.journal.events import EpochReported, TrialProposed
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+pytestmark = pytest.mark.timeout(120)  # MLflow takes long to import
+
 
 @pytest.fixture
 def told(tell_until: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """A study whose driver was killed twice, and which then ended."""
+    from mlflow import MlflowClient
+
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(name, raising=False)
     for count in (places(EpochReported)[1], places(TrialProposed)[2], None):

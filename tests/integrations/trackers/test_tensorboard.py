@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
-from tensorboard.context import RequestContext
-from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_groups
-from tensorboard.plugins.hparams.backend_context import Context
 
 from tests.integrations.trackers.conftest import EPOCHS, Tell, places
 from tuner.integrations.trackers.tensorboard import Tracker
 from tuner.journal.events import EpochReported
 
 
+def _read(folder: Path) -> Any:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # here, as it takes long
+
+    return EventAccumulator(str(folder)).Reload()
+
+
 def _steps(folder: Path, tag: str) -> list[int]:
-    read = EventAccumulator(str(folder)).Reload()
+    read = _read(folder)
     return [event.step for event in read.Scalars(tag)] if tag in read.Tags()["scalars"] else []
 
 
@@ -45,13 +46,19 @@ def test_an_epoch_that_a_kill_has_torn_is_written_again(tell_until: Tell, tmp_pa
 
 def test_values_are_those_of_the_journal(tell_until: Tell, tmp_path: Path) -> None:
     tell_until(Tracker(), None)
-    read = EventAccumulator(str(tmp_path / "trackers" / "tensorboard" / "trial-00000")).Reload()
+    read = _read(tmp_path / "trackers" / "tensorboard" / "trial-00000")
     assert [event.value for event in read.Scalars("dev_accuracy")] == pytest.approx([0.80, 0.90, 0.85])
     assert [event.value for event in read.Scalars("best/dev_accuracy")] == pytest.approx([0.90])
     assert [event.value for event in read.Scalars("model/num_params")] == [1000.0]
 
 
 def test_the_tab_of_the_hyperparameters_compares_the_trials(tell_until: Tell, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_groups
+    from tensorboard.plugins.hparams.backend_context import Context
+
     tell_until(Tracker(), None)
     multiplexer = EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(tmp_path / "trackers" / "tensorboard"))
