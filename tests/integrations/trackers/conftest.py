@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,17 @@ Tell = Callable[[Callback, int | None], None]
 
 @pytest.fixture
 def tell_until(tmp_path: Path) -> Tell:
-    """Return a function that tells a callback the first so many entries of a study (None: all), and then is gone."""
+    """Return `tell_in` for the test's own folder."""
+    return partial(tell_in, tmp_path)
+
+
+def tell_in(folder: Path, callback: Callback, count: int | None) -> None:
+    """Tell a callback the first so many entries of a study (None: all), and then be gone."""
     events = [*OPENING, *SEARCH, *AFTER]
-    entries = [Entry(seq, 1_700_000_000.0 + seq, float(seq), event) for seq, event in enumerate(events)]
-
-    def told(callback: Callback, count: int | None) -> None:
-        teller = Teller("study", tmp_path)
-        for entry in entries[:count]:
-            for one in teller.take(entry):
-                tell(callback, one)
-
-    return told
+    teller = Teller("study", folder)
+    for seq, event in enumerate(events[:count]):
+        for one in teller.take(Entry(seq, 1_700_000_000.0 + seq, float(seq), event)):
+            tell(callback, one)
 
 
 def places(kind: type, events: Sequence[object] = (*OPENING, *SEARCH, *AFTER)) -> list[int]:
