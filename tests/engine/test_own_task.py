@@ -12,6 +12,7 @@ import pytest
 
 from tests.commands import SMOKE, Running
 from tests.engine import own_task
+from tests.engine.killed import as_if_killed
 from tuner import Dataset, load_run, tune
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
 from tuner.journal.events import (
@@ -208,12 +209,12 @@ def test_a_killed_study_goes_on_and_an_interrupt_ends_its_search_with_a_report(t
     assert not any(isinstance(event, TrialProposed) for event in events[events.index(history.search_ended) :])
 
 
-@pytest.mark.timeout(180)
-def test_without_ray_a_killed_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_a_killed_study_goes_on(tmp_path: Path) -> None:
     """A generator without a state, whose trials begin again."""
-    paths = killed(tmp_path, GENERATOR, "--in-process", "--trials", "4")
-    monkeypatch.chdir(tmp_path)
-    assert command(["--resume", "runs/study"]) == 0
+    paths = RunPaths(tuned(tmp_path, GENERATOR).path)
+    as_if_killed(paths)
+    (tmp_path / "own.py").unlink()  # the run's copy stands in
+    assert command(["--resume", str(paths.root)]) == 0
     whole_and_counted_once(paths)
 
 
