@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def test_help_says_what_the_command_does_and_how_it_is_called(command: str, caps
     assert purpose[0].isupper()
     examples = [line for line in purpose.splitlines() if line.startswith(f"  python -m tuner.{command}")]
     assert len(examples) >= 2
+
+
+@pytest.mark.filterwarnings("ignore:.* found in sys.modules")  # python -m warns of what is run though imported
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_module_is_run_by_python_m(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", [command, "--trails"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"tuner.{command}", run_name="__main__")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: '--trails' is not an argument of ")
 
 
 @pytest.mark.parametrize("args", [["--trails", "3"], ["--trails=3"]])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +13,6 @@ from tuner.cli import main
 from tuner.data import load_dataset
 from tuner.describe import DescribeConfig
 from tuner.errors import ConfigError
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def output(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -93,12 +89,3 @@ def test_a_bad_value_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.
 def test_an_unknown_model_is_refused_before_data_is_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model is"):
         describe.describe(DescribeConfig(data_dir=tmp_path, model="vgg"))
-
-
-def test_the_module_runs_as_a_command_without_a_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tuner.describe", "--data-dir", str(tmp_path / "absent")]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: The data file ")
-    assert done.stderr.count("\n") == 1

@@ -78,11 +78,3 @@ def test_a_damaged_journal_is_named_with_the_place(paths: RunPaths, tell: object
     assert callable(tell)
     with pytest.raises(JournalError, match=r"00000001\.jsonl is damaged at byte \d+"):
         tell(paths.root)
-
-
-def test_the_command_ends_with_code_2_and_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tuner.report", str(tmp_path)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert found.returncode == 2
-    assert found.stdout == ""
-    assert len(found.stderr.splitlines()) == 1
