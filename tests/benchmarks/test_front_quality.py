@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import pytest
 
+from tests.benchmarks import front_quality
 from tests.benchmarks.front_quality import METHODS, Arguments, curve, dominated_area, found_area, main
 
 pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
@@ -20,6 +24,15 @@ def test_a_wide_model_is_behind_at_first_and_ahead_in_the_end() -> None:
     assert wide.measures["num_params"] > narrow.measures["num_params"]
 
 
+@pytest.fixture(scope="module")
+def simulated_once() -> Iterator[None]:
+    """What several tests compare with is not simulated for each of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(front_quality, "found_area", cache(found_area))
+        yield
+
+
+@pytest.mark.usefixtures("simulated_once")
 @pytest.mark.parametrize("scheduler", ["asha-promote", "asha"])
 def test_a_model_of_both_objectives_finds_a_better_front_than_chance_and_than_a_model_of_one(scheduler: str) -> None:
     found = main(Arguments(seeds=4, methods="tpe,random,tpe-one-objective", schedulers=scheduler))
@@ -28,6 +41,7 @@ def test_a_model_of_both_objectives_finds_a_better_front_than_chance_and_than_a_
     assert area["tpe"] > area["tpe-one-objective"]
 
 
+@pytest.mark.usefixtures("simulated_once")
 def test_what_waits_at_a_rung_is_no_reason_to_keep_away_from_it() -> None:
     found = main(Arguments(seeds=4, methods="tpe,tpe-remembering", schedulers="asha-promote"))
     assert found["area"]["tpe, asha-promote"]["mean"] > found["area"]["tpe-remembering, asha-promote"]["mean"]
