@@ -30,7 +30,7 @@ def run(body: str, checkpoints: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_process_that_hangs_is_ended_and_says_where(tmp_path: Path, hanging: str) -> None:
-    body = f"def forward():\n    {hanging}\nwith watched(1.0, Path(sys.argv[1])):\n    forward()\nprint('survived')\n"
+    body = f"def forward():\n    {hanging}\nwith watched(0.3, Path(sys.argv[1])):\n    forward()\nprint('survived')\n"
     found = run(body, tmp_path / "trial-1")
     assert found.returncode == 1
     assert found.stdout == ""
@@ -43,7 +43,7 @@ def test_a_process_that_hangs_is_ended_and_says_where(tmp_path: Path, hanging: s
 
 
 def test_a_process_in_time_is_left_alone_and_leaves_nothing(tmp_path: Path) -> None:
-    body = "for _ in range(3):\n    with watched(2.0, Path(sys.argv[1])):\n        time.sleep(0.1)\ntime.sleep(2.5)\n"
+    body = "for _ in range(3):\n    with watched(1.0, Path(sys.argv[1])):\n        time.sleep(0.1)\ntime.sleep(1.2)\n"
     assert run(body + "print('survived')\n", tmp_path / "trial-1").stdout == "survived\n"
     assert list(tmp_path.iterdir()) == []
 
