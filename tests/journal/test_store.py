@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -160,7 +161,9 @@ def test_a_dead_writer_holds_no_lock(tmp_path: Path, opening: StudyStarted) -> N
         "import os, sys\nfrom pathlib import Path\nfrom tuner.journal.store import JournalWriter\n"
         "journal = JournalWriter(Path(sys.argv[1]))\nos.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert (tmp_path / "lock").exists()
     write(tmp_path, opening)
 
 

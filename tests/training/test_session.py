@@ -303,6 +303,6 @@ def test_a_generator_that_does_not_know_the_epochs_trains_its_own_number_or_is_c
 
     one = session(train)
     run(one)
-    assert one.epoch == epochs or one.epoch == 4
+    assert one.epoch == (epochs or 4)
     assert one.evaluate(DATA.dev) == ({} if epochs is None else {"rmse": 7.0})
     assert closed == [True]
