@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.environment import untouched_environment
+from tests.environment import heed_signals, untouched_environment
 from tuner.journal.events import Event
 
 SMOKE = ("--preset", "smoke")
@@ -57,6 +57,11 @@ class Terminal:
         os.close(self._ours)
 
 
+def _at_a_terminal() -> None:
+    heed_signals()
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+
 class Running:
     """The command at work in a process of its own, the leader of a group, as in a terminal or in the one given."""
 
@@ -72,7 +77,7 @@ class Running:
                 stdout=out if terminal is None else terminal.theirs,
                 stderr=err,
                 start_new_session=True,
-                preexec_fn=None if terminal is None else lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
+                preexec_fn=heed_signals if terminal is None else _at_a_terminal,
             )
 
     def __enter__(self) -> Self:

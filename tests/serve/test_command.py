@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment import heed_signals
 from tuner.errors import ConfigError
 from tuner.serve.command import listen, run
 
@@ -45,7 +46,9 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(
 def test_the_command_prints_an_address_that_answers_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     """With a token, while somebody watches; what it prints on the way is all it prints."""
     command = [sys.executable, "-m", "tuner.serve", str(tmp_path), "--port", "0", "--token"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals
+    ) as server:
         assert server.stdout is not None
         assert server.stderr is not None
         said = server.stdout.readline()
