@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment import untouched_environment
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -62,7 +64,13 @@ def test_a_wheel_puts_one_name_into_site_packages_and_tells_type_checkers_of_its
 @pytest.mark.timeout(300)
 def test_the_commands_of_an_installed_wheel_run_anywhere(installed: Path, tmp_path: Path) -> None:
     def run(*command: str) -> str:
-        done = subprocess.run([installed / command[0], *command[1:]], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run(
+            [installed / command[0], *command[1:]],
+            cwd=tmp_path,
+            env=untouched_environment(),
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

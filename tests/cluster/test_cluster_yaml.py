@@ -14,6 +14,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from cluster.prepare_aws import HEAD, WORKER, Arguments, prepare
+from tests.environment import untouched_environment
 from tuner.engine.autoscaler import largest_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -191,7 +192,10 @@ def _ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, *flags: str
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where Ray caches what it has resolved
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     command = [str(RAY), verb, *flags, str(REPOSITORY / "cluster.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=200, check=False)
+    environment = untouched_environment()
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, timeout=200, check=False
+    )
 
 
 def _instances(ec2: Any) -> list[dict[str, Any]]:

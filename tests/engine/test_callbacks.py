@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.environment import untouched_environment
 from tests.results.conftest import AFTER, OPENING, SEARCH
 from tuner import tune
 from tuner.engine import callbacks
@@ -187,7 +188,8 @@ def test_a_run_that_was_killed_has_every_epoch_once_in_its_tracker(tmp_path: Pat
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         f"tuner.tune(**{SMALL!r}, callbacks=[Kill()], storage={str(tmp_path)!r}, name='killed', track=['tensorboard'])"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    died = subprocess.run([sys.executable, "-c", code], env=untouched_environment(), check=False)
+    assert died.returncode == -signal.SIGKILL
     run = tune(resume=tmp_path / "killed")
     for number, trial in read_history(RunPaths(run.path).journal).trials.items():
         read = EventAccumulator(str(run.path / "trackers" / "tensorboard" / f"trial-{number:05d}")).Reload()

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tests.environment import untouched_environment
 from tuner.config import DataConfig, ResourceConfig, RetrainConfig, SearchConfig, StudyConfig, to_dict
 from tuner.engine import driver
 from tuner.errors import JournalError, StorageError
@@ -63,7 +64,9 @@ def _study(tmp_path: Path, bucket: str, *, in_process: bool = False) -> StudyCon
 def _run(*arguments: str) -> None:
     """Run the command in a process of its own: workers of a Ray that runs already would not know this bucket."""
     command = [sys.executable, "-m", "tuner.run", *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=untouched_environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.environment import untouched_environment
 from tuner import tune
 from tuner.config import StudyConfig, merge, nested
 from tuner.engine import driver
@@ -166,7 +166,7 @@ def test_without_ray_a_breakpoint_works_and_a_traceback_shows_the_users_line(spa
         [sys.executable, "-c", code, *command, "--storage", str(space.parent / "runs"), "--max-failures", "0"],
         input="p 6 * 7\np hparams['fate']\nc\n",
         # As where a Ray ran before in the same shell or notebook: it takes breakpoints for itself.
-        env={**os.environ, "BREAKPOINT_AT": "trial 0", "PYTHONBREAKPOINT": "ray.util.rpdb.set_trace"},
+        env={**untouched_environment(), "BREAKPOINT_AT": "trial 0", "PYTHONBREAKPOINT": "ray.util.rpdb.set_trace"},
         capture_output=True,
         text=True,
         check=False,
