@@ -8,7 +8,9 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -214,7 +216,8 @@ with ray_session(ResourceConfig(), Path(tempfile.gettempdir()) / "run.log"):
 
     images = torch.ones(50_000_000, dtype=torch.uint8).numpy()  # more than the shared memory holds
     found = {"workers": workers_available(ResourceConfig()), "work": ray.get(work.remote(images))}
-print(json.dumps(found | {"shm": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize}))
+shm = os.statvfs("/dev/shm")
+print(json.dumps(found | {"shm": shm.f_blocks * shm.f_frsize, "tmpdir": tempfile.gettempdir()}))
 """
 A_SMALL_SHM = 'mount -t tmpfs -o size=32m,mode=1777 tmpfs /dev/shm && exec unshare --user --map-user=12345 "$@"'
 
@@ -223,7 +226,7 @@ def in_a_poor_container(*command: str, tmpdir: Path) -> subprocess.CompletedProc
     """Run a command as a user whom nobody knows, without a home, on one CPU, with little shared memory."""
     start = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
     start += ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", A_SMALL_SHM, "sh"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    environment = {k: v for k, v in untouched_environment().items() if k not in ("HOME", "USER", "LOGNAME")}
     # Nothing is trained there, so nothing need be imported ahead.
     environment |= {
         "RAY_preload_python_modules": "",
@@ -233,16 +236,25 @@ def in_a_poor_container(*command: str, tmpdir: Path) -> subprocess.CompletedProc
     return subprocess.run([*start, *command], env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def long_tmpdir() -> Iterator[Path]:
+    """A folder that is there in the container too: `tmp_path` may lie in /dev/shm, which is another one there."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        tmpdir = Path(folder) / ("x" * 90)
+        tmpdir.mkdir()
+        yield tmpdir
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="user namespaces are of Linux")
-def test_one_cpu_no_home_no_name_little_shared_memory_and_a_long_tmpdir_are_no_hindrance(tmp_path: Path) -> None:
-    tmpdir = tmp_path / ("x" * 90)
-    tmpdir.mkdir()
-    if in_a_poor_container("true", tmpdir=tmpdir).returncode != 0:
+def test_one_cpu_no_home_no_name_little_shared_memory_and_a_long_tmpdir_are_no_hindrance(
+    long_tmpdir: Path,
+) -> None:
+    if in_a_poor_container("true", tmpdir=long_tmpdir).returncode != 0:
         pytest.skip("this system lets nobody make user namespaces")
-    finished = in_a_poor_container(sys.executable, "-c", INHOSPITABLE, tmpdir=tmpdir)
+    finished = in_a_poor_container(sys.executable, "-c", INHOSPITABLE, tmpdir=long_tmpdir)
     assert finished.returncode == 0, finished.stderr
     found = json.loads(finished.stdout)
-    assert found == {"workers": 1, "work": [50_000_000, "12345"], "shm": 32 << 20}
+    assert found == {"workers": 1, "work": [50_000_000, "12345"], "shm": 32 << 20, "tmpdir": str(long_tmpdir)}
     assert finished.stderr == ""
 
 
