@@ -41,6 +41,14 @@ if _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 4 << 30:
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tuner-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
+# What a terminal is and may show is said by the tests that ask for it.
+os.environ["TERM"] = "xterm-256color"
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
+
+# Servers of the tests' own are asked without a proxy.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
 _IMAGE = {
     "ami_id": "ami-0123456789abcdef0",
     "name": "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) 20261101",
