@@ -320,8 +320,14 @@ def test_a_run_at_which_another_process_is_at_work_cannot_be_resumed(command: Co
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--cpus-per-trial", "999"), "--cpus-per-trial is 999 and --gpus-per-trial 0, but the largest machine has "),
-        (("--workers", "999"), "--workers is 999, but with 1 CPUs and 0 GPUs per trial only "),
+        (
+            ("--cpus-per-trial", "999", "--gpus-per-trial", "0"),
+            "--cpus-per-trial is 999 and --gpus-per-trial 0, but the largest machine has ",
+        ),
+        (
+            ("--workers", "999", "--gpus-per-trial", "0"),
+            "--workers is 999, but with 1 CPUs and 0 GPUs per trial only ",
+        ),
         (("--gpus-per-trial", "99"), "--cpus-per-trial is 1 and --gpus-per-trial 99, but the largest machine has "),
         (("--budget", "1s", "--workers", "1"), "--budget is 1s, but one epoch takes "),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from tuner.engine.processors import usable_cpus
 from tuner.engine.worker import Assignment
 
 HPARAMS = {"learning_rate": 0.003, "batch_size": 32, "shift": 1}
@@ -20,6 +21,12 @@ def _threads() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def two_cpus() -> None:
+    if usable_cpus() < 2:
+        pytest.skip("needs two CPUs")
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class Study:
 
 
 @pytest.fixture(scope="module")
-def fates(ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def fates(two_cpus: None, ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of six trials with two CPUs each, of which two live; their workers may die once more."""
     folder = tmp_path_factory.mktemp("fates")
     (folder / "fates.py").write_text(FATES)

@@ -190,9 +190,10 @@ def test_a_task_never_sees_the_test_split() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("two_cpus")
 def test_a_killed_study_goes_on_and_an_interrupt_ends_its_search_with_a_report(tmp_path: Path) -> None:
     """A class with a state, under Ray."""
-    paths = killed(tmp_path, SOURCE, "--workers", "2", "--trials", "500")
+    paths = killed(tmp_path, SOURCE, "--workers", "2", "--gpus-per-trial", "0", "--trials", "500")
     with Running(tmp_path, "--resume", "runs/study") as second:
         second.wait_for(EpochReported, 8)
         os.killpg(second.process.pid, signal.SIGINT)  # as a terminal does, to the whole group

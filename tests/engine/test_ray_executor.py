@@ -75,12 +75,12 @@ def slow_to_start(folder: Path) -> type[tune.Trainable]:
 
 @pytest.mark.timeout(120)
 def test_as_many_processes_as_workers_start_and_do_all_works_one_after_the_other(
-    ray_running: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    two_cpus: None, ray_running: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     works = [Trainings(range(WORKERS)), Trainings(range(2, TRAININGS)), Trainings(range(TRAININGS, TRAININGS + 3))]
     (tmp_path / "processes").mkdir()
     executor = RayExecutor(
-        ResourceConfig(),
+        ResourceConfig(gpus_per_trial=0),
         workers=WORKERS,
         name=str(tmp_path),
         say=print,

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.environment import untouched_environment
 from tuner.engine.processors import usable_cpus
+from tuner.engine.ray_session import _has_gpus
 from tuner.engine.trainable import ASSIGNMENT, TrialTrainable
 from tuner.engine.worker import Assignment, Job
 
@@ -63,7 +64,9 @@ def test_what_was_imported_before_the_training_gets_no_more_threads_than_it(
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.skipif(usable_cpus() > 16 or sys.platform != "linux", reason="there Ray's processes do not import ahead")
+@pytest.mark.skipif(
+    usable_cpus() > 16 or _has_gpus() or sys.platform != "linux", reason="there Ray's processes do not import ahead"
+)
 def test_a_trial_gets_a_process_that_has_waited_for_it_and_imported_what_it_needs(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WAITED, str(tmp_path)]
     subprocess.run(command, check=True, env=untouched_environment())
