@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,10 @@ from tuner.errors import ConfigError
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit that stands in for the source tree."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")  # a user may sign commits, or have hooks
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     (tmp_path / "module.py").write_text("one = 1\n")
     author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
     for arguments in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "one"]):
