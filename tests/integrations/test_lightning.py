@@ -7,51 +7,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch import Tensor
 
 from tuner.errors import SpaceError
-from tuner.integrations.lightning import LightningTask
 from tuner.training.trainable import TrainingOver
 
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
 
-def layers_of(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, 10))
+    from tests.integrations.lightning_task import Task
 
-
-class Module(pl.LightningModule):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = layers_of(width)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        loss = functional.cross_entropy(self.layers(batch[0]), batch[1])
-        self.log("train_loss", loss, on_epoch=True, on_step=False)
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        logits = self.layers(batch[0])
-        self.log("dev_loss", functional.cross_entropy(logits, batch[1]))
-        self.log("dev_accuracy", (logits.argmax(1) == batch[1]).float().mean())
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
-        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.7)]
-
-
-class Task(LightningTask):
-    def make_module(self, hparams: Mapping[str, Any]) -> pl.LightningModule:
-        return Module(hparams["width"])
-
-    def make_loader(self, split: Any, hparams: Mapping[str, Any], *, shuffle: bool) -> DataLoader[tuple[Tensor, ...]]:
-        return DataLoader(TensorDataset(*split), batch_size=64, shuffle=shuffle)
+pytestmark = pytest.mark.timeout(180)  # Lightning takes long to import
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +35,8 @@ def data() -> Any:
 @pytest.fixture
 def task(data: Any) -> Iterator[Callable[[], Task]]:
     """Makes equal trainings."""
+    from tests.integrations.lightning_task import Task
+
     made: list[Task] = []
 
     def make() -> Task:
@@ -97,30 +70,14 @@ def test_nothing_runs_ahead_of_the_epoch_that_was_asked_for(task: Callable[[], T
     assert not all(torch.equal(*pair) for pair in zip(before, trained.module.parameters(), strict=True))
 
 
-class Plateau(Module):
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
-        # The loss never falls by so much, so each step of it halves the rate.
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.9)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "dev_loss"}}
-
-
-class Late(Module):
-    def __init__(self, width: int) -> None:
-        super().__init__(width)
-        self._width = width
-        del self.layers
-
-    def configure_model(self) -> None:
-        if not hasattr(self, "layers"):
-            self.layers = layers_of(self._width)
-
-
-@pytest.mark.parametrize("module", [Module, Plateau, Late])
+@pytest.mark.parametrize("name", ["Module", "Plateau", "Late"])
 def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_stopped(
-    module: type[Module], task: Callable[[], Task], monkeypatch: pytest.MonkeyPatch
+    name: str, task: Callable[[], Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Task, "make_module", lambda self, hparams: module(hparams["width"]))
+    from tests.integrations import lightning_task
+
+    module = getattr(lightning_task, name)
+    monkeypatch.setattr(lightning_task.Task, "make_module", lambda self, hparams: module(hparams["width"]))
     whole = task()
     expected = [epoch(whole, number) for number in range(1, 5)]
     first = task()
@@ -134,6 +91,10 @@ def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_sto
 
 
 def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> None:
+    import lightning.pytorch as pl
+
+    from tests.integrations.lightning_task import Task
+
     class Stopping(Task):
         # At once, for the loss never falls by so much.
         trainer_options: ClassVar[Mapping[str, Any]] = {
@@ -149,6 +110,10 @@ def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> 
 
 
 def test_a_checkpoint_callback_of_ones_own_does_not_hinder_the_evaluation(data: Any, tmp_path: Path) -> None:
+    import lightning.pytorch as pl
+
+    from tests.integrations.lightning_task import Task
+
     class Keeping(Task):
         trainer_options: ClassVar[Mapping[str, Any]] = {
             "callbacks": pl.callbacks.ModelCheckpoint(tmp_path, monitor="dev_loss"),
@@ -162,6 +127,8 @@ def test_a_checkpoint_callback_of_ones_own_does_not_hinder_the_evaluation(data: 
 
 
 def test_an_option_that_the_study_decides_is_refused(data: Any) -> None:
+    from tests.integrations.lightning_task import Task
+
     class Deciding(Task):
         trainer_options: ClassVar[Mapping[str, Any]] = {"accelerator": "cpu"}
 
@@ -170,6 +137,8 @@ def test_an_option_that_the_study_decides_is_refused(data: Any) -> None:
 
 
 def test_a_module_that_leaves_weights_out_of_its_checkpoint_goes_on_from_it(data: Any) -> None:
+    from tests.integrations.lightning_task import Module, Task
+
     class Frozen(Module):
         def __init__(self, width: int) -> None:
             super().__init__(width)
@@ -182,11 +151,19 @@ def test_a_module_that_leaves_weights_out_of_its_checkpoint_goes_on_from_it(data
         def make_module(self, hparams: Mapping[str, Any]) -> pl.LightningModule:
             return Frozen(hparams["width"])
 
-    made = [Leaving({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=2) for _ in range(2)]
-    epoch(made[0], 1)
-    made[1].load_state_dict(made[0].state_dict())
-    assert epoch(made[1], 2).keys() == epoch(made[0], 2).keys()
-    for one in made:
+    def weight(of: Task, layer: int) -> Tensor:
+        found: Tensor = of.module.state_dict()[f"layers.{layer}.weight"]
+        return found.clone()
+
+    first, second = (Leaving({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=2) for _ in range(2))
+    epoch(first, 1)
+    left_out = weight(second, 0)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(weight(second, 3), weight(first, 3))
+    assert torch.equal(weight(second, 0), left_out)
+    assert not torch.equal(left_out, weight(first, 0))
+    assert epoch(second, 2).keys() == epoch(first, 2).keys()
+    for one in (first, second):
         one.close()
 
 
