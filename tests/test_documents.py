@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.documents import REPOSITORY, blocks
+from tests.documents import REPOSITORY, blocks, sections, table_rows
 from tuner import load_run, tune
+from tuner.models import available_models, get_model
+from tuner.training.hparams import TrainingHparams
 
 README = REPOSITORY / "README.md"
 YOUR_OWN = REPOSITORY / "docs" / "your-own.md"
+BUILT_IN = REPOSITORY / "docs" / "built-in.md"
 FEW: dict[str, Any] = {
     "preset": "smoke",
     "trials": 3,
@@ -27,11 +33,11 @@ FEW: dict[str, Any] = {
 pytestmark = pytest.mark.timeout(180)  # none takes long, but all together: begun early
 
 
-def tuned(code: str, folder: Path) -> Any:
+def tuned(code: str, folder: Path, **values: Any) -> Any:
     """Return the run of a file with this code."""
     path = folder / "mine.py"
     path.write_text(code)
-    return tune(**FEW, space=str(path), storage=str(folder / "runs"), name="NAME")
+    return tune(**FEW, **values, space=str(path), storage=str(folder / "runs"), name="NAME")
 
 
 def test_the_readme_is_short_and_its_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +78,31 @@ def test_what_the_notebook_shows_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "cells", module)
     spec.loader.exec_module(module)
     assert len(load_run(module.run.path).trials) == 3
+
+
+def test_what_is_shown_for_the_built_in_loop_trains(tmp_path: Path) -> None:
+    photos, own = blocks(BUILT_IN, "python")
+    drawn = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            image = Image.fromarray(drawn.integers(0, 256, (40, 30, 3), dtype=np.uint8))
+            image.save(tmp_path / "images" / name / f"{number}.png")
+    run = tuned(photos, tmp_path, data_dir=str(tmp_path / "images"))
+    assert run.trials["best_dev_accuracy"].notna().all()
+    assert set(run.final["candidate"]) >= {"tuned", "baseline"}
+    (tmp_path / "own").mkdir()
+    assert tuned(own, tmp_path / "own").trials["best_dev_accuracy"].notna().all()
+
+
+def test_every_hyperparameter_of_the_built_in_loop_and_its_models_is_listed_with_its_default() -> None:
+    found = sections(BUILT_IN)
+    loop = {row[0]: row[-1] for row in table_rows(found["Hyperparameters of the loop"])}
+    assert loop == {f"`{name}`": f"`{default}`" for name, default in asdict(TrainingHparams()).items()}
+    assert {row[0] for row in table_rows(found["Models by name"])} == {f"`{model}`" for model in available_models()}
+    own = {(model, name): default for model, name, _, default in table_rows(found["Hyperparameters of the models"])}
+    assert own == {
+        (f"`{model}`", f"`{name}`"): f"`{default}`"
+        for model in available_models()
+        for name, default in (get_model(model).defaults or {}).items()
+    }
