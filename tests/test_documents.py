@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from tests.documents import REPOSITORY, blocks, sections, table_rows
-from tuner import load_run, tune
+from tuner import config, load_run, tune
 from tuner.models import available_models, get_model
+from tuner.presets import PRESETS, preset
 from tuner.training.hparams import TrainingHparams
 
 README = REPOSITORY / "README.md"
 YOUR_OWN = REPOSITORY / "docs" / "your-own.md"
 BUILT_IN = REPOSITORY / "docs" / "built-in.md"
+COMMANDS = REPOSITORY / "docs" / "commands.md"
 FEW: dict[str, Any] = {
     "preset": "smoke",
     "trials": 3,
@@ -106,3 +109,16 @@ def test_every_hyperparameter_of_the_built_in_loop_and_its_models_is_listed_with
         for model in available_models()
         for name, default in (get_model(model).defaults or {}).items()
     }
+
+
+def test_every_preset_is_described_with_its_budget_and_the_configuration_file_can_be_read() -> None:
+    rows = {row[0].strip("`"): row for row in table_rows(sections(COMMANDS)["`tuner run`"])}
+    assert list(rows) == list(PRESETS)
+    for name, (_, _, time, retraining) in rows.items():
+        budget, retrain = preset(name).budget, preset(name).retrain
+        assert ("--budget" in time) is (budget is not None)
+        assert f"`--budget {budget}`" in time or budget is None
+        assert ("baseline" in retraining) is retrain.baseline
+    (text,) = blocks(COMMANDS, "yaml")
+    study = config.merge(preset("default"), config.nested(yaml.safe_load(text)), "night.yaml")
+    assert (study.budget, study.resources.workers, study.retrain.retrain_seeds) == ("8h", 2, 3)
