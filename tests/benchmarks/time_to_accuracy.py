@@ -73,8 +73,9 @@ def spent_by_tuner(minutes: float, seed: int, folder: Path) -> Spent:
         if isinstance(entry.event, EpochReported | RetrainEpochReported)
     ]
     tuned = load_run(paths.root).final.query("candidate == 'tuned'")
-    final = [
-        {"seed": seed, **dict(zip(own["split"], own["accuracy"], strict=True))} for seed, own in tuned.groupby("seed")
+    final = [  # NumPy's integers are none of JSON's
+        {"seed": own["seed"].tolist()[0], **dict(zip(own["split"], own["accuracy"].tolist(), strict=True))}
+        for _, own in tuned.groupby("seed")
     ]
     return Spent(seen, final, seconds)
 
