@@ -89,7 +89,7 @@ def _object(value: Any, above: tuple[int, ...]) -> Iterator[bytes | memoryview]:
         yield from _parts(hashed, above)
     elif dataclasses.is_dataclass(value):
         yield from _parts({one.name: getattr(value, one.name) for one in dataclasses.fields(value)}, above)
-    elif type(value).__getstate__ is not object.__getstate__:
+    elif type(value).__getstate__ is not object.__getstate__:  # type: ignore[comparison-overlap]
         # What it drops when it is pickled, as an array that is mapped on first use, no worker has.
         yield from _parts(value.__getstate__(), above)
     elif hasattr(value, "__dict__"):
