@@ -45,7 +45,7 @@ def test_its_module_is_run_by_python_m(
 ) -> None:
     monkeypatch.setattr("sys.argv", [command, "--trails"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module(f"tuner.{command}", run_name="__main__")
+        runpy.run_module(f"tuner.{command}", run_name="__main__", alter_sys=True)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("error: '--trails' is not an argument of ")
 
