@@ -137,7 +137,8 @@ def _resolved(address: str) -> tuple[str, str]:
         found = socket.gethostbyname(host)
     except OSError:
         return host, port
-    return (ray.util.get_node_ip_address() if found.startswith("127.") else found), port
+    here: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return (here if found.startswith("127.") else found), port
 
 
 @contextmanager
