@@ -40,7 +40,7 @@ class Augmentation:
             raise ConfigError(f"erasing is {self.erasing!r}, but must be a probability between 0 and 1.")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return changed images of the same shape [n, 1, height, width]; each image draws for itself.
+        """Return changed images of the same shape [n, channels, height, width]; each image draws for itself.
 
         Meant for pixels where 0 is black, so before normalisation: vacated and erased pixels become 0.
         Only `generator` is drawn from, on its own device, so a CPU generator gives the same changes on

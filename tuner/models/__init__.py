@@ -29,6 +29,7 @@ class DataShape:
     input_shape: tuple[int, ...]
     """Of one input as the model gets it; images are [channels, height, width]."""
     classes: int
+    """How many logits it gives."""
     tokens: int | None = None
     """Where the inputs are tokens: how many different ones there may be."""
 
