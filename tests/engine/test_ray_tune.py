@@ -363,9 +363,9 @@ def test_the_loss_of_a_node_is_not_held_against_the_trial(study: Study, tmp_path
     trial = study.begin()
     trial.error_file = str(tmp_path / "error.txt")
     Path(trial.error_file).write_text("The actor died because its node has died. Node Id: 5f")
-    for _ in range(9):
+    for _ in range(3):
         assert study.lose(trial) is trial
-    assert [event.charged for event in study.of(TrialRetried)] == [False] * 9
+    assert [event.charged for event in study.of(TrialRetried)] == [False] * 3
 
 
 def test_what_cannot_get_a_process_any_more_is_given_one_that_is_free(

@@ -122,7 +122,7 @@ class ModelMeasured:
     """What a trial's model costs, measured once, before the first epoch that this run trains of it."""
 
     trial: int
-    measures: Mapping[str, float]
+    measures: Metrics
     """By the names of `MEASURES`: `num_params` if the trainable knows it, `latency` (seconds) if it is an objective."""
 
 
