@@ -30,8 +30,8 @@ class SearchData:
 class Dataset:
     """A data set and where it came from.
 
-    A split is anything that can be pickled: NumPy arrays (which all trials of a machine share without a copy), frames, a
-    data set of torch's or Hugging Face's, or only paths, for data that no memory holds.
+    A split is anything that can be pickled: NumPy arrays (which all trials of a machine share without a copy), frames,
+    a data set of torch's or Hugging Face's, or only paths, for data that no memory holds.
     """
 
     train: Any
