@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 import ray
+import torch
 from ray import tune
 
 from tuner.config import ResourceConfig
 from tuner.engine import ray_executor as module
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Outcome, Reported
+from tuner.engine.outcome import Outcome, Reported, WorkerLost
 from tuner.engine.ray_executor import RayExecutor
 from tuner.engine.ray_session import workers_available
 from tuner.engine.trainable import OUTCOME
-from tuner.engine.worker import Assignment
+from tuner.engine.worker import Assignment, Job
 from tuner.search.report import EpochReport
+from tuner.training.trainable import trainable_of
 
 WORKERS, TRAININGS = 2, 8
 REPORT = EpochReport(1, {}, 0.0)
@@ -115,6 +117,63 @@ def test_works_that_a_signal_cut_short_are_not_taken_for_done(ray_running: None,
         executor.run(nothing, iter([work, later]))
     assert 0 < len(work.done) < TRAININGS
     assert not later.done
+
+
+def full_once(flag: Path) -> type:
+    """Return a training whose device is full in its second epoch, as long as there is no such file."""
+
+    class FullOnce:
+        def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
+            self._epoch = 0
+
+        def train_epoch(self) -> dict[str, float]:
+            self._epoch += 1
+            if self._epoch == 2 and not flag.exists():
+                flag.touch()
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+            return {"dev_accuracy": 0.5, "process": float(os.getpid())}
+
+        def evaluate(self, split: object) -> dict[str, float]:
+            return {}
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"epoch": self._epoch}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self._epoch = state["epoch"]
+
+    return FullOnce
+
+
+class Patient(Trainings):
+    """One training of three epochs, which goes on when it has lost its process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(range(1))
+        self._folder = folder
+        self.outcomes: list[Outcome] = []
+
+    def next(self) -> tuple[Key, Assignment] | None:
+        found = super().next()
+        return found and (found[0], Assignment({}, 1, 3, self._folder / "trial"))
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        self.outcomes.append(outcome)
+        goes_on = not (isinstance(outcome, Reported) and outcome.finished)
+        return goes_on or super().take(key, outcome)
+
+
+@pytest.mark.timeout(120)
+def test_a_training_whose_device_was_full_goes_on_in_another_process(
+    ray_running: None, job: Job, tmp_path: Path
+) -> None:
+    work = Patient(tmp_path)
+    executor = RayExecutor(ResourceConfig(), workers=1, name=str(tmp_path), say=print)
+    executor.run(replace(job, trainable=trainable_of(full_once(tmp_path / "was full"))), iter([work]))
+    assert [type(outcome) for outcome in work.outcomes] == [Reported, WorkerLost, Reported, Reported, Reported]
+    reports = [outcome.report for outcome in work.outcomes if isinstance(outcome, Reported)]
+    assert [report.epoch for report in reports] == [1, 1, 2, 3]
+    assert reports[0].metrics["process"] != reports[2].metrics["process"]
 
 
 # GPUs, which exist in Ray's books alone.
