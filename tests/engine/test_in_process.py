@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
+from tests.engine.full_once import full_once
 from tests.environment import untouched_environment
 from tuner import tune
 from tuner.config import StudyConfig, merge, nested
@@ -252,31 +253,6 @@ def test_what_a_training_does_to_its_hyperparameters_reaches_nobody_else(job: Jo
     assert hparams == {"rate": 0.5, "widths": [8, 16]}
 
 
-class FullOnce:
-    """A training whose device is full once, in its second epoch."""
-
-    failures: ClassVar[list[str]] = []
-
-    def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
-        self._epoch = 0
-
-    def train_epoch(self) -> dict[str, float]:
-        self._epoch += 1
-        if self._epoch == 2 and not self.failures:
-            self.failures.append("full")
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
-        return {"dev_accuracy": 0.5}
-
-    def evaluate(self, split: object) -> dict[str, float]:
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self._epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._epoch = state["epoch"]
-
-
 class Patient(Both):
     """Goes on with the first training, should it lose its process, to its end."""
 
@@ -291,7 +267,7 @@ class Patient(Both):
 
 def test_a_training_goes_on_when_its_device_is_no_longer_full(job: Job, tmp_path: Path) -> None:
     work = Patient({}, tmp_path)
-    InProcessExecutor(print).run(replace(job, trainable=trainable_of(FullOnce)), iter([work]))
+    InProcessExecutor(print).run(replace(job, trainable=trainable_of(full_once(tmp_path / "was full"))), iter([work]))
     assert [type(outcome) for outcome in work.outcomes] == [Reported, WorkerLost, Reported, Reported, Reported]
     assert [outcome.report.epoch for outcome in work.outcomes if isinstance(outcome, Reported)] == [1, 1, 2, 3]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import ray
-import torch
 from ray import tune
 
+from tests.engine.full_once import full_once
 from tuner.config import ResourceConfig
 from tuner.engine import ray_executor as module
 from tuner.engine.executor import Key
@@ -117,32 +117,6 @@ def test_works_that_a_signal_cut_short_are_not_taken_for_done(ray_running: None,
         executor.run(nothing, iter([work, later]))
     assert 0 < len(work.done) < TRAININGS
     assert not later.done
-
-
-def full_once(flag: Path) -> type:
-    """Return a training whose device is full in its second epoch, as long as there is no such file."""
-
-    class FullOnce:
-        def __init__(self, hparams: dict[str, Any], data: object, *, seed: int, device: torch.device) -> None:
-            self._epoch = 0
-
-        def train_epoch(self) -> dict[str, float]:
-            self._epoch += 1
-            if self._epoch == 2 and not flag.exists():
-                flag.touch()
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
-            return {"dev_accuracy": 0.5, "process": float(os.getpid())}
-
-        def evaluate(self, split: object) -> dict[str, float]:
-            return {}
-
-        def state_dict(self) -> dict[str, Any]:
-            return {"epoch": self._epoch}
-
-        def load_state_dict(self, state: dict[str, Any]) -> None:
-            self._epoch = state["epoch"]
-
-    return FullOnce
 
 
 class Patient(Trainings):

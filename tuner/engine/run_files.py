@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,6 @@ from tuner.io.files import remove_unfinished, write_json, write_whole
 from tuner.io.mirror import Mirror
 from tuner.journal.history import History
 from tuner.paths import RunPaths
-
-_DELETIONS = 16
-"""Trials whose checkpoints are deleted at the same time: in a bucket each takes some requests, one after the other."""
 
 
 class RunFiles:
@@ -85,8 +81,7 @@ class RunFiles:
 
     def delete_checkpoints(self, trials: Sequence[int]) -> None:
         """Delete the checkpoints of trials."""
-        with ThreadPoolExecutor(min(_DELETIONS, max(1, len(trials)))) as pool:
-            list(pool.map(self._delete_checkpoints, trials))
+        storage.side_by_side(self._delete_checkpoints, trials)
 
     def _delete_checkpoints(self, trial: int) -> None:
         CheckpointStore(self._paths.location(self._paths.trial_checkpoints(trial))).delete()

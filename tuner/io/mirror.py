@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tuner.errors import JournalError, StorageError
@@ -23,8 +22,6 @@ OWNER = "journal/owner"
 """There while a driver is at work, and after one has died at it."""
 _OF_THIS_MACHINE = ("lock", "holder")
 """Of the journal's folder, what keeps other processes of this machine out."""
-_DOWNLOADS = 16
-"""At the same time; one after another they would take a minute for each thousand."""
 
 
 class Mirror:
@@ -58,8 +55,7 @@ class Mirror:
             return False
         self.clear()
         names = [name for name in found if not name.startswith("checkpoints/") and name != OWNER]
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            list(pool.map(lambda name: storage.fetch(self._place, name, self._paths.root / name), names))
+        storage.side_by_side(lambda name: storage.fetch(self._place, name, self._paths.root / name), names)
         self._join_parts(names)
         self._published = self._sizes()
         return True

@@ -6,20 +6,22 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from tuner.errors import ConfigError, DataError, StorageError
 
+T = TypeVar("T")
+
 _SCHEME = "s3://"
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 10, 60
-_DELETIONS = 16
-"""Of objects, at the same time."""
+_AT_ONCE = 16
+"""Files dealt with at the same time: in a bucket, one after another, a thousand would take a minute or more."""
 
 
 class Place(Protocol):
@@ -193,9 +195,8 @@ class BucketPlace:
         return sorted(info.base_name for info in found if info.type == FileType.Directory)
 
     def delete(self, *names: str) -> None:
-        """Delete the objects, several at a time: each takes some requests, one after the other."""
-        with ThreadPoolExecutor(min(_DELETIONS, max(1, len(names)))) as pool:
-            list(pool.map(self._delete, names))
+        """Delete the objects."""
+        side_by_side(self._delete, names)
 
     def delete_all(self) -> None:
         """Delete every object below the prefix."""
@@ -228,6 +229,12 @@ class BucketPlace:
             retry_strategy=AwsStandardS3RetryStrategy(max_attempts=5),
             **options,
         )
+
+
+def side_by_side(call: Callable[[T], object], values: Iterable[T]) -> None:
+    """Call with each of the values, several at a time; raises what one of the calls raises."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # which has no more threads than it is given calls
+        list(pool.map(call, values))
 
 
 def explain(error: OSError) -> str:
