@@ -79,3 +79,42 @@ def test_the_model_computes_in_the_precision_asked_for(splits: SearchData, preci
     )
     assert seen == {precision}
     assert model[1].weight.dtype is torch.float32
+
+
+class Watched(nn.Module):
+    """Keeps the sizes of the batches that it is given; one of more than `room` is too much for it."""
+
+    def __init__(self, room: int = 10_000) -> None:
+        super().__init__()
+        self.room = room
+        self.sizes: list[int] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.sizes.append(len(images))
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError
+        return images.flatten(1)[:, :2]
+
+
+def of_noise(n: int, side: int) -> Split:
+    rng = np.random.default_rng(0)
+    return Split(rng.standard_normal((n, 1, side, side)).astype(np.float32), rng.integers(0, 2, n))
+
+
+def test_large_images_are_measured_in_small_batches() -> None:
+    small, large = Watched(), Watched()
+    for model, side in ((small, 28), (large, 400)):
+        evaluate(model, Batches(of_noise(10, side), None, CPU), device=CPU, precision=torch.float32)
+    assert small.sizes == [10]
+    assert large.sizes == [4, 4, 2]
+
+
+def test_a_batch_that_finds_no_room_is_measured_in_parts() -> None:
+    batches = Batches(of_noise(10, 4), None, CPU)
+    narrow = Watched(room=3)
+    found, expected = (evaluate(model, batches, device=CPU, precision=torch.float32) for model in (narrow, Watched()))
+    assert found.accuracy == expected.accuracy
+    assert found.loss == pytest.approx(expected.loss)
+    assert sum(size for size in narrow.sizes if size <= 3) == 10
+    with pytest.raises(torch.OutOfMemoryError):
+        evaluate(Watched(room=0), batches, device=CPU, precision=torch.float32)

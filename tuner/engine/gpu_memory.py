@@ -34,6 +34,7 @@ def _measure(job: Job, assignment: Assignment) -> tuple[int, int] | None:
         worker = Worker(sample)
         worker.begin(assignment)
         worker.next_report()
+        worker.training.evaluate(job.splits.dev)  # in batches as large as they will be
         left_out = _bytes(job) - _bytes(sample)
         return torch.cuda.max_memory_reserved() + left_out, torch.cuda.mem_get_info()[1]
     finally:
