@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
-from tuner.data.splits import Split, pixel_moments
+from tuner.data.splits import Split, as_split, pixel_moments
 from tuner.errors import DataError
 
 
@@ -40,3 +41,18 @@ def test_length_is_the_number_of_examples_of_any_shape() -> None:
 def test_labels_that_are_not_one_class_for_each_are_refused(labels: Any) -> None:
     with pytest.raises(DataError, match=r"labels are \w+ \[[\d, ]+\] for images \[3, 28, 28\], but must be int64"):
         Split(np.zeros((3, 28, 28), np.uint8), labels)
+
+
+def test_names_of_classes_become_text() -> None:
+    names: Any = load_digits().target_names
+    assert Split(np.zeros((2, 3)), np.array([0, 1]), names[:2]).class_names == ("0", "1")
+
+
+def test_a_label_beyond_the_names_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^labels hold 2, but there are names for 2 classes\.$"):
+        as_split(Split(np.zeros((3, 4)), np.arange(3), ("a", "b")))
+
+
+def test_inputs_of_differing_shapes_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^inputs must be one array, each of the same shape, but NumPy says: "):
+        as_split(([np.zeros((3, 4)), np.zeros((3, 5))], np.arange(2)))

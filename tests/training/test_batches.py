@@ -117,3 +117,15 @@ def test_a_read_only_array_as_ray_gives_is_taken_without_a_warning_or_a_copy() -
         list(batches.shuffled(8, Augmentation(flip=True, shift=1), torch.Generator().manual_seed(0)))
     assert batches._inputs.data_ptr() == split.images.ctypes.data
     assert batches._labels.data_ptr() == split.labels.ctypes.data
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.arange(24.0, dtype=np.float32).reshape(2, 3, 2, 2)[:, ::-1],  # as one makes RGB of BGR
+        np.arange(24.0).reshape(2, 3, 2, 2).astype(">f4"),
+    ],
+)
+def test_arrays_that_torch_does_not_take_as_they_lie_are_copied(images: Any) -> None:
+    ((inputs, _),) = Batches(Split(images, np.array([0, 1])), None, CPU).in_order(2)
+    assert inputs.tolist() == images.tolist()

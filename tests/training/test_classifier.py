@@ -26,7 +26,7 @@ from tuner.models import DataShape, get_model
 from tuner.models.summary import trainable_parameters
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
-from tuner.training.classifier import Classifier, NonFiniteLossError, check_test, data_shape
+from tuner.training.classifier import Classifier, NonFiniteLossError, check_splits, check_test, data_shape
 from tuner.training.evaluate import evaluate
 
 MakeClassifier = Callable[..., Classifier]
@@ -430,6 +430,21 @@ def test_a_test_split_that_no_model_could_be_measured_on_is_refused(test: Any, s
 
 def test_a_test_split_of_fewer_classes_is_taken() -> None:
     check_test((np.zeros((6, 4), np.int64), np.zeros(6, np.int64)), WORDS)
+
+
+def test_splits_whose_labels_mean_different_classes_are_refused() -> None:
+    inputs, labels = np.zeros((6, 4)), np.arange(6) % 2
+    train, other = Split(inputs, labels, ("a", "b")), Split(inputs, labels, ("b", "c"))
+    check_splits({"train": train, "dev": (inputs, labels), "test": train})
+    for name in ("dev", "test"):
+        with pytest.raises(DataError, match=rf"class names differ: train has a, b; .*{name} has b, c[.;]"):
+            check_splits({"train": train, "dev": train, "test": train} | {name: other})
+
+
+def test_a_split_that_is_none_is_named() -> None:
+    inputs, labels = np.zeros((6, 4)), np.arange(6) % 3
+    with pytest.raises(DataError, match=r"^the dev split does not fit: labels hold 2, but there are names for 2 "):
+        check_splits({"train": (inputs, labels), "dev": Split(inputs, labels, ("a", "b"))})
 
 
 def test_tokens_are_not_blended() -> None:

@@ -30,9 +30,10 @@ class Split:
     labels: NDArray[np.int64]
     """[n], the class from 0."""
     class_names: tuple[str, ...] = ()
-    """By class, in their order; empty if they have none."""
+    """By class, in their order; empty if they have none. What is no text, such as numbers, becomes text."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
         if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
             raise DataError(
                 f"labels are {self.labels.dtype} {list(self.labels.shape)} for images {list(self.images.shape)}, "
@@ -100,6 +101,8 @@ def as_split(split: Any) -> Split:
     if len(found) == 0 or found.labels.min() < 0:
         state = f"hold {found.labels.min()}" if len(found) else "are empty"
         raise DataError(f"labels {state}, but must be classes from 0.")
+    if found.class_names and found.labels.max() >= len(found.class_names):
+        raise DataError(f"labels hold {found.labels.max()}, but there are names for {len(found.class_names)} classes.")
     return found
 
 
@@ -108,10 +111,17 @@ def _paired(pair: Any) -> Split:
         raise DataError(
             f"the split is a {type(pair).__name__}, but the built-in training takes a Split or (inputs, labels)."
         )
-    inputs, labels = (np.asarray(part) for part in pair)
+    inputs, labels = map(_array, ("inputs", "labels"), pair)
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"labels are {labels.dtype}, but must be integers, one class from 0 for each input.")
     return Split(inputs, labels.astype(np.int64, copy=False))
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # of differing shapes, on a GPU, or with a gradient
+        raise DataError(f"{name} must be one array, each of the same shape, but NumPy says: {error}") from error
 
 
 def pixel_moments(images: NDArray[np.uint8]) -> tuple[float, float]:

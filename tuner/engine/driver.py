@@ -474,13 +474,18 @@ def _description_of_inputs(dataset: Dataset) -> dict[str, Any]:
     """Return what a model of the built-in loop must be fed."""
     train = as_split(dataset.train)
     fitted = data_shape(train, as_split(dataset.dev))
-    shape = {"input_shape": list(fitted.input_shape), "classes": fitted.classes, "tokens": fitted.tokens}
+    shape = {
+        "input_shape": list(fitted.input_shape),
+        "classes": fitted.classes,
+        "tokens": fitted.tokens,
+        "class_names": list(train.class_names),
+    }
     normalisation = Normalisation.of(train)
     if normalisation is None:
         return shape
     found = {"mean": list(normalisation.mean), "std": list(normalisation.std)}
     one_or_all = {name: values if len(values) > 1 else values[0] for name, values in found.items()}
-    return {**shape, "class_names": list(train.class_names), **one_or_all}
+    return shape | one_or_all
 
 
 def _shown(path: Path) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from tuner import config as configs
 from tuner.config import AUTO, StudyConfig
 from tuner.data.dataset import Dataset
-from tuner.data.splits import as_split
 from tuner.engine.brains import search_of
 from tuner.engine.provenance import describe_environment
 from tuner.engine.task import Task, checked_callbacks
@@ -22,7 +21,7 @@ from tuner.results.earlier import read_earlier
 from tuner.results.selection import ENSEMBLE
 from tuner.search.objective import objectives_of
 from tuner.search.warm_start import fit_to_space
-from tuner.training.classifier import check_test, data_shape
+from tuner.training.classifier import check_splits
 from tuner.training.hparams import TrainingHparams
 
 
@@ -75,8 +74,8 @@ def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> In
     search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = task.load_data(config.data)
     task.check_with(dataset.search_data(), tried)
-    if task.model is not None and dataset.test is not None:
-        check_test(dataset.test, data_shape(as_split(dataset.train), as_split(dataset.dev)))
+    if task.model is not None:
+        check_splits(dataset.splits)
     config = _compared(config, task, tried)
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.

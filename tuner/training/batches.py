@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.data.augmentation import Augmentation
@@ -60,8 +63,8 @@ class Batches:
         with warnings.catch_warnings():
             # Ray maps arrays read-only; torch warns, but nothing here writes to them.
             warnings.filterwarnings("ignore", message=".*not writable.*")
-            inputs = torch.from_numpy(split.images).to(device)
-            self._labels = torch.from_numpy(split.labels).to(device)
+            inputs = torch.from_numpy(_for_torch(split.images)).to(device)
+            self._labels = torch.from_numpy(_for_torch(split.labels)).to(device)
         self._inputs = inputs.view(len(split), *split.input_shape)
         self._is_tokens = split.tokens is not None
         self._normalisation = normalisation
@@ -70,6 +73,11 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One input's shape as a model takes it."""
+        return tuple(self._inputs.shape[1:])
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every example once, in order, for evaluation."""
@@ -111,6 +119,12 @@ class Batches:
         if self._normalisation is not None:
             inputs = self._normalisation(inputs)
         return inputs.contiguous(memory_format=self._memory_format)
+
+
+def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, a copy if torch does not take it as it lies: backwards, or in another machine's byte order."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.ascontiguousarray(native) if min(native.strides, default=0) < 0 else native
 
 
 def _cut(order: Tensor, batch_size: int) -> list[Tensor]:

@@ -229,6 +229,22 @@ def data_shape(train: Split, dev: Split) -> DataShape:
     return DataShape(train.input_shape, max(train.classes, dev.classes), tokens)
 
 
+def check_splits(splits: Mapping[str, Any]) -> None:
+    """Raise DataError if the splits, by name, do not fit each other: `train`, `dev` and, if there is one, `test`."""
+    found = {}
+    for name, split in splits.items():
+        try:
+            found[name] = as_split(split)
+        except DataError as error:
+            raise DataError(f"the {name} split does not fit: {error}") from error
+    named = {name: split.class_names for name, split in found.items() if split.class_names}
+    if len(set(named.values())) > 1:
+        told = "; ".join(f"{name} has {', '.join(names)}" for name, names in named.items())
+        raise DataError(f"a label must mean the same class in all splits, but their class names differ: {told}.")
+    if "test" in found:
+        check_test(found["test"], data_shape(found["train"], found["dev"]))
+
+
 def check_test(test: Any, shape: DataShape) -> None:
     """Raise DataError if the test split cannot be read by a model of that shape, by its form alone.
 
