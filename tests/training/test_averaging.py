@@ -70,3 +70,26 @@ def test_other_buffers_are_the_models() -> None:
     averaged.measure_statistics(model, [])
     assert isinstance(averaged.model, Counting)
     assert averaged.model.seen.item() == 7.0
+
+
+def test_a_frozen_part_keeps_the_statistics_that_it_came_with() -> None:
+    torch.manual_seed(0)
+    frozen, trained = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    frozen.running_mean = torch.full((3,), 5.0)
+    model = nn.Sequential(frozen, trained)
+    frozen.eval()  # as who tunes the rest of a pretrained model does, again after each `train()`
+    averaged = AveragedModel(model, 10.0)
+    averaged.measure_statistics(model, [torch.randn(50, 3)])
+    found = averaged.model.state_dict()
+    assert found["0.running_mean"].tolist() == [5.0] * 3
+    assert found["1.running_mean"].tolist() == pytest.approx([-5.0] * 3, abs=0.5)
+
+
+def test_what_no_training_changes_is_left_as_it_is() -> None:
+    model = nn.Linear(2, 1)
+    model.places = nn.Parameter(torch.arange(3), requires_grad=False)  # torch blends no integers
+    model.register_buffer("expanded", torch.ones(1).expand(4))  # which torch does not write into
+    averaged = AveragedModel(model, 10.0)
+    averaged.update(model)
+    averaged.measure_statistics(model, [])
+    assert averaged.model.state_dict()["places"].tolist() == [0, 1, 2]

@@ -29,7 +29,7 @@ class AveragedModel:
         self.model = copy.deepcopy(model)
         self._every = max(1, round(steps / _UPDATES))
         self._most = math.exp(-self._every / steps)
-        self._averaged: list[Tensor] = list(self.model.parameters())
+        self._averaged = _trained(self.model)
         self._steps = 0
 
     @torch.no_grad()
@@ -39,17 +39,21 @@ class AveragedModel:
         if self._steps % self._every == 0:
             updates = self._steps // self._every
             decay = min(self._most, updates / (9 + updates))
-            torch._foreach_lerp_(self._averaged, list(model.parameters()), 1.0 - decay)
+            torch._foreach_lerp_(self._averaged, _trained(model), 1.0 - decay)
 
     def measure_statistics(self, model: nn.Module, inputs: Iterable[Tensor]) -> None:
         """Measure the statistics of batch norm on batches, as they are met in evaluation, without dropout.
 
-        All other buffers are taken from `model`.
+        All other buffers are taken from `model`, and so are the statistics of those of its batch norms that do not
+        train: a frozen part keeps those that it came with.
         """
         for averaged, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            averaged.copy_(buffer)
-        norms = [module for module in self.model.modules() if isinstance(module, _BatchNorm)]
-        norms = [norm for norm in norms if norm.track_running_stats]
+            if not torch.equal(averaged, buffer):  # into one that is expanded torch would not write
+                averaged.copy_(buffer)
+        both = zip(self.model.modules(), model.modules(), strict=True)
+        norms = [
+            norm for norm, own in both if isinstance(norm, _BatchNorm) and norm.track_running_stats and own.training
+        ]
         if not norms:
             return
         momenta = [norm.momentum for norm in norms]
@@ -71,3 +75,7 @@ class AveragedModel:
         """Go on from a state of `state_dict`."""
         self.model.load_state_dict(state["model"])
         self._steps = int(state["steps"])
+
+
+def _trained(model: nn.Module) -> list[Tensor]:
+    return [weight for weight in model.parameters() if weight.requires_grad]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ _OF_THE_DEVICE = ("lr", "capturable", "fused")
 
 
 def build_optimizer(model: nn.Module, hparams: TrainingHparams, *, recorded: bool = False) -> optim.Optimizer:
-    """Return the optimizer of the model's weights, in torch's fused form, which steps once over all of them.
+    """Return the optimizer of the model's weights, in torch's fused form if they can be: one step over all of them.
 
     For steps that a GPU records its learning rate is a tensor there, which later steps read.
     """
@@ -27,18 +27,24 @@ def build_optimizer(model: nn.Module, hparams: TrainingHparams, *, recorded: boo
     lr: float | Tensor = hparams.learning_rate
     if recorded:
         lr = torch.tensor(lr, device=parameters[0].device)
-    weight_decay = hparams.weight_decay
+    weight_decay, fused = hparams.weight_decay, _can_be_fused(model, parameters)
     if hparams.optimizer == "sgd":
         # torch takes Nesterov's form for no momentum as an error; without momentum there is no difference.
         nesterov = hparams.nesterov and hparams.momentum > 0.0
         return eager(optim.SGD)(
-            parameters, lr, momentum=hparams.momentum, nesterov=nesterov, weight_decay=weight_decay, fused=True
+            parameters, lr, momentum=hparams.momentum, nesterov=nesterov, weight_decay=weight_decay, fused=fused
         )
     build = optim.Adam if hparams.optimizer == "adam" else optim.AdamW
-    optimizer = eager(build)(parameters, lr, weight_decay=weight_decay, fused=True, capturable=recorded)
+    optimizer = eager(build)(parameters, lr, weight_decay=weight_decay, fused=fused, capturable=recorded)
     # The steps before the recording are meant to be as they are; torch would warn the user of them.
     optimizer._warned_capturable_if_run_uncaptured = recorded
     return optimizer
+
+
+def _can_be_fused(model: nn.Module, parameters: Sequence[Tensor]) -> bool:
+    """Whether torch's fused forms take the weights: real ones, none with a sparse gradient, as embeddings may have."""
+    has_sparse = any(getattr(module, "sparse", False) is True for module in model.modules())
+    return not has_sparse and all(weight.is_floating_point() for weight in parameters)
 
 
 def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:
