@@ -102,6 +102,11 @@ def test_a_schedule_that_is_longer_than_the_measuring_is_no_hindrance(job: Job, 
     assert measure(tmp_path, job, {"lr_decay": "cosine", "warmup_epochs": 5.0}) > 0
 
 
+def test_averaged_weights_are_left_out_of_a_sample_for_an_epoch_has_hardly_more_of_their_cost() -> None:
+    assert sample({"averaged_epochs": 2.0}, 10_000, "scratch").hparams["averaged_epochs"] == 0.0
+    assert sample({"averaged_epochs": 2.0}, None, "scratch").hparams["averaged_epochs"] == 2.0
+
+
 def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 9.0, 10.0, 11.0, 20.0, 29.0, 30.0, 33.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(times))

@@ -24,8 +24,13 @@ _MOST_MEASURED = 8
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
 _MOST_INFEASIBLE = 30
 """Trainings that may declare their configuration impossible, of one that asks for another with each seed."""
-_HARMLESS_LEARNING_RATE = 1e-6
-"""The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study."""
+_OF_A_SAMPLE: Mapping[str, Any] = {
+    # The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study.
+    "learning_rate": 1e-6,
+    # Their batch norm is measured on as many examples whatever an epoch has: next to nothing of a whole one, but a
+    # fifth of a sample.
+    "averaged_epochs": 0.0,
+}
 _EPOCHS = 2
 """The first is slower: it warms up."""
 
@@ -37,7 +42,7 @@ def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> As
     """
     # Only of our own loop's examples a part is ours to take, and only its learning rate ours to change.
     return Assignment(
-        hparams if examples is None else {**without_schedule(hparams), "learning_rate": _HARMLESS_LEARNING_RATE},
+        hparams if examples is None else {**without_schedule(hparams), **_OF_A_SAMPLE},
         seed=0,
         max_epochs=_EPOCHS,
         checkpoints=f"{scratch}/{MEASURED}{uuid.uuid4().hex}",
