@@ -14,10 +14,12 @@ import pytest
 import torch
 from torch import nn
 
+from tuner.config import DEFAULT_OBJECTIVE
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import ConfigError, StorageError, TrialFailedError
 from tuner.io import storage
 from tuner.models import get_model
+from tuner.search.objective import objectives_of
 from tuner.search.report import EpochReport
 from tuner.training.classifier import NonFiniteLossError, classifier_of
 from tuner.training.trainable import trainable_of
@@ -263,3 +265,26 @@ def test_a_measurement_changes_nothing_of_the_training(job: Job, assign: Assign)
     worker.begin(assign())
     worker.measure()
     assert without_seconds([worker.next_report() for _ in range(4)]) == without_seconds(expected)
+
+
+class Growing:
+    """A training whose layers learn their sizes from the first batch."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any, max_epochs: int) -> None:
+        self.model = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+
+    def train_epoch(self) -> dict[str, float]:
+        self.model(torch.zeros(1, 28, 28))
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {"accuracy": 0.5}
+
+
+def test_a_model_without_sizes_is_trained_and_not_measured(job: Job, assign: Assign) -> None:
+    growing = replace(job, trainable=trainable_of(Growing), measures_latency=True)
+    assert measured(growing, assign()) == {}
+    with pytest.raises(TrialFailedError, match="num_params is an objective, but the model has lazy layers"):
+        measured(
+            replace(growing, objectives=objectives_of(["dev_accuracy", "num_params"], DEFAULT_OBJECTIVE)), assign()
+        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -55,6 +56,12 @@ class Late(Module):
     def configure_model(self) -> None:
         if not hasattr(self, "layers"):
             self.layers = layers_of(self._width)
+
+
+class Weighted(Module):
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self.save_hyperparameters({"class_weights": np.ones(10), "largest": np.float32(2)})
 
 
 class Task(LightningTask):

@@ -15,6 +15,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from tuner.errors import SpaceError
+from tuner.models.summary import trainable_parameters
+from tuner.training.packing import pack, unpack
 from tuner.training.trainable import TrainingOver
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def test_nothing_runs_ahead_of_the_epoch_that_was_asked_for(task: Callable[[], T
     assert not all(torch.equal(*pair) for pair in zip(before, trained.module.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("name", ["Module", "Plateau", "Late"])
+@pytest.mark.parametrize("name", ["Module", "Plateau", "Late", "Weighted"])
 def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_stopped(
     name: str, task: Callable[[], Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,11 +85,20 @@ def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_sto
     first = task()
     assert [epoch(first, number) for number in (1, 2)] == expected[:2]
     file = io.BytesIO()
-    torch.save(first.state_dict(), file)
+    torch.save(pack(first.state_dict()), file)  # as a checkpoint holds it
     file.seek(0)
     second = task()
-    second.load_state_dict(torch.load(file, weights_only=True))
+    second.load_state_dict(unpack(torch.load(file, weights_only=True)))
     assert [epoch(second, number) for number in (3, 4)] == expected[2:]
+
+
+def test_layers_that_a_module_makes_late_are_there_to_be_measured(
+    task: Callable[[], Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.integrations import lightning_task
+
+    monkeypatch.setattr(lightning_task.Task, "make_module", lambda self, hparams: lightning_task.Late(hparams["width"]))
+    assert trainable_parameters(task().model) == 64 * 32 + 32 + 32 * 10 + 10
 
 
 def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,20 @@ def test_what_went_back_to_an_earlier_epoch_saves_that_one(task: Callable[[], Ta
     found = trained.state_dict()
     assert found.keys() == first.keys()
     assert all(torch.equal(found[name], content) for name, content in first.items())
+
+
+def test_a_checkpoint_may_have_folders_and_writes_nothing_beside_them(task: Callable[[], Task], tmp_path: Path) -> None:
+    trained = task()
+    trained.train_epoch()
+    (trained._newest() / "1_Pooling").mkdir()
+    (trained._newest() / "1_Pooling" / "config.json").write_text("{}")
+    state = trained.state_dict()
+    other = task()
+    other.load_state_dict(state)
+    assert (other._newest() / "1_Pooling" / "config.json").read_text() == "{}"
+    for outside in ("../stray", str(tmp_path / "stray")):
+        with pytest.raises(ValueError, match="lies outside of it"):
+            other.load_state_dict(state | {outside: torch.zeros(1, dtype=torch.uint8)})
 
 
 def test_weights_that_were_loaded_are_those_that_are_evaluated(task: Callable[[], Task]) -> None:

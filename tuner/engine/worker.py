@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.data.dataset import SearchData
@@ -145,20 +146,19 @@ class Worker:
         self._known: Iterator[EpochReport] = iter(tuple(self.training.reports[first:]))
 
     def measure(self) -> dict[str, float]:
-        """Return what the model costs, by the names of `MEASURES`; nothing of a training without a torch model.
+        """Return what the model costs, by the names of `MEASURES`; nothing where there is no model yet.
 
         The latency is measured if the job wants it, and only before the driver knows of an epoch: then it has it.
 
         Raises:
             DataError: if there is no example of the data that a model could be shown.
-            TrialFailedError: if an objective is measured of a model, but there is none.
+            TrialFailedError: if an objective is measured of a model, but there is none yet.
         """
-        if not isinstance(self.training.model, nn.Module):
+        hindrance = _hindrance(self.training.model)
+        if hindrance is not None:
             wanted = [one.metric for one in self.job.objectives if one.metric in MEASURES]
             if wanted:
-                raise TrialFailedError(
-                    f"{wanted[0]} is an objective, but what is trained has no attribute 'model' that is a torch model."
-                )
+                raise TrialFailedError(f"{wanted[0]} is an objective, but {hindrance}.")
             return {}
         measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:
@@ -284,6 +284,15 @@ class Worker:
             precision=self.precision,
             keep_best=assignment.keep_best,
         )
+
+
+def _hindrance(model: Any) -> str | None:
+    """Return why nothing can be measured of what a training has as its model; None if it can."""
+    if not isinstance(model, nn.Module):
+        return "what is trained has no attribute 'model' that is a torch model"
+    if any(is_lazy(weight) for weight in model.parameters()):
+        return "the model has lazy layers, which have no sizes before the first batch: give them their sizes"
+    return None
 
 
 def write_predictions(predictions: Predictions, location: str | Path, name: str) -> None:

@@ -5,12 +5,14 @@ The extra `lightning` brings Lightning.
 
 from __future__ import annotations
 
+import codecs
 import copy
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from tuner.errors import SpaceError
@@ -33,6 +35,16 @@ _QUIET: Mapping[str, Any] = {
 }
 
 
+_NUMPY: Sequence[Any] = (
+    np.empty(0).__reduce__()[0],
+    np.float64(0).__reduce__()[0],
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["All"]},
+    codecs.encode,
+)
+"""What NumPy's values are made by again: a module may keep some, as `save_hyperparameters` does."""
+
 _OURS = frozenset({"max_epochs", "accelerator", "devices"})
 
 
@@ -53,11 +65,17 @@ class LightningTask:
         self._data = data
         self._max_epochs = max_epochs
         self._accelerator = {"cuda": "gpu"}.get(device.type, device.type)
-        self.module = self.make_module(hparams)
+        self.module = self._made(device)
         self._trainer = self._make_trainer(_HandOver(self))
         self._turns: Turns[dict[str, float]] = Turns(self._fit)
         self._state: dict[str, Any] | None = None
         """Lightning's checkpoint after the last epoch."""
+
+    def _made(self, device: torch.device) -> pl.LightningModule:
+        """Return the module as it will train, for it is measured before."""
+        module = self.make_module(self._hparams)
+        module.configure_model()  # which may make its layers; Lightning calls it again, and so it must bear that
+        return module.to(device)
 
     def make_module(self, hparams: Mapping[str, Any]) -> pl.LightningModule:
         """Return the module that these hyperparameters describe."""
@@ -137,7 +155,8 @@ class LightningTask:
         with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
             file = Path(folder) / "epoch.ckpt"
             torch.save(self._state, file)
-            self._trainer.fit(self.module, train, dev, ckpt_path=file, weights_only=True)
+            with torch.serialization.safe_globals(_NUMPY):
+                self._trainer.fit(self.module, train, dev, ckpt_path=file, weights_only=True)
 
 
 class _HandOver(pl.callbacks.Checkpoint):  # Lightning calls such callbacks last

@@ -97,8 +97,9 @@ class TransformersTask:
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the files of the newest checkpoint, by name, as bytes."""
         folder = self._newest()
-        files = (file for file in sorted(folder.iterdir()) if not file.match(_RANDOM_STATE))
-        return {file.name: torch.from_numpy(np.fromfile(file, dtype=np.uint8)) for file in files}
+        files = (file for file in sorted(folder.rglob("*")) if file.is_file() and not file.match(_RANDOM_STATE))
+        contents = ((file.relative_to(folder).as_posix(), np.fromfile(file, dtype=np.uint8)) for file in files)
+        return {name: torch.from_numpy(content) for name, content in contents}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from a state of `state_dict`."""
@@ -108,7 +109,11 @@ class TransformersTask:
         folder = Path(self._folder.name) / "begin-from"
         folder.mkdir(exist_ok=True)
         for name, content in state.items():
-            content.numpy().tofile(folder / Path(name).name)
+            file = folder / name
+            if not file.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"a checkpoint would write {name!r}, which lies outside of it")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            content.numpy().tofile(file)
         self.trainer._load_from_checkpoint(str(folder))  # the weights, for who evaluates and trains no more
         self._begin_from = folder
         self._turns = Turns(self._train)
