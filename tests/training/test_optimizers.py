@@ -47,7 +47,8 @@ class Spectral(nn.Module):
         self.weight = nn.Parameter(torch.ones(4, dtype=torch.complex64))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return (torch.fft.fft(inputs) * self.weight).abs()
+        found: Tensor = (torch.fft.fft(inputs) * self.weight).abs()
+        return found
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import copy
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,14 +35,14 @@ _QUIET: Mapping[str, Any] = {
 }
 
 
-_NUMPY: Sequence[Any] = (
+_NUMPY: list[Any] = [
     np.empty(0).__reduce__()[0],
     np.float64(0).__reduce__()[0],
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in np.typecodes["All"]},
     codecs.encode,
-)
+]
 """What NumPy's values are made by again: a module may keep some, as `save_hyperparameters` does."""
 
 _OURS = frozenset({"max_epochs", "accelerator", "devices"})
