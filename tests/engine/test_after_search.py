@@ -86,10 +86,19 @@ def test_what_a_search_that_ended_early_has_left_makes_the_retraining_longer_up_
     make: Callable[..., AfterSearch],
 ) -> None:
     history = history_of(*trial(0, REFERENCE, 40.0), *trial(1, WINNER, 20.0))
-    after = make()
+    after = make(resource="epochs")
     epochs = [retrainings_of(after.planned(history, 2160.0 + early))[0].max_epochs for early in (0.0, 600.0, 1300.0)]
     assert epochs == [51, 66, 81]  # and not 83, which two rounds of (3460 - 20) x 0.97 / 2 seconds would hold
     assert after.plan.most_retrain_epochs == 81
+
+
+def test_a_cheap_winner_that_had_more_epochs_in_the_search_may_have_more_in_the_retraining_too(
+    make: Callable[..., AfterSearch],
+) -> None:
+    history = history_of(*trial(0, REFERENCE, 56.0), *trial(1, WINNER, 7.0))  # an eighth of what was measured
+    after = make(resource="seconds")
+    times_as_long = retrainings_of(after.planned(history, 9 * 3600.0))[0].max_epochs / after.plan.rungs[-1]
+    assert times_as_long == pytest.approx(8 * 81 / after.plan.rungs[-1])
 
 
 def test_what_was_not_trained_here_costs_what_was_measured(make: Callable[..., AfterSearch]) -> None:

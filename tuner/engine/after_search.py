@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuner.config import StudyConfig
@@ -11,6 +11,7 @@ from tuner.engine.brains import pace_of
 from tuner.engine.clock import FINAL_EVALUATION_EPOCHS, EpochCost
 from tuner.engine.plan import Plan, wanted_retrainings
 from tuner.engine.retrain_plan import (
+    Lengths,
     PlannedRetraining,
     fit_retrainings,
     is_last_epoch,
@@ -54,9 +55,8 @@ class AfterSearch:
         """Return the plan of the retrainings, with `seconds_left` of the budget."""
         costs = {TUNED: self._tuned_cost(history), BASELINE: self._cost(self._reference_trial(history))}
         wanted = wanted_retrainings(self.config)
-        found = fit_retrainings(
-            wanted, costs, self.plan.retrain_lengths, workers=self.workers, seconds_left=seconds_left
-        )
+        lengths = self._lengths(history)
+        found = fit_retrainings(wanted, costs, lengths, workers=self.workers, seconds_left=seconds_left)
         candidates = dict.fromkeys(candidate for candidate, _ in wanted)
         return self.event(history, found, {name: costs[name] for name in candidates}, seconds_left)
 
@@ -87,6 +87,14 @@ class AfterSearch:
         names = (*EPOCH_HPARAMS, *self.space.epoch_hparams)
         searched = self._searched_epochs(history.trials[history.winner.trial])
         return {**scale_to_horizon(history.winner.hparams, names, one.epochs / searched), **self.space.retrain}
+
+    def _lengths(self, history: History) -> Lengths:
+        """Return how long the retrainings may be: longer for a winner that was cheap, and so long in the search."""
+        lengths = self.plan.retrain_lengths
+        if lengths.most is None or history.winner is None:
+            return lengths
+        longer = self._searched_epochs(history.trials[history.winner.trial]) / self.plan.rungs[-1]
+        return replace(lengths, most=round(lengths.most * max(1.0, longer)))
 
     def _searched_epochs(self, winner: TrialHistory) -> int:
         """Return the epochs of a full training of the winner in the search."""
