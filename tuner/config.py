@@ -185,9 +185,10 @@ _KINDS = {
     "bool_type": "true or false",
     "path_type": "a path",
     "tuple_type": "a list",
-    "literal_error": "'auto'",
 }
 """Pydantic's names for what a value must be, in words."""
+_SEED_BITS = 53
+"""The seeds of the retrainings are a thousand times as large, and 64-bit integers."""
 _ADAPTER = TypeAdapter(StudyConfig)
 
 
@@ -354,8 +355,15 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "dataclass_type":
         return f"{key} is {first['input']!r}, but must hold values by name."
     same = (one for one in error.errors() if one["loc"][: len(key.split("."))] == first["loc"][: len(key.split("."))])
-    kinds = dict.fromkeys(_KINDS.get(one["type"], one["msg"]) for one in same)
+    kinds = dict.fromkeys(_kind(one) for one in same)
     return f"{key} is {first['input']!r}, but must be {' or '.join(kinds)}."
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    """Return what the value must be."""
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"])
+    return _KINDS.get(error["type"], str(error["msg"]))
 
 
 def _check_texts(values: Mapping[str, Any], prefix: str) -> None:
@@ -418,6 +426,8 @@ def check(config: StudyConfig) -> None:
     for argument, value, least in laws:
         if value is not None and not isinstance(value, str) and not value >= least:
             raise ConfigError(f"{argument} is {value}, but must be at least {least:g}.")
+    if config.seed >= 2**_SEED_BITS:
+        raise ConfigError(f"--seed is {config.seed}, but must be below 2**{_SEED_BITS}.")
     gpus = resources.gpus_per_trial
     if gpus != AUTO and gpus > 1 and gpus % 1 != 0:
         raise ConfigError(f"--gpus-per-trial is {gpus}, but above 1 must be a whole number.")
