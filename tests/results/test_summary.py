@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 
 from tests.results.conftest import AFTER, OPENING, SEARCH, three_of_which_one_diverged
-from tuner.journal.events import EnsembleMeasured, Event, StudyStarted
+from tuner.journal.events import EnsembleMeasured, Event, RetrainEnded, StudyStarted
 from tuner.journal.history import History
 from tuner.results.intervals import wilson
 from tuner.results.reference import reference_for
 from tuner.results.summary import summarize
+from tuner.results.wording import final_notes
+
+Build = Callable[[Sequence[Event]], History]
 
 
 def test_the_final_rows_are_reference_baseline_tuned_mean_and_the_kept_seed(finished: History) -> None:
@@ -47,7 +50,18 @@ def test_the_ensemble_has_a_row_and_an_interval_of_its_own(finished: History, ke
     assert row.spread("accuracy", "train") is None
 
 
-def test_seeds_without_a_finite_value_are_counted_by_split(build: Callable[[Sequence[Event]], History]) -> None:
+def test_a_loss_has_no_interval_of_a_proportion_where_the_accuracy_was_not_evaluated(build: Build) -> None:
+    found = {split: {"loss": 0.25 * seed, "n": 10_000.0} for seed, split in enumerate(("train", "dev", "test"), 1)}
+    ended = [RetrainEnded("tuned", seed, {}, 2, found, "weights", "5ha") for seed in (1, 2)]
+    summary = summarize(build([*OPENING, *SEARCH, *AFTER[:2], *ended]), "study")
+    row = next(row for row in summary.final if row.label == "tuned, mean")
+    test = row.spread("loss", "test")
+    assert test is not None
+    assert row.test_interval == test.interval
+    assert "Wilson" not in " ".join(final_notes(summary))
+
+
+def test_seeds_without_a_finite_value_are_counted_by_split(build: Build) -> None:
     events = [*OPENING, *SEARCH, *AFTER[:2], *three_of_which_one_diverged()]
     row = next(row for row in summarize(build(events), "study").final if row.label == "tuned, mean")
     assert (row.seeds, row.lacking) == ("3 seeds", {"test": 1})
@@ -70,7 +84,7 @@ def test_the_rung_table_counts_who_got_there_and_who_was_stopped(finished: Histo
     assert [(rung.epoch, rung.reached, rung.stopped, rung.best) for rung in rungs] == [(1, 3, 1, 0.99), (3, 1, 0, 0.90)]
 
 
-def test_the_reference_stands_only_beside_fashion_mnist(build: Callable[[Sequence[Event]], History]) -> None:
+def test_the_reference_stands_only_beside_fashion_mnist(build: Build) -> None:
     digits = summarize(build([StudyStarted({"data": {"dataset": "auto"}}, {"dataset": "digits"})]), "study")
     assert (digits.dataset, digits.final) == ("digits", ())
     assert reference_for("digits", "cnn") is None

@@ -96,6 +96,11 @@ class Summary:
     """The ensemble, if its weights lie in `best/`."""
 
     @property
+    def is_proportion(self) -> bool:
+        """Whether the leading metric is known to be a proportion."""
+        return _is_proportion(self.leading, self.objective)
+
+    @property
     def is_measured(self) -> bool:
         """Whether a model of this run has been measured: the final table holds more than the reference."""
         return len(self.final) > (self.reference is not None)
@@ -227,15 +232,22 @@ def _row(
                 found.setdefault(name, {}).setdefault(split, []).append(value)
     values = {name: {split: spread(several) for split, several in by_split.items()} for name, by_split in found.items()}
     test = values.get(leading, {}).get("test")
-    interval = None if test is None else _interval(test, values.get(_EXAMPLES, {}), objective)
+    examples = values.get(_EXAMPLES, {}) if _is_proportion(leading, objective) else None
+    interval = None if test is None else _interval(test, examples)
     known = values.get(leading, {})
     # What is not finite was left out when it was measured.
     lacking = {split: len(ended) - spread.n for split, spread in known.items() if spread.n < len(ended)}
     return FinalRow(label, seeds, values, interval, lacking)
 
 
-def _interval(test: Spread, examples: Mapping[str, Spread], objective: Objective) -> Interval | None:
-    if not objective.proportion:
+def _is_proportion(leading: str, objective: Objective) -> bool:
+    # Of another metric than its own, such as a loss where nothing else is evaluated, the objective says nothing.
+    return objective.proportion and leading in (objective.metric, evaluation_name(objective))
+
+
+def _interval(test: Spread, examples: Mapping[str, Spread] | None) -> Interval | None:
+    """Return the interval of a proportion of so many `examples`, by split; without them that of the mean over seeds."""
+    if examples is None:
         return test.interval
     n = round(examples["test"].mean) if "test" in examples else 0
     return wilson(test.mean, n) if n and 0 <= test.mean <= 1 else None

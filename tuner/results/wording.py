@@ -96,7 +96,7 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
         measures += "; the test set was read once for each model, after all choices"
     measures += ". ±: sample standard deviation over seeds."
     if _has_interval(summary):
-        measures += f" {_WILSON if objective.proportion else _OVER_SEEDS}"
+        measures += f" {_WILSON if summary.is_proportion else _OVER_SEEDS}"
     kept = "the seed whose weights are kept" if _has_state(summary) else "the seed whose hyperparameters are kept"
     rows = [f"in best/: {kept}, the one with the {objective.best_word} {objective.words}."]
     if any(row.label.startswith(BASELINE) for row in summary.final):
