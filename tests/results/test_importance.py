@@ -121,6 +121,29 @@ def test_a_parameter_that_only_failed_trials_have_gets_no_slice(build: Build) ->
     assert "lr_of_adamw" not in titles
 
 
+def test_long_names_and_choices_are_shortened_where_they_would_overprint_and_whole_in_the_hover(build: Build) -> None:
+    name, choices = "optimizer.of.the.whole.model", ("adamw_with_warm_up", "sgd_with_momentum")
+    events: list[Event] = [*OPENING[:2], PlanMade({"rungs": [1]})]
+    for trial in range(24):
+        params = {name: choices[trial % 2]}
+        distribution = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": choices}})
+        events.append(TrialProposed(trial, params, {name: distribution}, params, Origin.RANDOM, trial))
+        accuracy = 0.5 + 0.4 * (trial % 2) + 0.001 * trial
+        events.append(EpochReported(trial, 1, metrics(dev_accuracy=accuracy), 1.0, "desk:1"))
+    history = build(events)
+    figure = slices(history)
+    assert figure is not None
+    axis, panel = figure.layout.xaxis, figure.data[0]
+    assert axis.title.text == "optimizer.of.th…"
+    assert axis.tickvals == choices
+    assert axis.ticktext == ("adamw_with_wa…", "sgd_with_mome…")
+    assert (panel.meta, panel.x[0]) == (name, choices[1])
+    figure = importance(history)
+    assert figure is not None
+    assert figure.layout.yaxis.ticktext == ("optimizer.of.the.whole.…",)
+    assert figure.data[0].y == (name,)
+
+
 def test_of_thousands_of_trials_few_enough_are_drawn(build: Build) -> None:
     history = build(search(1500))
     figure = slices(history)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from tuner.journal.history import History
-from tuner.results.figures.style import BLUE, brief, new_figure, shown
+from tuner.results.figures.style import BLUE, brief, new_figure, short, shown
 from tuner.results.importance import importances
 
 _SHOWN = 20
+_LENGTH_OF_NAME = 24
 
 
 def importance(history: History, known: Mapping[str, float] | None = None) -> go.Figure | None:
@@ -33,5 +34,10 @@ def importance(history: History, known: Mapping[str, float] | None = None) -> go
         )
     )
     figure.update_xaxes(tickformat=".0%", rangemode="tozero")
-    figure.update_yaxes(showgrid=False, type="category")
+    figure.update_yaxes(
+        showgrid=False,
+        type="category",
+        tickvals=[shown(name) for name, _ in found],
+        ticktext=[short(name, _LENGTH_OF_NAME) for name, _ in found],
+    )
     return figure

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 
 from tuner.journal.history import History
 from tuner.results.figures.panels import arrange, axis
-from tuner.results.figures.style import BLUE, STATE_COLOURS, brief, new_figure, shown, time_unit
+from tuner.results.figures.style import BLUE, STATE_COLOURS, brief, new_figure, time_unit
+from tuner.results.figures.value_axis import value_axis
 from tuner.results.incumbent import improvements
 
 _ROW_HEIGHT = 330
@@ -19,12 +20,15 @@ def optimization_history(history: History) -> go.Figure | None:
         return None
     duration = history.elapsed if history.search_seconds is None else history.search_seconds
     unit, size = time_unit(duration)
-    words = history.objective.words
+    bests = [[best.metrics[history.objective.metric]] for trial in history.trials.values() if (best := trial.best)]
+    values = value_axis(history.objective.words, bests, history.objective)
     figure = new_figure(_ROW_HEIGHT)
     arrange(figure, 2, columns=2, row_height=_ROW_HEIGHT)
     for place, title in enumerate((unit, "epochs of all trials together")):
         figure.update_layout({axis("xaxis", place): {"title": {"text": title}}})
-    figure.update_layout({"yaxis": {"title": {"text": shown(words)}}, "yaxis2": {"matches": "y"}})
+    figure.update_layout(
+        yaxis={"title": {"text": values.title}, "range": values.range}, yaxis2={"matches": "y", "range": values.range}
+    )
     _add_trials(figure, history, size)
     best = [brief(one.value) for one in found]
     trials = [one.trial for one in found]

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.panels import NARROW
-from tuner.results.figures.style import BLUE, GREY, ORANGE, evenly, new_figure, shown
+from tuner.results.figures.style import BLUE, GREY, ORANGE, evenly, new_figure, short, shown
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import Parameter, by_importance, parameters
 
@@ -21,7 +21,6 @@ _CHOICES = 8
 _MIN_TRIALS = 3
 _NARROW_AXIS = 80
 """Pixels for each axis where there is little room: the reader moves the figure to the side."""
-_LENGTH_OF_NAME = 16
 
 
 def parallel_coordinates(history: History, known: Mapping[str, float] | None = None) -> go.Figure | None:
@@ -41,7 +40,7 @@ def parallel_coordinates(history: History, known: Mapping[str, float] | None = N
         margin={"t": 28, "b": 84, "l": 24, "r": 24},
         xaxis={
             "tickvals": list(range(len(axes))),
-            "ticktext": [_short(one.name) for one in axes],
+            "ticktext": [short(one.name) for one in axes],
             "tickangle": -35,
             "range": [-0.35, len(axes) - 0.65],
             "showgrid": True,
@@ -106,7 +105,7 @@ def _label(figure: go.Figure, column: int, one: Parameter) -> None:
         figure.add_annotation(
             x=column,
             y=height,
-            text=_short(text),
+            text=short(text),
             showarrow=False,
             yshift=9 if height > 0.5 or one.choices else -9,
             font={"size": 11},
@@ -128,7 +127,3 @@ def _height(one: Parameter, place: float) -> float:
 def _best(trial: TrialHistory) -> float:
     assert trial.best is not None, trial.number
     return trial.best.metrics[trial.objective.metric]
-
-
-def _short(text: str) -> str:
-    return shown(text if len(text) <= _LENGTH_OF_NAME else f"{text[: _LENGTH_OF_NAME - 1]}…")

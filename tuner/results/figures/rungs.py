@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.style import BLUE, GREEN, GREY, ORANGE, RED, VIOLET, brief, new_figure, shown
 from tuner.results.figures.trial_curves import best_so_far
+from tuner.results.figures.value_axis import value_axis
 from tuner.results.summary import pace_of, rung_epochs
 from tuner.search.pace import Pace
 from tuner.search.scheduler import Action
@@ -56,6 +57,9 @@ def rungs(history: History) -> go.Figure | None:
     reached = [level for level in levels if any(stay.level == level for stay in stays)]
     columns = {level: column for column, level in enumerate(reached)}
     labels = [_label(level, [stay for stay in stays if stay.level == level]) for level in reached]
+    values = value_axis(
+        f"best {history.objective.words} by the rung", [[stay.value] for stay in stays], history.objective
+    )
     figure = new_figure(
         460,
         xaxis={
@@ -64,7 +68,7 @@ def rungs(history: History) -> go.Figure | None:
             "range": [-0.55, len(reached) - 0.45],
             "showgrid": False,
         },
-        yaxis={"title": {"text": shown(f"best {history.objective.words} by the rung")}},
+        yaxis={"title": {"text": values.title}, "range": values.range},
     )
     if len(history.trials) <= _TRACED:
         figure.add_trace(_paths(stays, columns))

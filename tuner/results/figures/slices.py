@@ -9,13 +9,17 @@ import plotly.graph_objects as go
 
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.panels import arrange, axis
-from tuner.results.figures.style import BLUE, GREY, brief, evenly, new_figure, shown
+from tuner.results.figures.style import BLUE, GREY, brief, evenly, new_figure, short, shown
+from tuner.results.figures.value_axis import value_axis
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import Parameter, by_importance, parameters
 
 _PANELS = 8
 _COLUMNS, _NARROW_COLUMNS = 4, 2
-_TICKS = 3
+_TICKS, _MOST_TICKS = 3, 5
+"""Of a logarithmic axis, and of any."""
+_LETTERS = 28
+"""Of a category's ticks in a panel, together."""
 _POINTS = 500
 """Trials drawn in each panel: the best half of them, and of the others as many, evenly chosen."""
 
@@ -37,9 +41,17 @@ def slices(history: History, known: Mapping[str, float] | None = None) -> go.Fig
     arrange(figure, len(found), columns=_COLUMNS, row_height=230, narrow_columns=_NARROW_COLUMNS)
     for place, one in enumerate(found):
         _add_panel(figure, place, one, [trial for trial in drawn if trial.number in one.places])
-    figure.update_layout({axis("yaxis", place): {"matches": "y"} for place in range(1, len(found))})
-    figure.update_layout({"yaxis": {"title": {"text": shown(history.objective.words)}}})
+    values = value_axis(history.objective.words, [[_best(trial)] for trial in drawn], history.objective)
+    figure.update_layout(
+        {axis("yaxis", place): {"matches": "y", "range": values.range} for place in range(1, len(found))}
+    )
+    figure.update_layout({"yaxis": {"title": {"text": values.title}, "range": values.range}})
     return figure
+
+
+def _best(trial: TrialHistory) -> float:
+    assert trial.best is not None, trial.number
+    return trial.best.metrics[trial.objective.metric]
 
 
 def _drawn(ranked: Sequence[TrialHistory]) -> list[TrialHistory]:
@@ -48,14 +60,13 @@ def _drawn(ranked: Sequence[TrialHistory]) -> list[TrialHistory]:
 
 
 def _add_panel(figure: go.Figure, place: int, one: Parameter, trials: Sequence[TrialHistory]) -> None:
-    bests = [best for trial in trials if (best := trial.best) is not None]
     values = [brief(one.places[trial.number]) for trial in trials]
     figure.add_trace(
         go.Scatter(
             x=[shown(one.text(trial.number)) for trial in trials]
             if one.choices
             else [brief(value) for value in values],
-            y=[brief(best.metrics[trial.objective.metric]) for trial, best in zip(trials, bests, strict=True)],
+            y=[brief(_best(trial)) for trial in trials],
             customdata=[[trial.number, max(trial.epochs)] for trial in trials],
             mode="markers",
             marker={
@@ -65,18 +76,30 @@ def _add_panel(figure: go.Figure, place: int, one: Parameter, trials: Sequence[T
                 "coloraxis": "coloraxis",
             },
             showlegend=False,
-            hovertemplate="trial %{customdata[0]}, %{customdata[1]} epochs<br>%{x}: %{y:.5g}<extra></extra>",
+            meta=shown(one.name),
+            hovertemplate="trial %{customdata[0]}, %{customdata[1]} epochs<br>%{meta} %{x}: %{y:.5g}<extra></extra>",
             xaxis=axis("x", place),
             yaxis=axis("y", place),
         )
     )
     kind = "category" if one.choices else ("log" if one.is_log else "linear")
-    layout = {"title": {"text": shown(one.name)}, "type": kind, "nticks": 5, "tickangle": 0}
+    layout = {"title": {"text": short(one.name)}, "type": kind, "nticks": _MOST_TICKS, "tickangle": 0}
     if one.choices:
-        layout |= {"categoryorder": "array", "categoryarray": [shown(choice) for choice in one.choices]}
+        layout |= _category(one.choices)
     if one.is_log:
         layout |= _ticks(min(values), max(values))
     figure.update_layout({axis("xaxis", place): layout})
+
+
+def _category(choices: Sequence[str]) -> dict[str, object]:
+    """Return the order of a category's choices, and ticks that do not overprint each other."""
+    ticks = evenly(choices, _MOST_TICKS)
+    return {
+        "categoryorder": "array",
+        "categoryarray": [shown(choice) for choice in choices],
+        "tickvals": [shown(choice) for choice in ticks],
+        "ticktext": [short(choice, _LETTERS // len(ticks)) for choice in ticks],
+    }
 
 
 def _ticks(low: float, high: float) -> dict[str, object]:

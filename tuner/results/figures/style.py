@@ -42,7 +42,6 @@ def template(text: str, grid: str) -> dict[str, Any]:
         "linecolor": grid,
         "zerolinecolor": grid,
         "zeroline": False,
-        "automargin": True,
         "title": {"standoff": 8},
     }
     return {
@@ -56,8 +55,9 @@ def template(text: str, grid: str) -> dict[str, Any]:
             "hoverlabel": {"align": "left", "namelength": -1},
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
             "dragmode": "zoom",
-            "xaxis": axis,
-            "yaxis": {**axis, "ticklabelstandoff": 4},
+            # To the sides the labels of x axes need no margin of their own: plotly would look for it again and again.
+            "xaxis": {**axis, "automargin": "height"},
+            "yaxis": {**axis, "automargin": True, "ticklabelstandoff": 4},
         }
     }
 
@@ -74,6 +74,11 @@ def new_figure(height: int, **layout: Any) -> go.Figure:
 def shown(text: object) -> str:
     """Return a text of the user's that plotly, which reads a little HTML, shows as it is."""
     return html.escape(plain(text), quote=False)
+
+
+def short(text: str, length: int = 16) -> str:
+    """Return a text of the user's, likewise, with at most `length` characters."""
+    return shown(text if len(text) <= length else f"{text[: length - 1]}…")
 
 
 def brief(value: float) -> float:
