@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from tests.metrics import metrics
 from tests.results.conftest import OPENING
@@ -82,6 +85,20 @@ def test_parameters_are_read_by_their_kind(build: Build) -> None:
     assert not found["noise"].is_log
     assert found["kind"].choices == ("a", "b")
     assert set(found["only_b"].places) == {trial for trial, place in found["kind"].places.items() if place == 1.0}
+
+
+@pytest.mark.parametrize("odd", [math.inf, math.nan])
+def test_choices_of_which_one_is_no_finite_number_are_a_category(build: Build, odd: float) -> None:
+    events: list[Event] = [*OPENING[:2], PlanMade({"rungs": [1]})]
+    for trial in range(24):
+        params = {"clip": (1.0, 5.0, odd)[trial % 3]}
+        events.append(TrialProposed(trial, params, {}, params, Origin.RANDOM, trial))
+        events.append(EpochReported(trial, 1, metrics(dev_accuracy=0.5 + 0.01 * trial), 1.0, "desk:1"))
+    history = build(events)
+    (found,) = parameters(history)
+    assert found.choices == ("1", "5", str(odd))
+    assert slices(history) is not None
+    assert parallel_coordinates(history) is not None
 
 
 def test_parallel_lines_have_a_gap_where_a_trial_lacks_the_parameter(build: Build) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,13 +50,18 @@ def by_importance(found: Sequence[Parameter], importances: Mapping[str, float]) 
 
 
 def _parameter(name: str, values: Mapping[int, Any], is_log: bool) -> Parameter:
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values()):
+    if all(_has_place(value) for value in values.values()):
         places = {trial: float(value) for trial, value in values.items()}
         return Parameter(name, places, (), is_log and min(places.values()) > 0)
     texts = {trial: hparam_text(value) for trial, value in values.items()}
     choices = tuple(sorted(set(texts.values())))
     order = {choice: float(place) for place, choice in enumerate(choices)}
     return Parameter(name, {trial: order[text] for trial, text in texts.items()}, choices, False)
+
+
+def _has_place(value: object) -> bool:
+    """Return whether it is a number that has a place on an axis, as infinity has none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_log(distribution: str) -> bool:
