@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 import sys
 import threading
@@ -207,6 +208,14 @@ def test_what_is_no_storage_of_optunas_is_named_in_a_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{out} cannot be written as an Optuna storage: " in line
     assert reason in line
+
+
+def test_a_path_that_would_end_within_an_address_is_that_of_the_storage(paths: RunPaths, tmp_path: Path) -> None:
+    out = tmp_path / "q?x" / "a study.db"
+    said = export(paths.root, "optuna", out)
+    assert out.stat().st_size > 0
+    address = shlex.split(said[1])[-1]
+    assert optuna.load_study(study_name=paths.root.name, storage=address).trials
 
 
 def test_a_run_in_a_bucket_needs_a_place() -> None:

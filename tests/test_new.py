@@ -37,6 +37,12 @@ def test_the_command_is_told(
     assert "--objective mine.py:objective" in command(Path("mine.py"), "optuna")
 
 
+def test_a_path_with_a_blank_is_quoted_in_the_command() -> None:
+    path = Path("sub dir/mine.py")
+    assert "--space 'sub dir/mine.py' " in command(path, "torch")
+    assert "--objective 'sub dir/mine.py:objective' " in command(path, "optuna")
+
+
 def test_a_file_that_exists_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("precious")
     with pytest.raises(StorageError, match=r"mine\.py exists"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,17 +74,20 @@ def run(args: Sequence[str] | None = None) -> None:
 
 
 def _optuna(paths: RunPaths, to: str, out: Path | None, space: str | None) -> list[str]:
+    from sqlalchemy.engine import URL
+
     from tuner.results.optuna_study import to_study  # which waits for Optuna
 
     if out is not None and str(out).startswith("sqlite:"):
         raise ConfigError(f"--out is {str(out)!r}, but must be the path of a file, which will be a SQLite storage.")
     path = out or paths.exports / "optuna.db"
     path.parent.mkdir(parents=True, exist_ok=True)
-    address, name = f"{SQLITE}{path}", paths.root.resolve().name
+    # As it is, a path with a question mark would be cut there.
+    address, name = URL.create("sqlite", database=str(path)).render_as_string(), paths.root.resolve().name
     study = to_study(read_history(paths.journal), address, name)
     return [
         f"{path}: the study {name!r} with {len(study.trials)} trials.",
-        f"Look at it with: optuna-dashboard {address}",
+        f"Look at it with: optuna-dashboard {shlex.quote(address)}",
     ]
 
 

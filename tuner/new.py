@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def _taken_by(name: str) -> str | None:
 
 def command(path: Path, kind: str) -> str:
     """Return the command that tunes a file of this kind."""
-    what = f"--objective {path}:objective --direction minimize" if kind == _OPTUNA else f"--space {path}"
+    objective = shlex.quote(f"{path}:objective")
+    what = f"--objective {objective} --direction minimize" if kind == _OPTUNA else f"--space {shlex.quote(str(path))}"
     return f"tuner run {what} --budget 5m"
 
 

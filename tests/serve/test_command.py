@@ -32,6 +32,7 @@ def test_the_next_port_is_taken_where_one_is_not_free() -> None:
         (["gs://bucket"], "RUNS_FOLDER is 'gs://bucket', but must be a folder or s3://bucket/prefix"),
         (["--port", "70000"], "--port is 70000, but must be from 0 to 65535"),
         (["--host", "192.0.2.1"], "--host is '192.0.2.1', on which this machine cannot listen"),
+        (["--host", "foo..bar"], "--host is 'foo..bar', which is no address"),
         (["--host", "no such host"], "--host is 'no such host', which is no address"),
     ],
 )

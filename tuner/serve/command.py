@@ -81,8 +81,9 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"--port is {port}, but must be from 0 to 65535.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ConfigError(f"--host is {host!r}, which is no address: {error.strerror}.") from error
+    except (OSError, UnicodeError) as error:  # a name with an empty part cannot even be asked for
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"--host is {host!r}, which is no address: {reason}.") from error
     for candidate in range(port, min(port + _PORTS, 65536)):
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
