@@ -12,7 +12,9 @@ import pytest
 from tuner.journal.events import Event, ModelMeasured, StudyStarted, TrialEnded, TrialProposed
 from tuner.journal.history import History
 from tuner.paths import RunPaths
+from tuner.results.schema import EPOCHS, epoch_columns, split_columns
 from tuner.results.tables import epochs_table, final_table, retrain_epochs_table, trials_table, write_tables
+from tuner.search.objective import Objective
 from tuner.search.trial import Origin, TrialState
 
 TABLES = ("trials", "epochs", "final", "retrain_epochs")
@@ -179,3 +181,12 @@ def test_the_front_is_marked_and_null_where_a_trial_has_no_place(
 def test_a_count_that_is_none_is_null(build: Callable[[Sequence[Event]], History], params: float) -> None:
     events: list[Event] = [TrialProposed(0, {}, {}, {}, Origin.RANDOM, 0), ModelMeasured(0, {"num_params": params})]
     assert trials_table(build([StudyStarted({}, {}), *events]))["num_params"].to_pylist() == [None]
+
+
+def test_a_metric_called_n_keeps_its_fraction_in_a_table_of_epochs() -> None:
+    objective = Objective("n", "minimize")
+    (column,) = epoch_columns(["n"], objective, EPOCHS)
+    assert column.type == pa.float64()
+    # Of an evaluation it is the number of examples.
+    (column,) = split_columns(["n"], objective)
+    assert column.type == pa.int64()

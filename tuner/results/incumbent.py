@@ -18,14 +18,16 @@ class Improvement:
     seconds: float
     """Worked on the run until then."""
     epochs: int
-    """Trained by all trials together until then, this one included."""
+    """Trained by all trials together until then, this one included; what was taken over from an earlier run is not."""
 
 
 def improvements(history: History) -> list[Improvement]:
     """Return the improvements in the order of the journal; trials that cannot win, then or later, do not count."""
     objective = history.objective
     found: list[Improvement] = []
-    for epochs, (seconds, report) in enumerate(history.reported, 1):
+    epochs = 0
+    for seconds, report in history.reported:
+        epochs += not report.reused
         score = score_of(report, objective)
         is_better = not found or score > objective.score(found[-1].value)
         if is_better and history.trials[report.trial].can_win:

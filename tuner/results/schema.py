@@ -154,7 +154,7 @@ def split_columns(metrics: Collection[str], objective: Objective) -> list[Column
     if not metrics:
         metrics = list(_CLASSIFIER_SPLIT) if objective == DEFAULT_OBJECTIVE else []
     meanings = _CLASSIFIER_SPLIT if set(metrics) == set(_CLASSIFIER_SPLIT) else {}
-    return _metric_columns(metrics, meanings, FINAL)
+    return _metric_columns(metrics, meanings, FINAL, whole=("n",))
 
 
 def column_names(names: Iterable[str], fixed: Iterable[Column], prefix: str = "") -> dict[str, str]:
@@ -187,12 +187,15 @@ def metric_columns(schema: pa.Schema) -> dict[str, str]:
 
 
 def _metric_columns(
-    metrics: Collection[str], meanings: Mapping[str, tuple[str, str]], fixed: Sequence[Column]
+    metrics: Collection[str],
+    meanings: Mapping[str, tuple[str, str]],
+    fixed: Sequence[Column],
+    whole: Collection[str] = (),
 ) -> list[Column]:
     return [
         Column(
             column,
-            pa.int64() if metric == "n" else pa.float64(),
+            pa.int64() if metric in whole else pa.float64(),
             *meanings.get(metric, (f"{metric}, as the trainable reports it.", "")),
             nullable=True,
             metric=metric,

@@ -10,7 +10,7 @@ from tuner.journal.history import History, RetrainHistory
 from tuner.results.figures.panels import arrange, axis
 from tuner.results.figures.style import CANDIDATE_COLOURS, GREY, brief, new_figure, shown
 
-_DASHES = {"train": "dash", "dev": "solid", "": "solid"}
+_DASHES = {"train": "dash", "dev": "solid", "val": "solid", "": "solid"}
 _PANELS_IN_A_ROW = 2
 _ROW_HEIGHT = 290
 

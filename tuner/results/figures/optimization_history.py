@@ -58,7 +58,9 @@ def _add_trials(figure: go.Figure, history: History, size: int) -> None:
     """Add every trial where it reached its best value."""
     reached: dict[int, tuple[float, float]] = {}
     bests = {number: trial.best for number, trial in history.trials.items()}
-    for epochs, (seconds, report) in enumerate(history.reported, 1):
+    epochs = 0
+    for seconds, report in history.reported:
+        epochs += not report.reused
         if report is bests[report.trial]:
             reached[report.trial] = (brief(seconds / size), epochs)
     for state in STATE_COLOURS:
