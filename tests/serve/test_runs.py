@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,29 @@ def test_runs_are_listed_and_what_lies_beside_them_is_not(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     make_run(tmp_path / "line\nbreak")
     assert RunsFolder(str(tmp_path)).names() == ["<i>", "a run", "b", "\u00e4#?%"]
+
+
+def test_a_run_called_journal_is_one_among_others(tmp_path: Path) -> None:
+    make_run(tmp_path / "journal")
+    make_run(tmp_path / "other")
+    assert RunsFolder(str(tmp_path)).names() == ["journal", "other"]
+
+
+def test_files_beside_the_runs_are_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "run")
+    for number in range(50):
+        (tmp_path / f"{number}.png").touch()
+        (tmp_path / "run" / f"{number}.png").touch()
+    asked: list[str] = []
+    real = Path.stat
+
+    def counted(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        asked.append(path.name)
+        return real(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", counted)
+    assert RunsFolder(str(tmp_path)).names() == ["run"]
+    assert not [name for name in asked if name.endswith(".png")]
 
 
 def test_a_folder_that_is_not_there_yet_has_no_runs(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.results.conftest import AFTER, HOSTILE, OPENING, SEARCH, epoch, proposed
 from tests.serve.conftest import Serve
 from tuner.journal.events import StudyEnded, StudyStarted
+from tuner.journal.live import LiveHistory
 from tuner.journal.store import JournalWriter
 from tuner.serve import listing, watched
 from tuner.serve.runs import RunsFolder
@@ -93,6 +94,35 @@ def test_what_cannot_be_read_is_told_and_what_was_shown_stays(tmp_path: Path) ->
     assert after["view answer"] == before["view answer"]
     segment.write_bytes(whole)
     assert settle(run)["problem"] == {"text": ""}
+
+
+def test_a_damaged_journal_is_read_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with JournalWriter(tmp_path / "run" / "journal") as journal:
+        journal.append(*OPENING)
+    (segment,) = (tmp_path / "run" / "journal").glob("*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[9:])
+    reads = 0
+    real = LiveHistory.refresh
+
+    def counted(live: LiveHistory) -> bool:
+        nonlocal reads
+        reads += 1
+        return real(live)
+
+    monkeypatch.setattr(LiveHistory, "refresh", counted)
+    run, found = run_at(tmp_path / "run"), listing.Listing(RunsFolder(str(tmp_path)))
+    for _ in range(3):
+        assert "is damaged" in settle(run)["problem"]["text"]
+        found.update()
+        assert json.loads(found.messages["run run"].data)["state"] == "unreadable"
+    assert reads == 2
+    segment.write_bytes(whole)
+    assert settle(run)["problem"] == {"text": ""}
+    found.update()
+    assert json.loads(found.messages["run run"].data)["state"] != "unreadable"
 
 
 def test_a_strangers_journal_that_lacks_everything_is_told_not_died_of(serve: Serve, tmp_path: Path) -> None:

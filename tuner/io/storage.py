@@ -135,7 +135,9 @@ class FolderPlace:
         """Return the names of the folders."""
         if not self._folder.is_dir():
             return []
-        return sorted(path.name for path in self._folder.iterdir() if path.is_dir())
+        # Beside the folders there may be any number of files, none of which is to be asked for.
+        with os.scandir(self._folder) as entries:
+            return sorted(entry.name for entry in entries if _is_folder(entry))
 
     def delete(self, *names: str) -> None:
         """Delete the files."""
@@ -262,3 +264,8 @@ def fetch(source: Place, name: str, target: Path) -> None:
         raise DataError(f"{name} is missing: {explain(error)}.") from error
     except OSError as error:
         raise StorageError(f"{name} cannot be fetched: {explain(error)}.") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link is followed as a path is, which takes one that leads to itself for none.
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and Path(entry.path).is_dir())

@@ -10,7 +10,7 @@ from tuner.errors import TunerError
 from tuner.journal.live import LiveHistory
 from tuner.serve.runs import RunsFolder, RunSource
 from tuner.serve.status import line_of
-from tuner.serve.watched import NO_PROBLEM, Message, explain, message
+from tuner.serve.watched import NO_PROBLEM, Message, explain, is_passing, message
 
 _SECONDS, _SECONDS_IN_BUCKET = 2.0, 10.0
 """Between two looks; one into a bucket is a request for every run that has not finished."""
@@ -82,7 +82,9 @@ class _Known:
             return was_read
         except Exception as error:  # a journal may be a stranger's, and hold whole events that say impossible things
             self.line = {"name": name, "state": "unreadable", "what": explain(error)}
-            self._size = None
+            self._live = None
+            if is_passing(error):
+                self._size = None
             return False
 
     def _read(self, name: str, source: RunSource) -> bool:
@@ -91,10 +93,10 @@ class _Known:
         if size == self._size:
             self._watch_driver(name, source)
             return False
+        self._size = size  # at once: a damaged journal would be read whole at each look
         live = self._live or LiveHistory(source.paths.journal)
         live.refresh()
         self.line = line_of(name, source, live)
-        self._size = size
         # A history of thousands of trials is kept only as long as it grows.
         self._live = live if self.line["state"] == "running" else None
         return True

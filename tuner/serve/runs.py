@@ -100,14 +100,18 @@ class RunSource:
         if self._follower is not None:
             self._follower.update()
 
-    def size(self) -> tuple[tuple[str, int], ...]:
-        """Return what is equal for as long as nothing is added to the journal."""
-        found = ((path.name, path.stat().st_size) for path in self.paths.journal.glob("*.jsonl"))
-        return tuple(sorted(found))
+    def size(self) -> tuple[tuple[str, int, int], ...]:
+        """Return what is equal for as long as the journal is not changed."""
+        found = ((path.name, path.stat()) for path in self.paths.journal.glob("*.jsonl"))
+        return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))
 
 
 def _holds_run(location: str) -> bool:
-    return "journal" in storage.place(location).folders()
+    if storage.is_bucket(location):
+        return "journal" in storage.place(location).folders()
+    journal = Path(location) / "journal"
+    # A run may be called "journal" too: its files lie in another folder below.
+    return journal.is_dir() and ((journal / "lock").exists() or any(journal.glob("*.jsonl")))
 
 
 def _absolute(location: str) -> str:

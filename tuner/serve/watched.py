@@ -11,7 +11,7 @@ from typing import Any
 
 from plotly.io import to_json
 
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
 from tuner.journal.history import History
 from tuner.journal.live import LiveHistory
 from tuner.paths import RunPaths
@@ -61,6 +61,8 @@ class WatchedRun:
         self._interval = _SECONDS_IN_BUCKET if source.is_bucket else _SECONDS
         self._seen: object = None
         """The moment and the state that the head is of."""
+        self._damaged: object = None
+        """The size of a journal that cannot be read: it would be read whole at each look."""
         self._head_due = 0.0
         self._groups = [_Group(draw_up) for draw_up in GROUPS]
         self.messages: Mapping[str, Message] = {}
@@ -75,15 +77,25 @@ class WatchedRun:
         try:
             self._draw_one_group()
             self.source.update()
-            if self._live.refresh():
-                for group in self._groups:
-                    group.is_old = True
-            self._show_head()
+            size = self.source.size()
+            if size == self._damaged:
+                return self._interval
+            self._damaged = size  # unless it can be taken
+            self._take_new()
+            self._damaged = None
         except Exception as error:  # a journal may be a stranger's, and hold whole events that say impossible things
+            if is_passing(error):
+                self._damaged = None
             self._publish({"problem": message("problem", {"text": explain(error)})})
             return self._interval
         self._publish({"problem": NO_PROBLEM})
         return 0.0 if any(group.is_due for group in self._groups) else self._interval
+
+    def _take_new(self) -> None:
+        if self._live.refresh():
+            for group in self._groups:
+                group.is_old = True
+        self._show_head()
 
     def _show_head(self) -> None:
         seen = self._live.heard, state_of(self.source, self._live)
@@ -153,6 +165,11 @@ def view_json(view: View) -> str:
 def explain(error: Exception) -> str:
     """Return what is wrong, for the page; of what is no error of the user's, which kind it is too."""
     return plain(error) if isinstance(error, TunerError | OSError) else f"{type(error).__name__}: {plain(error)}"
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether what is wrong may have passed at the next look, though the journal is the same."""
+    return isinstance(error, StorageError | OSError)
 
 
 def message(event: str, values: Mapping[str, Any]) -> Message:
