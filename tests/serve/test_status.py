@@ -107,6 +107,14 @@ def test_what_trains_is_shown_with_its_curve(tmp_path: Path) -> None:
     assert (found["of"], found["text"], found["hparams"]) == (3, "0.7500", "lr 0.25")
 
 
+def test_of_a_long_curve_a_hundred_points_are_sent_and_the_last_of_them_is_the_last(tmp_path: Path) -> None:
+    epochs = [epoch(3, number, 0.5 + number / 4000) for number in range(1, 1002)]
+    (found,) = head(tmp_path, [*OPENING, *SEARCH, *epochs])["running"]
+    assert 50 <= len(found["values"]) <= 100
+    assert found["values"][0] == [1, 0.50025]
+    assert found["values"][-1] == [1001, 0.75025]
+
+
 def test_after_the_search_the_retrainings_are_shown(tmp_path: Path) -> None:
     retraining = RetrainEpochReported("tuned", 1, 1, {"dev_accuracy": 0.9}, 1.0)
     found = head(tmp_path, [*OPENING, *SEARCH, *AFTER[:2], retraining])

@@ -11,6 +11,7 @@ from tuner.journal.events import EpochReported, RetrainEpochReported
 from tuner.journal.history import History, RetrainHistory, TrialHistory
 from tuner.journal.holder import holder_is_alive
 from tuner.journal.live import LiveHistory
+from tuner.results.figures.style import evenly
 from tuner.results.selection import select
 from tuner.results.summary import Summary, dataset_name, pace_of, summarize
 from tuner.results.wording import hparams_text, plain, search_end_text
@@ -21,6 +22,8 @@ from tuner.serve.runs import RunSource
 _SILENT_AFTER = 600.0
 """Seconds without an event, or five of the longest epoch, after which a driver elsewhere may have died."""
 _RUNNING_SHOWN = 24
+_POINTS = 100
+"""Of a curve, which is sent again with each epoch, at most so many are shown, the last among them."""
 
 
 def state_of(source: RunSource, live: LiveHistory) -> str:
@@ -199,7 +202,8 @@ def _running(history: History) -> list[dict[str, Any]]:
 
 def _curve(title: str, one: TrialHistory | RetrainHistory, objective: Objective) -> dict[str, Any]:
     reports: list[EpochReported | RetrainEpochReported] = [one.epochs[epoch] for epoch in sorted(one.epochs)]
-    values = [[report.epoch, report.metrics[objective.metric]] for report in reports]
+    drawn = [*evenly(reports[:-1], _POINTS - 1), *reports[-1:]]
+    values = [[report.epoch, report.metrics[objective.metric]] for report in drawn]
     return {"title": title, "values": values, "text": objective.text(values[-1][1]) if values else None}
 
 

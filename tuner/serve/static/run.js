@@ -96,7 +96,7 @@
 
   function drawRunning({ running = [], counts = {} }) {
     const all = running.flatMap((one) => one.values.map((pair) => pair[1]));
-    const range = [Math.min(...all), Math.max(...all)];
+    const range = all.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]);
     byId("running").replaceChildren(...running.map((one) => runningLine(one, range)));
     show(byId("running-box"), running.length > 0);
     const more = (counts.running ?? 0) - running.length;
