@@ -12,6 +12,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tests.metrics import metrics
 from tuner.config import DEFAULT_OBJECTIVE
+from tuner.engine import coordinator as coordinators
 from tuner.engine.clock import CLOSING_SECONDS, BudgetClock, RetrainLoad
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.known_results import KnownResults
@@ -508,6 +509,53 @@ def test_failures_beside_a_trial_that_reported_are_the_configurations_own_fault(
     for _ in range(6):
         driver.coordinator.fail(driver.begin().trial, "diverged")
     assert not driver.coordinator.is_stopping
+
+
+REFUSED = "5 configurations in a row were impossible as they ran, the last one because the units do not divide"
+
+
+def refuse(driver: Driver, times: int) -> None:
+    for _ in range(times):
+        driver.coordinator.refuse(driver.begin().trial, "the units do not divide")
+
+
+@pytest.mark.parametrize("before_resume", [0, 3, 5])
+def test_a_search_that_meets_nothing_but_impossible_configurations_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before_resume: int
+) -> None:
+    monkeypatch.setattr(coordinators, "_HOPELESS_REFUSALS", 5)
+    earlier = Driver(tmp_path)
+    refuse(earlier, before_resume)
+    earlier.journal.close()
+    later = Driver(tmp_path)
+    refuse(later, 5 - before_resume)
+    assert later.coordinator.is_stopping
+    later.coordinator.finish()
+    assert later.events[-1] == SearchEnded(REFUSED)
+
+
+def test_with_a_report_between_them_impossible_configurations_end_no_search(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinators, "_HOPELESS_REFUSALS", 5)
+    refuse(driver, 4)
+    driver.report(driver.begin(), 1)
+    refuse(driver, 4)
+    assert not driver.coordinator.is_stopping
+
+
+def test_a_running_trial_is_waited_for_before_a_search_of_impossible_configurations_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinators, "_HOPELESS_REFUSALS", 5)
+    driver = Driver(tmp_path, workers=2)
+    slow = driver.begin()
+    refuse(driver, 5)
+    assert not driver.coordinator.is_stopping
+    assert driver.coordinator.next_trial() is None
+    driver.coordinator.fail(slow.trial, "it diverged")
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded(REFUSED)
 
 
 def test_the_search_ends_when_only_the_time_for_retraining_is_left(tmp_path: Path) -> None:

@@ -207,7 +207,8 @@ def test_trials_that_run_keep_the_model_from_proposing_beside_them(space: Search
     assert np.ptp(alone) < np.ptp(xs)
 
 
-def test_a_region_in_which_trials_fail_is_left(space: SearchSpace) -> None:
+@pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.PRUNED])
+def test_a_region_in_which_trials_fail_or_are_refused_is_left(space: SearchSpace, state: TrialState) -> None:
     searcher = build(space, startup_trials=10)
     late = []
     for number in range(30):
@@ -215,7 +216,7 @@ def test_a_region_in_which_trials_fail_is_left(space: SearchSpace) -> None:
         assert proposal is not None
         x = proposal.hparams["x"]
         if x > 0.6:  # where values are best up to the edge
-            searcher.ended(number, TrialState.FAILED, None)
+            searcher.ended(number, state, None)
         else:
             searcher.reached(number, 1, x)
             searcher.ended(number, TrialState.PRUNED, x)

@@ -45,6 +45,11 @@ TIME_IS_OVER = "the time for the search is over"
 
 _HOPELESS_FAILURES = 3
 """If this many trials failed and none ever reported, the fault is not the configurations'."""
+_HOPELESS_REFUSALS = 300
+"""If this many trials in a row were refused as they ran, without a report between them, there is little else to be met.
+
+So many draws a searcher makes where the space itself refuses; if one in a hundred is possible, 95% of searches meet it.
+"""
 
 
 class Coordinator:
@@ -97,7 +102,10 @@ class Coordinator:
         self._restoring = False
         self._first_rung_seconds: float | None = None
         """The least that a trial needs to the first rung: from a dear one nothing follows for the next."""
-        self._failed = 0
+        self._failures: list[str] = []
+        """Why trials failed."""
+        self._refusals: list[str] = []
+        """Why trials were refused as they ran, since the last report."""
         self._nothing_to_give = False
         self._stop_reason: str | None = None
 
@@ -231,6 +239,7 @@ class Coordinator:
         """Take the end of a trial whose training declares its configuration impossible."""
         if trial in self._trials:
             self._end(TrialEnded(trial, TrialState.PRUNED, f"{INFEASIBLE}{reason}"))
+            self._count_refusal(reason)
             self._give_up_unpromotable()
 
     def lose_worker(self, trial: int, error: str, *, charged: bool, max_failures: int) -> bool:
@@ -321,6 +330,8 @@ class Coordinator:
         self._bar_loser(event)
         if event.state is TrialState.FAILED:
             self._count_failure(event.reason)
+        elif event.reason.startswith(INFEASIBLE):
+            self._count_refusal(event.reason.removeprefix(INFEASIBLE))
 
     def _begin(self, proposal: Proposal) -> TrialHistory:
         seed = self._known.seed(proposal.hparams)
@@ -411,19 +422,37 @@ class Coordinator:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Whether so many trials failed, and none ever reported, that no other should begin."""
-        return self._failed >= _HOPELESS_FAILURES and not self.has_report
+        """Whether no other trial should begin, for so many have come to nothing."""
+        return self._all_failed or len(self._refusals) >= _HOPELESS_REFUSALS
+
+    @property
+    def _all_failed(self) -> bool:
+        """Whether so many trials failed, and none ever reported."""
+        return len(self._failures) >= _HOPELESS_FAILURES and not self.has_report
 
     def _count_failure(self, reason: str) -> None:
-        self._failed += 1
+        self._failures.append(reason)
+        self._stop_if_hopeless()
+
+    def _count_refusal(self, reason: str) -> None:
+        self._refusals.append(reason)
+        self._stop_if_hopeless()
+
+    def _stop_if_hopeless(self) -> None:
         # One that is still in its first epoch may be fine.
-        if self._is_hopeless and not self._search.running:
-            self.stop(f"the first {self._failed} trials failed, the last one because {reason}")
+        if not self._is_hopeless or self._search.running:
+            return
+        if self._all_failed:
+            self.stop(f"the first {len(self._failures)} trials failed, the last one because {self._failures[-1]}")
+        else:
+            refused = f"{len(self._refusals)} configurations in a row were impossible as they ran"
+            self.stop(f"{refused}, the last one because {self._refusals[-1]}")
 
     # What the clock has to know of the trials.
 
     def _note_record(self, event: EpochReported, rung: int | None) -> None:
         self.has_report = True
+        self._refusals.clear()
         record = self._records.setdefault(event.trial, _Record())
         record.best = max(record.best, score_of(event, self._objective))
         if not event.reused:  # another machine may have trained it

@@ -58,7 +58,7 @@ class GaussianProcessSearcher:
     """Start configurations first, then random ones, then those that may improve most on the best at the last level.
 
     All results of all levels inform one process, those of paused and stopped trials too; of a running trial
-    is believed what is expected of it. A trial that failed counts as bad at the level it was on the
+    is believed what is expected of it. A trial that failed or was refused counts as bad at the level it was on the
     way to. What the author of the space believes in draws proposals towards it, the less the more is known. The
     hyperparameters are found from a number of first results that depends on how many there are alone, so that a search
     that was replayed has the same.
@@ -162,7 +162,10 @@ class GaussianProcessSearcher:
     def ended(
         self, number: int, state: TrialState, score: float | None, metrics: Mapping[str, float] = NO_METRICS
     ) -> None:
-        """See `Searcher.ended`; one that completed early would gain nothing until the last level."""
+        """See `Searcher.ended`; one that completed early would gain nothing until the last level.
+
+        What was pruned without a score was refused: the training, or the space, declared it impossible.
+        """
         self._running.pop(number, None)
         reached = self._next_level.pop(number)
         if reached == len(self._levels):
@@ -170,7 +173,7 @@ class GaussianProcessSearcher:
         if state is TrialState.COMPLETE:
             assert score is not None, number
             self.table.result(number, len(self._levels) - 1, score)
-        elif state is TrialState.FAILED:
+        elif state is TrialState.FAILED or score is None:
             self.table.result(number, reached, np.nan)
 
     def _learn(self, number: int, fitted: FittedTrial) -> None:
