@@ -134,7 +134,7 @@ class GaussianProcessSearcher:
     def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
         """See `Searcher.asked`."""
         found = distributions_of(distributions)
-        self._space.learn(found)
+        self._space.learn(number, params, found)
         self._seen.add(canonical(params))
         self.table.change(number, params, found)
 

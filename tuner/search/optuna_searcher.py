@@ -114,7 +114,7 @@ class OptunaSearcher:
     def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
         """See `Searcher.asked`."""
         found = distributions_of(distributions)
-        self._space.learn(found)
+        self._space.learn(number, params, found)
         self._seen.add(canonical(params))
         for level in self._waiting[number]:
             self._studies[level].ask_again(number, params, found)

@@ -80,10 +80,10 @@ class SearchSpace:
         """How often the space has changed by what trials ask for."""
         return self.suggest.changes if isinstance(self.suggest, LearnedSpace) else 0
 
-    def learn(self, distributions: Mapping[str, BaseDistribution]) -> None:
-        """Take note of what a trial has asked for as it ran."""
+    def learn(self, trial: int, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> None:
+        """Take what a trial has asked for as it ran."""
         if isinstance(self.suggest, LearnedSpace):
-            self.suggest.learn(distributions)
+            self.suggest.learn(trial, params, distributions)
 
     def hparams_of(
         self, trial: optuna.trial.BaseTrial, answers: MutableMapping[str, Any] | None = None
