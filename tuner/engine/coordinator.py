@@ -354,6 +354,7 @@ class Coordinator:
     def _note_asked(self, event: ParamsAsked) -> None:
         self._trials[event.trial].ask(event)
         self._search.asked(event.trial, event.params, event.distributions)
+        self._nothing_to_give = False  # of the space more may be known
 
     def _note_measures(self, event: ModelMeasured) -> None:
         self._trials[event.trial].measures = event.measures

@@ -18,6 +18,7 @@ from tuner.search.cost_model import CostModel
 from tuner.search.distributions import distributions_of
 from tuner.search.drawing import Answer, at_random, draw, units_of
 from tuner.search.encoding import Encoding
+from tuner.search.enumerating import untried
 from tuner.search.gaussian_process import Hyperparameters, Posterior, Prior, Results
 from tuner.search.improvement import log_expected_improvement
 from tuner.search.objective import Objective
@@ -193,7 +194,7 @@ class GaussianProcessSearcher:
         return self._random(number, generator)
 
     def _random(self, number: int, generator: np.random.Generator) -> Proposal | None:
-        """Return a random configuration that is feasible and new, None if there are only repetitions.
+        """Return a random configuration that is feasible and new, None if there is none.
 
         If there is nothing feasible, the last draw with its reason.
         """
@@ -202,12 +203,10 @@ class GaussianProcessSearcher:
             draws.append(draw(self._space, self._answer(number, attempt, generator)))
             if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._seen):
                 return proposal_of(number, draws[-1], Origin.RANDOM)
-        is_repeating = any(one.infeasible is None for one in draws)
-        return (
-            None
-            if is_repeating or self._infeasible >= MOST_INFEASIBLE
-            else proposal_of(number, draws[-1], Origin.RANDOM)
-        )
+        if any(one.infeasible is None for one in draws):
+            left = untried(self._space, self._seen, generator)
+            return None if left is None else proposal_of(number, left, Origin.RANDOM)
+        return None if self._infeasible >= MOST_INFEASIBLE else proposal_of(number, draws[-1], Origin.RANDOM)
 
     def _answer(self, number: int, attempt: int, generator: np.random.Generator) -> Answer:
         prior = self._prior

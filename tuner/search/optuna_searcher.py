@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 
 from tuner.search.distributions import distributions_of
 from tuner.search.drawing import draw
+from tuner.search.enumerating import untried
 from tuner.search.objective import Direction, Objective
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
@@ -202,7 +203,7 @@ class OptunaSearcher:
     def _new_proposal(self, number: int) -> Proposal | None:
         """Return a configuration that is feasible and new.
 
-        None if there are only repetitions. If there is nothing feasible, the last draw with its reason.
+        None if there is none. If there is nothing feasible, the last draw with its reason.
         """
         refused: Proposal | None = None
         is_repeating = False
@@ -214,7 +215,11 @@ class OptunaSearcher:
                 return proposal_of(number, configuration, origin)
             else:
                 is_repeating = True
-        return None if is_repeating or self._infeasible >= MOST_INFEASIBLE else refused
+        if is_repeating:
+            seed = derive_seed(self._seed, Stream.PROPOSAL, number, ATTEMPTS)
+            left = untried(self._space, self._seen, np.random.default_rng(seed))
+            return None if left is None else proposal_of(number, left, Origin.RANDOM)
+        return None if self._infeasible >= MOST_INFEASIBLE else refused
 
     def _sampled(self, number: int, attempt: int, is_repeating: bool) -> tuple[Configuration, Origin]:
         seed = derive_seed(self._seed, Stream.PROPOSAL, number, attempt)

@@ -13,7 +13,7 @@ from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, canonical
 
 ATTEMPTS = 100
-"""Draws that may repeat earlier configurations, or be infeasible, before there is nothing new to be found."""
+"""Draws that may repeat earlier configurations, or be infeasible, before what is left is looked for one by one."""
 MOST_INFEASIBLE = 3
 """Proposals in a row without one feasible draw, after which the space counts as exhausted."""
 

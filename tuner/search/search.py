@@ -102,6 +102,7 @@ class Search:
     def asked(self, number: int, params: Mapping[str, Any], distributions: Mapping[str, str]) -> None:
         """Take what a RUNNING trial asked for as it ran; that is its configuration."""
         self._searcher.asked(number, params, distributions)
+        self._exhausted = False  # the space may be larger than was known
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
         """Take what was measured of a RUNNING trial's model, once, before its first report."""
