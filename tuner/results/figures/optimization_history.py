@@ -20,7 +20,7 @@ def optimization_history(history: History) -> go.Figure | None:
         return None
     duration = history.elapsed if history.search_seconds is None else history.search_seconds
     unit, size = time_unit(duration)
-    bests = [[best.metrics[history.objective.metric]] for trial in history.trials.values() if (best := trial.best)]
+    bests = [[top.metrics[history.objective.metric]] for trial in history.trials.values() if (top := trial.best)]
     values = value_axis(history.objective.words, bests, history.objective)
     figure = new_figure(_ROW_HEIGHT)
     arrange(figure, 2, columns=2, row_height=_ROW_HEIGHT)
