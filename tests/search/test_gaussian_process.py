@@ -76,3 +76,15 @@ def test_believing_keeps_the_mean_and_shrinks_the_deviation_as_conditioning_on_t
     assert after_mean == pytest.approx(mean, abs=1e-6)
     assert (after_deviation <= deviation + 1e-9).all()
     assert (after_deviation[:3] < 0.05).all()
+
+
+def test_values_whose_spread_differs_by_decades_between_levels_are_conditioned_on() -> None:
+    """As the levels of a horizon of 100,000 epochs may differ; of equal points rounding leaves no positive matrix."""
+    depths = np.tile(np.log([1e-5, 1e-3, 1.0]) / np.log(3.0), 20)
+    seen = Results(np.repeat(np.random.default_rng(0).random((6, 5)), 10, axis=0), depths, 3.0**-depths)
+    hyper = Hyperparameters(np.ones(4), scale=50.0, noise=1e-4, theta=0.05, growth=-1.2)
+    theta = np.concatenate((np.log([*hyper.lengthscales, hyper.scale, hyper.noise, hyper.theta]), [hyper.growth]))
+    assert np.isfinite(negative_log_density(theta, seen, GROUPS, np.zeros(8), np.ones(8))[0])
+    mean, deviation = Posterior(seen, GROUPS, hyper).mean_and_deviation(seen.points)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()

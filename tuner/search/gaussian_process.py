@@ -24,7 +24,8 @@ from tuner.search.arrays import Floats, Ints
 
 _COMMON_MEAN, _LEVEL_MEAN = 1.0, 0.3
 """Prior variances of the part of the mean that levels share, and of what each has beside it."""
-_JITTER = 1e-6
+_JITTER, _RELATIVE_JITTER = 1e-6, 1e-9
+"""Added to variances, the latter times themselves: of large ones rounding alone takes more than the former."""
 _BELIEVED = 1e-4
 """Of the scale, variance of what is believed: enough to tell apart points that are nearly the same."""
 _ITERATIONS = 60
@@ -126,6 +127,12 @@ def _matern_and_slope(squared: Floats) -> tuple[Floats, Floats]:
     return slope + (5.0 / 3.0) * squared * decay, (-5.0 / 6.0) * slope
 
 
+def _add_noise(covariance: Floats, noise: float) -> None:
+    """Add to the variances, in place, the noise and what keeps the matrix positive definite whatever is rounded."""
+    diagonal = np.diag_indices_from(covariance)
+    covariance[diagonal] += noise + np.maximum(_JITTER, _RELATIVE_JITTER * covariance[diagonal])
+
+
 def _mean_covariance(left: Floats, right: Floats) -> Floats:
     result: Floats = _COMMON_MEAN + _LEVEL_MEAN * (left[:, None] == right[None, :])
     return result
@@ -147,7 +154,7 @@ def negative_log_density(
     levels = hyper.scale * amplitude[:, None] * amplitude[None, :] * np.exp(-hyper.theta * apart)
     latent = levels * correlation
     covariance = latent + _mean_covariance(results.depths, results.depths)
-    covariance[np.diag_indices_from(covariance)] += hyper.noise + _JITTER
+    _add_noise(covariance, hyper.noise)
     factor = scipy.linalg.cho_factor(covariance, lower=True, check_finite=False)
     weights = scipy.linalg.cho_solve(factor, results.values, check_finite=False)
     inverse = scipy.linalg.cho_solve(factor, np.eye(len(covariance)), check_finite=False)
@@ -233,7 +240,7 @@ class Posterior:
 
     def _covariance(self, scaled: Floats, depths: Floats) -> Floats:
         covariance = _latent(self._hyper, scaled, depths, scaled, depths)
-        covariance[np.diag_indices_from(covariance)] += self._hyper.noise + _JITTER
+        _add_noise(covariance, self._hyper.noise)
         return covariance
 
 
