@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tuner.config import StudyConfig, merge, nested
-from tuner.engine.plan import DEFAULT_TRIALS, Plan, make_plan, retrain_load
-from tuner.engine.retrain_plan import Lengths
+from tuner.engine.plan import DEFAULT_TRIALS, Plan, make_plan, retrain_load, wanted_retrainings
+from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError, JournalError
 from tuner.presets import preset
+from tuner.results.selection import BASELINE, TUNED
 from tuner.search.rungs import mean_epochs
 
 ONE_CORE_FASHION_MNIST = 260.0
@@ -164,6 +165,18 @@ def test_a_plan_of_an_older_run_retrains_for_as_long_as_it_searched() -> None:
         del values[name]
     found = Plan.from_dict(values)
     assert (found.retrain_lengths, found.protect_starts) == (Lengths(9), False)
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(3.1, 81), (17.006, 120), (0.01, 120)])
+def test_the_time_that_is_kept_for_the_least_is_enough_for_it_however_it_is_rounded(
+    seconds: float, epochs: int
+) -> None:
+    settings = config(budget="10h", retrain_seeds=2, max_epochs=epochs)
+    lengths = Lengths(epochs, epochs)
+    kept = retrain_load(settings, lengths, 1).seconds(seconds, seconds)
+    costs = {TUNED: seconds, BASELINE: seconds}
+    found = fit_retrainings(wanted_retrainings(settings), costs, lengths, workers=1, seconds_left=kept)
+    assert [one.epochs for one in found] == [epochs] * 2
 
 
 def test_the_baseline_is_part_of_what_is_retrained() -> None:

@@ -82,7 +82,7 @@ def refit_retrainings(
     if seconds_left is None or not waiting:
         return list(waiting)
     needed = [(one.epochs + FINAL_EVALUATION_EPOCHS) * seconds_per_epoch[one.candidate] for one in waiting]
-    if makespan(needed, workers, busy) + CLOSING_SECONDS <= seconds_left:
+    if _is_within(makespan(needed, workers, busy) + CLOSING_SECONDS, seconds_left):
         return list(waiting)
     most = None if lengths.most is None else max(one.epochs for one in waiting)
     least = lengths.least if most is None else min(lengths.least, most)
@@ -144,7 +144,7 @@ def _epochs(
 
     def fits(epochs: Mapping[str, int]) -> bool:
         needed = [(epochs[candidate] + FINAL_EVALUATION_EPOCHS) * costs[candidate] for candidate, _ in keys]
-        return makespan(needed, workers, busy) <= time
+        return _is_within(makespan(needed, workers, busy), time)
 
     if lengths.most is not None:
         each = _USED * time / -(-len(keys) // workers)
@@ -154,6 +154,11 @@ def _epochs(
                 return equal
             each -= min(costs[candidate] for candidate in candidates)  # a worker that is busy has less time for it
     return least if fits(least) else None
+
+
+def _is_within(needed: float, time: float) -> bool:
+    """Whether there is time for what is needed; the time kept for just that, summed in another order, is enough."""
+    return needed <= time or math.isclose(needed, time)
 
 
 def _first_alone(first: PlannedRetraining, time: float, seconds_per_epoch: Mapping[str, float]) -> PlannedRetraining:
