@@ -18,7 +18,7 @@ from tuner import config as configs
 from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig, SearchConfig, StudyConfig
 from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INTERRUPTED, TIME_IS_OVER, Coordinator
+from tuner.engine.coordinator import INFEASIBLE, INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
 from tuner.engine.recorded import remember
 from tuner.engine.replay import DivergenceError, Replay
@@ -50,6 +50,7 @@ from tuner.paths import RunPaths
 from tuner.replay import replay, run
 from tuner.results.earlier import read_earlier
 from tuner.results.selection import TUNED, select
+from tuner.search.gp_searcher import GaussianProcessSearcher
 from tuner.search.report import EpochReport
 from tuner.search.rungs import rung_levels
 from tuner.search.scheduler import Action
@@ -269,6 +270,35 @@ def test_a_run_whose_author_believes_in_something_is_derived_again_as_recorded(
         Replay(drivers.config, drivers.space, read_journal(drivers.paths.journal)).run()
 
 
+def of_version(version: int, entries: list[Entry]) -> list[Entry]:
+    opening = entries[0].event
+    assert isinstance(opening, StudyStarted)
+    return [replace(entries[0], event=replace(opening, schema_version=version)), *entries[1:]]
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_what_a_run_of_an_older_version_proposed_is_given(tmp_path: Path, version: int) -> None:
+    drivers = Drivers(tmp_path / "run", prior='{"x": 0.3, "y": 9}')
+    drivers.drive()
+    entries = of_version(version, read_journal(drivers.paths.journal))
+    space = replace(drivers.space, prior={})  # from which other proposals follow
+    with contextlib.nullcontext() if version < 4 else pytest.raises(DivergenceError, match="TrialProposed"):
+        assert Replay(drivers.config, space, entries).run()["TrialProposed"] == 14
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_when_a_run_of_an_older_version_had_nothing_more_to_propose_is_given(
+    drivers: Drivers, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    propose = GaussianProcessSearcher.propose
+    with monkeypatch.context() as older:
+        older.setattr(GaussianProcessSearcher, "propose", lambda self, n: propose(self, n) if n < 10 else None)
+        drivers.drive()
+    entries = of_version(version, read_journal(drivers.paths.journal))
+    with contextlib.nullcontext() if version < 4 else pytest.raises(DivergenceError, match=r"TrialProposed .* follows"):
+        assert Replay(drivers.config, drivers.space, entries).run()["TrialProposed"] == 10
+
+
 def search_of(drivers: Drivers) -> list[Event]:
     """Return the search and its winner, without the drivers' comings; the formula's retraining knows no resume."""
     others = (DriverStarted, RetrainEpochReported, RetrainEnded, StudyEnded)
@@ -318,6 +348,23 @@ def test_a_warm_run_is_derived_again_from_its_own_journal_alone(warm_drivers: Dr
     # The reference and the best of the earlier run; a configuration of the space is hardly ever met by chance.
     assert {event.trial for event in reused} == {0, 1}
     assert sum(1 for event in events(warm_drivers) if isinstance(event, TrialEnded)) == 14
+
+
+@pytest.mark.parametrize("moment", [None, 9, 20])
+def test_a_run_some_of_whose_configurations_were_refused_is_derived_again_as_recorded(
+    drivers: Drivers, moment: int | None
+) -> None:
+    def meddle(coordinator: Coordinator) -> None:
+        last = max(coordinator.unfinished, default=0)
+        if last % 3 == 1:
+            coordinator.refuse(last, "the units do not divide")
+
+    if moment is not None:
+        drivers.drive(dies_after=moment, meddle=meddle)
+    drivers.drive(meddle=meddle)
+    refused = [one for one in events(drivers) if isinstance(one, TrialEnded) and one.reason.startswith(INFEASIBLE)]
+    assert len(refused) > 3
+    assert replay(drivers.paths.root)["TrialProposed"] == 14
 
 
 def test_failures_and_an_interruption_are_given_not_derived(drivers: Drivers) -> None:

@@ -4,7 +4,8 @@ Measurements, results, failures and interruptions are what a replay is given; wh
 a search of its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials
 and of the search, the winner, and the epoch whose weights each retraining kept.
 
-Before version 3 of the journal proposals were drawn with other seeds; what such a run proposed is given, too.
+Before version 4 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
+had nothing more to propose.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
@@ -55,7 +56,7 @@ from tuner.search.trial import TrialState
 
 _GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, EnsembleMeasured, StudyEnded)
 """Events outside the search that follow from nothing in the journal."""
-_PROPOSALS_DERIVED_SINCE = 3
+_PROPOSALS_DERIVED_SINCE = 4
 """Version of the journal."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
@@ -202,7 +203,7 @@ class Replay:
         assert self._coordinator is not None
         if event.reason == INTERRUPTED:
             self._coordinator.stop(INTERRUPTED)
-        elif not self._coordinator.is_stopping:
+        elif not self._coordinator.is_stopping and not self._proposals_are_given:
             self._coordinator.next_trial()  # there must be none
         if not self._derived:
             self._coordinator.finish()

@@ -1,8 +1,9 @@
 """What can happen in a run, as immutable records, and their form in the journal.
 
 Every event is one JSON object whose `kind` is the class's name. Readers ignore fields they do not know, so a field can
-be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does, and with a new
-kind, which older readers would take for damage. Older versions are read and gone on with: see `upgrade`.
+be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does, with a new kind,
+which older readers would take for damage, and when other proposals follow from the same record. Older versions are read
+and gone on with: see `upgrade`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tuner.search.objective import Objective
 from tuner.search.report import EpochReport
 from tuner.search.trial import Origin, Proposal, TrialState
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Metrics = Mapping[str, Annotated[FiniteFloat, Strict()]]
 """By name. What was not finite is not written down: JSON has no word for it."""
