@@ -231,12 +231,7 @@ def data_shape(train: Split, dev: Split) -> DataShape:
 
 def check_splits(splits: Mapping[str, Any]) -> None:
     """Raise DataError if the splits, by name, do not fit each other: `train`, `dev` and, if there is one, `test`."""
-    found = {}
-    for name, split in splits.items():
-        try:
-            found[name] = as_split(split)
-        except DataError as error:
-            raise DataError(f"the {name} split does not fit: {error}") from error
+    found = {name: _as_named_split(name, split) for name, split in splits.items()}
     named = {name: split.class_names for name, split in found.items() if split.class_names}
     if len(set(named.values())) > 1:
         told = "; ".join(f"{name} has {', '.join(names)}" for name, names in named.items())
@@ -250,10 +245,7 @@ def check_test(test: Any, shape: DataShape) -> None:
 
     It is measured when the whole budget is spent, and what is wrong with it should not be found out then.
     """
-    try:
-        split = as_split(test)
-    except DataError as error:
-        raise DataError(f"the test split does not fit: {error}") from error
+    split = _as_named_split("test", test)
     if split.input_shape != shape.input_shape:
         found, wanted = list(split.input_shape), list(shape.input_shape)
         raise DataError(f"the test split's inputs have shape {found}, but those of the train split {wanted}.")
@@ -263,6 +255,13 @@ def check_test(test: Any, shape: DataShape) -> None:
     if shape.tokens is not None and (split.tokens or 0) > shape.tokens:
         law = f"train and dev have tokens from 0 to {shape.tokens - 1}"
         raise DataError(f"the test split has token {(split.tokens or 0) - 1}, but {law}.")
+
+
+def _as_named_split(name: str, split: Any) -> Split:
+    try:
+        return as_split(split)
+    except DataError as error:
+        raise DataError(f"the {name} split does not fit: {error}") from error
 
 
 def _check_images(hparams: TrainingHparams, shape: DataShape) -> None:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.panels import NARROW
 from tuner.results.figures.style import BLUE, GREY, ORANGE, evenly, new_figure, short, shown
+from tuner.results.figures.value_axis import best_value
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import Parameter, by_importance, parameters
 
@@ -33,7 +34,7 @@ def parallel_coordinates(history: History, known: Mapping[str, float] | None = N
     if len(ranked) < _MIN_TRIALS or not found:
         return None
     objective = history.objective
-    result = Parameter(objective.words, {trial.number: _best(trial) for trial in ranked}, (), False)
+    result = Parameter(objective.words, {trial.number: best_value(trial) for trial in ranked}, (), False)
     axes = [*found, result]
     figure = new_figure(
         440,
@@ -122,8 +123,3 @@ def _height(one: Parameter, place: float) -> float:
     if one.is_log:
         low, high, place = math.log(low), math.log(high), math.log(place)
     return 0.5 if high == low else (place - low) / (high - low)
-
-
-def _best(trial: TrialHistory) -> float:
-    assert trial.best is not None, trial.number
-    return trial.best.metrics[trial.objective.metric]

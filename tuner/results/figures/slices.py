@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from tuner.journal.history import History, TrialHistory
 from tuner.results.figures.panels import arrange, axis
 from tuner.results.figures.style import BLUE, GREY, brief, evenly, new_figure, short, shown
-from tuner.results.figures.value_axis import value_axis
+from tuner.results.figures.value_axis import best_value, value_axis
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import Parameter, by_importance, parameters
 
@@ -41,17 +41,12 @@ def slices(history: History, known: Mapping[str, float] | None = None) -> go.Fig
     arrange(figure, len(found), columns=_COLUMNS, row_height=230, narrow_columns=_NARROW_COLUMNS)
     for place, one in enumerate(found):
         _add_panel(figure, place, one, [trial for trial in drawn if trial.number in one.places])
-    values = value_axis(history.objective.words, [[_best(trial)] for trial in drawn], history.objective)
+    values = value_axis(history.objective.words, [[best_value(trial)] for trial in drawn], history.objective)
     figure.update_layout(
         {axis("yaxis", place): {"matches": "y", "range": values.range} for place in range(1, len(found))}
     )
     figure.update_layout({"yaxis": {"title": {"text": values.title}, "range": values.range}})
     return figure
-
-
-def _best(trial: TrialHistory) -> float:
-    assert trial.best is not None, trial.number
-    return trial.best.metrics[trial.objective.metric]
 
 
 def _drawn(ranked: Sequence[TrialHistory]) -> list[TrialHistory]:
@@ -66,7 +61,7 @@ def _add_panel(figure: go.Figure, place: int, one: Parameter, trials: Sequence[T
             x=[shown(one.text(trial.number)) for trial in trials]
             if one.choices
             else [brief(value) for value in values],
-            y=[brief(_best(trial)) for trial in trials],
+            y=[brief(best_value(trial)) for trial in trials],
             customdata=[[trial.number, max(trial.epochs)] for trial in trials],
             mode="markers",
             marker={

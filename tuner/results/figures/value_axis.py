@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from tuner.journal.history import TrialHistory
 from tuner.results.figures.style import brief, shown
 from tuner.search.objective import Objective
 
@@ -44,3 +45,9 @@ def value_axis(title: str, drawn: Collection[Sequence[float]], objective: Object
     ends = sorted(brief(objective.score(score)) for score in (worst - margin, best + margin))
     beyond = sum(all(objective.score(value) < limit for value in values) for values in drawn)
     return ValueAxis(shown(f"{title} ({beyond:,} beyond the axis)" if beyond else title), ends)
+
+
+def best_value(trial: TrialHistory) -> float:
+    """Return the best value of the objective that a trial with an epoch has shown."""
+    assert trial.best is not None, trial.number
+    return trial.best.metrics[trial.objective.metric]
