@@ -101,6 +101,35 @@ def test_choices_of_which_one_is_no_finite_number_are_a_category(build: Build, o
     assert parallel_coordinates(history) is not None
 
 
+def test_parallel_lines_of_trials_that_did_not_diverge_are_told_apart_and_the_others_told_of(build: Build) -> None:
+    events = search(20)
+    place = next(place for place, event in enumerate(events) if isinstance(event, EpochReported))
+    lost = events[place]
+    assert isinstance(lost, EpochReported)
+    events = [
+        replace(event, metrics=metrics(dev_accuracy=-1e9))
+        if isinstance(event, EpochReported) and event.trial == lost.trial
+        else event
+        for event in events
+    ]
+    figure = parallel_coordinates(build(events))
+    assert figure is not None
+    last = len(figure.layout.xaxis.ticktext) - 1
+    ends = {
+        text: y
+        for line in figure.data
+        for x, y, text in zip(line.x, line.y, line.text, strict=True)
+        if x == last and text
+    }
+    assert sorted(ends.values())[:2] == [0.0, 0.0]  # the lost one, and the worst of the others
+    assert sum(0.2 < height < 1.0 for height in ends.values()) > 5
+    assert ends[f"trial {lost.trial}: -1e+09"] == 0.0
+    assert "and worse" in [note.text for note in figure.layout.annotations]
+    undisturbed = parallel_coordinates(build(search(20)))
+    assert undisturbed is not None
+    assert "and worse" not in [note.text for note in undisturbed.layout.annotations]
+
+
 def test_parallel_lines_have_a_gap_where_a_trial_lacks_the_parameter(build: Build) -> None:
     history = build(search(20))
     figure = parallel_coordinates(history)

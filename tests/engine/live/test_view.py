@@ -10,7 +10,7 @@ from tests.engine.live.events import AFTER, SEARCH, epoch, proposed, started, st
 from tuner.engine.live.glyphs import ASCII
 from tuner.engine.live.state import LiveState, Phase
 from tuner.engine.live.view import Size, draw
-from tuner.journal.events import RungDecided, TrialEnded
+from tuner.journal.events import Event, RungDecided, TrialEnded
 from tuner.search.trial import TrialState
 
 WIDTHS = (40, 80, 140)
@@ -66,6 +66,16 @@ def test_the_retraining_is_shown_whole(retraining: LiveState) -> None:
         "trial 3 failed: the loss is nan",
     ]
     assert drawn(retraining)[7].endswith("▁▃▆█  test 0.8800")
+
+
+def test_neither_another_trial_that_diverged_nor_its_own_bad_beginning_flattens_a_curve() -> None:
+    lost: list[Event] = [proposed(10), epoch(10, 1, -1e9)]
+    begun_badly: list[Event] = [
+        proposed(11),
+        *(epoch(11, 1 + n, value) for n, value in enumerate([-900.0, 0.7, 0.75, 0.8, 0.9])),
+    ]
+    (line,) = [line for line in drawn(state_of(started(), SEARCH, lost, begun_badly)) if line.startswith("   11 ")]
+    assert "▁▁▃▅█" in line
 
 
 def test_in_ascii_nothing_else_is_drawn(searching: LiveState, retraining: LiveState) -> None:

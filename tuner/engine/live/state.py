@@ -142,8 +142,8 @@ class LiveState:
         """The first start configuration's best epoch in the search."""
         self.best: Best | None = None
         """Of all trials that can win."""
-        self.range: tuple[float, float] | None = None
-        """The lowest and the highest value seen."""
+        self.seen = Curve()
+        """The values of all trainings, in the order in which they came."""
         self.winner: WinnerSelected | None = None
         self.retrains: dict[tuple[str, int], Retrain] = {}
         self.troubles: deque[str] = deque(maxlen=_REMEMBERED_TROUBLES)
@@ -238,7 +238,7 @@ class LiveState:
         trial.epoch = event.epoch
         trial.curve.add(value)
         self.epochs += not event.reused
-        self._widen(value)
+        self.seen.add(value)
         if trial.best is None or self._is_better(value, trial.best.value):
             trial.best = self._bests[trial.number] = Best(trial.number, event.epoch, value, trial.params)
             if trial.number == self._baseline:
@@ -338,7 +338,7 @@ class LiveState:
         value = event.metrics[self.objective.metric]
         retrain.epoch = event.epoch
         retrain.curve.add(value)
-        self._widen(value)
+        self.seen.add(value)
         if retrain.best is None or self._is_better(value, retrain.best):
             retrain.best = value
 
@@ -352,10 +352,6 @@ class LiveState:
     def _move(self, before: TrialState, after: TrialState) -> None:
         self.states[before] -= 1
         self.states[after] += 1
-
-    def _widen(self, value: float) -> None:
-        low, high = self.range or (value, value)
-        self.range = min(low, value), max(high, value)
 
     def _is_better(self, value: float, than: float) -> bool:
         return self.objective.score(value) > self.objective.score(than)

@@ -12,6 +12,7 @@ from tuner.engine.live.curve import Curve, sparkline
 from tuner.engine.live.glyphs import UNICODE, Glyphs
 from tuner.engine.live.rows import Cell, Column, cut, fitted, joined, table
 from tuner.engine.live.state import Best, LiveState, Phase, Retrain, Rung, Trial
+from tuner.results.far_off import brought_near
 from tuner.results.wording import duration, hparam_text, named_value, plain
 from tuner.search.trial import TrialState
 
@@ -283,9 +284,11 @@ class _Painter:
         return shown
 
     def _spark(self, curve: Curve) -> str:
-        low, high = self.state.range or (0.0, 0.0)
         room = 10 if self.width < 80 else 16 if self.width < _WIDE else 24
-        return sparkline(curve.values, room, self.glyphs.spark, _STEEPEST * (high - low))
+        objective = self.state.objective
+        seen = brought_near(self.state.seen.values, objective)
+        least_range = _STEEPEST * (max(seen, default=0.0) - min(seen, default=0.0))
+        return sparkline(brought_near(curve.values, objective), room, self.glyphs.spark, least_range)
 
     def _retrains(self, lines: int) -> list[Text]:
         retrains = list(self.state.retrains.values())

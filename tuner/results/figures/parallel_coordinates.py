@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from tuner.journal.history import History, TrialHistory
+from tuner.results.far_off import brought_near
 from tuner.results.figures.panels import NARROW
 from tuner.results.figures.style import BLUE, GREY, ORANGE, evenly, new_figure, short, shown
 from tuner.results.figures.value_axis import best_value
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import Parameter, by_importance, parameters
+from tuner.results.wording import hparam_text
+from tuner.search.objective import Objective
 
 _AXES = 10
 _LINES = 120
@@ -34,8 +37,9 @@ def parallel_coordinates(history: History, known: Mapping[str, float] | None = N
     if len(ranked) < _MIN_TRIALS or not found:
         return None
     objective = history.objective
-    result = Parameter(objective.words, {trial.number: best_value(trial) for trial in ranked}, (), False)
-    axes = [*found, result]
+    bests = {trial.number: best_value(trial) for trial in ranked}
+    near = dict(zip(bests, brought_near(list(bests.values()), objective), strict=True))
+    axes = [*found, Parameter(objective.words, near, (), False)]
     figure = new_figure(
         440,
         margin={"t": 28, "b": 84, "l": 24, "r": 24},
@@ -50,9 +54,11 @@ def parallel_coordinates(history: History, known: Mapping[str, float] | None = N
     )
     figure.layout.meta = {NARROW: {"width": _NARROW_AXIS * len(axes)}}
     for name, colour, width, group in _groups(ranked):
-        _add_lines(figure, group, axes, name, colour, width)
+        _add_lines(figure, group, axes, bests, name, colour, width)
     for column, one in enumerate(axes):
         _label(figure, column, one)
+    if near != bests:
+        _tell_of_worse(figure, len(axes) - 1, objective)
     return figure
 
 
@@ -68,7 +74,13 @@ def _groups(ranked: Sequence[TrialHistory]) -> list[tuple[str, str, float, Seque
 
 
 def _add_lines(
-    figure: go.Figure, group: Sequence[TrialHistory], axes: Sequence[Parameter], name: str, colour: str, width: float
+    figure: go.Figure,
+    group: Sequence[TrialHistory],
+    axes: Sequence[Parameter],
+    bests: Mapping[int, float],
+    name: str,
+    colour: str,
+    width: float,
 ) -> None:
     xs: list[int | None] = []
     ys: list[float | None] = []
@@ -78,7 +90,8 @@ def _add_lines(
             place = one.places.get(trial.number)
             xs.append(column)
             ys.append(None if place is None else round(_height(one, place), 4))
-            texts.append("" if place is None else f"trial {trial.number}: {shown(one.text(trial.number))}")
+            text = hparam_text(bests[trial.number]) if one is axes[-1] else one.text(trial.number)
+            texts.append("" if place is None else f"trial {trial.number}: {shown(text)}")
         xs.append(None)
         ys.append(None)
         texts.append("")
@@ -111,6 +124,18 @@ def _label(figure: go.Figure, column: int, one: Parameter) -> None:
             yshift=9 if height > 0.5 or one.choices else -9,
             font={"size": 11},
         )
+
+
+def _tell_of_worse(figure: go.Figure, column: int, objective: Objective) -> None:
+    """Say that values which are far off lie at the end of their axis."""
+    figure.add_annotation(
+        x=column,
+        y=0 if objective.is_maximised else 1,
+        text="and worse",
+        showarrow=False,
+        yshift=-22 if objective.is_maximised else 22,
+        font={"size": 11},
+    )
 
 
 def _ends(one: Parameter) -> tuple[float, float]:

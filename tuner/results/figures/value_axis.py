@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tuner.journal.history import TrialHistory
+from tuner.results.far_off import limit_of, worst_within
 from tuner.results.figures.style import brief, shown
 from tuner.search.objective import Objective
 
-_BETTER = 0.75
-"""This share of the values, the better ones, says what is far from them."""
-_FLAT = 10.0
-"""Times their spread: if no value is worse than the worst of them by more, all values can be told apart as they are."""
-_FAR = 5.0
-"""Likewise: else what is worse by more lies beyond the axis."""
 _MARGIN = 0.05
 """At both ends, as a share of the range."""
 
@@ -32,18 +26,14 @@ class ValueAxis:
 
 def value_axis(title: str, drawn: Collection[Sequence[float]], objective: Objective) -> ValueAxis:
     """Return the axis of what is drawn: of each line or point its values of `objective`."""
-    scores = sorted((objective.score(value) for values in drawn for value in values), reverse=True)
-    if not scores:
+    everything = [value for values in drawn for value in values]
+    limit = limit_of(everything, objective)
+    if limit is None:
         return ValueAxis(shown(title), None)
-    best, fence = scores[0], scores[math.ceil(_BETTER * len(scores)) - 1]
-    spread = best - fence
-    if spread == 0 or scores[-1] >= fence - _FLAT * spread:
-        return ValueAxis(shown(title), None)
-    limit = fence - _FAR * spread
-    worst = min(score for score in scores if score >= limit)
+    best, worst = max(map(objective.score, everything)), objective.score(worst_within(limit, everything, objective))
     margin = _MARGIN * (best - worst)
     ends = sorted(brief(objective.score(score)) for score in (worst - margin, best + margin))
-    beyond = sum(all(objective.score(value) < limit for value in values) for values in drawn)
+    beyond = sum(all(objective.score(value) < objective.score(limit) for value in values) for values in drawn)
     return ValueAxis(shown(f"{title} ({beyond:,} beyond the axis)" if beyond else title), ends)
 
 
