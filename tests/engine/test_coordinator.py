@@ -939,16 +939,22 @@ def test_the_search_is_told_what_first_epochs_took_here_by_whichever_driver(
 
 
 def known_reference(
-    epochs: int, *, stalled: bool = False, measures: dict[str, float] | None = None, wanted: Sequence[str] = ()
+    epochs: int,
+    *,
+    stalled: bool = False,
+    measures: dict[str, float] | None = None,
+    wanted: Sequence[str] = (),
+    relative_cost: float | None = None,
+    most: int = LEVELS[-1],
 ) -> KnownResults:
     """What an earlier run knows of the first start configuration."""
     hparams = {"x": 0.5, "kind": "a"}
     proposed = TrialProposed(4, hparams, {}, hparams, Origin.START, 12345)
     reports = (report_of(proposed, epoch) for epoch in range(1, epochs + 1))
     known = [EarlierEpoch(one.epoch, one.metrics, one.seconds, "there:9") for one in reports]
-    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, known, stalled, measures or {})
+    trial = EarlierTrial(4, hparams, hparams, 12345, TrialState.COMPLETE, known, stalled, measures or {}, relative_cost)
     return KnownResults(
-        WarmStart([trial], {}, reusable=True), LEVELS[-1], objectives_of(["dev_accuracy", *wanted], DEFAULT_OBJECTIVE)
+        WarmStart([trial], {}, reusable=True), most, objectives_of(["dev_accuracy", *wanted], DEFAULT_OBJECTIVE)
     )
 
 
@@ -990,6 +996,21 @@ def test_what_lies_beyond_the_known_is_trained(tmp_path: Path) -> None:
     for epoch in (1, 2, 3):
         assert driver.report(trial, epoch, dev_accuracy=0.6)
     assert [(report.epoch, report.reused) for report in driver.of(EpochReported)] == [(1, True), (2, True), (3, False)]
+
+
+def test_a_known_trial_comes_to_its_rungs_by_what_it_cost_where_it_was_trained(tmp_path: Path) -> None:
+    known = known_reference(7, relative_cost=0.5, most=8 * LEVELS[-1])
+    driver = Driver(tmp_path / "whole", known=known, unit_seconds=2.0, scheduler=Asha)
+    trial = driver.begin()
+    assert trial.trial == 0
+    assert driver.coordinator.max_epochs(0) == 18
+    places = [type(event) for event in driver.events]
+    decided = [place for place, kind in enumerate(places) if kind is RungDecided]
+    epochs = [sum(kind is EpochReported for kind in places[:place]) for place in decided]
+    assert [(event.epoch, at) for event, at in zip(driver.of(RungDecided), epochs, strict=True)] == [(1, 2), (3, 6)]
+    resumed = resumed_from(tmp_path / "resumed", driver.events, known=known, unit_seconds=2.0, scheduler=Asha)
+    assert resumed.coordinator.max_epochs(0) == 18
+    assert resumed.events == driver.events
 
 
 def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promoted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def proposed(trial: int, width: float) -> TrialProposed:
     return TrialProposed(trial, params, {}, {"widths": [8, 16], "mixed": trial or "zero"}, Origin.RANDOM, 100 + trial)
 
 
-def events(environment: dict[str, Any], rungs: list[int], trials: int = 3) -> list[Event]:
+def events(
+    environment: dict[str, Any], rungs: list[int], trials: int = 3, plan: dict[str, Any] | None = None
+) -> list[Event]:
     """A trial that made no progress for two epochs, one that was pruned, one that has not begun."""
     everything: list[Event] = [
         proposed(0, 0.5),
@@ -64,15 +67,20 @@ def events(environment: dict[str, Any], rungs: list[int], trials: int = 3) -> li
     ]
     opening = StudyStarted({"search": {"patience": PATIENCE}, "data": {"dataset": "digits"}}, environment)
     kept = [event for event in everything if getattr(event, "trial", 0) < trials]
-    return [opening, DriverStarted("desk", None), PlanMade({"rungs": rungs}), *kept]
+    return [opening, DriverStarted("desk", None), PlanMade({"rungs": rungs} | (plan or {})), *kept]
 
 
 @pytest.fixture
 def earlier(run_folder: Callable[[Sequence[Event]], RunPaths]) -> Callable[..., RunPaths]:
     """Write an earlier run's journal and tables."""
 
-    def write(environment: dict[str, Any] = HERE, rungs: list[int] | None = None, trials: int = 3) -> RunPaths:
-        paths = run_folder(events(environment, rungs or [1, 9], trials))
+    def write(
+        environment: dict[str, Any] = HERE,
+        rungs: list[int] | None = None,
+        trials: int = 3,
+        plan: dict[str, Any] | None = None,
+    ) -> RunPaths:
+        paths = run_folder(events(environment, rungs or [1, 9], trials, plan))
         write_tables(read_history(paths.journal), paths)
         return paths
 
@@ -130,6 +138,32 @@ def test_tables_of_the_first_version_are_read_which_had_another_name_for_the_par
     pq.write_table(table.rename_columns(old).replace_schema_metadata(table.schema.metadata), paths.trials)
     measures = [trial.measures for trial in read(paths.trials).warm_start().trials]
     assert measures == [{"num_params": 7850.0}, {}, {}]
+
+
+@pytest.mark.parametrize("form", ["folder", "tables"])
+def test_what_a_trial_cost_is_told_in_epochs_of_the_first_configuration(
+    earlier: Callable[..., RunPaths], form: str
+) -> None:
+    def costs(unit: dict[str, Any]) -> list[float | None]:
+        paths = earlier(plan=unit)
+        found = read(paths.root if form == "folder" else paths.trials)
+        return [trial.relative_cost for trial in found.warm_start().trials]
+
+    assert costs({"seconds_per_epoch": 8.0}) == [0.25, 0.25, None]  # the third has not begun
+    assert costs({}) == [None, None, None]
+
+
+def test_what_was_taken_over_keeps_what_it_cost_where_it_was_trained(
+    run_folder: Callable[[Sequence[Event]], RunPaths],
+) -> None:
+    def taken_over(event: Event) -> Event:
+        if isinstance(event, EpochReported) and event.trial == 0:
+            return replace(event, reused=True, relative_cost=0.7)
+        return event
+
+    known = [taken_over(event) for event in events(HERE, [1, 9], plan={"seconds_per_epoch": 8.0})]
+    found = read(run_folder(known).root)
+    assert [trial.relative_cost for trial in found.warm_start().trials] == [0.7, 0.25, None]
 
 
 def test_a_sentence_tells_how_many_trials_inform_no_model_of_the_objectives(earlier: Callable[..., RunPaths]) -> None:

@@ -88,6 +88,15 @@ def test_what_was_trained_elsewhere_says_nothing_of_what_it_costs_here() -> None
     assert [pace.epoch_at(0, level) for level in LEVELS] == list(LEVELS)
 
 
+def test_a_trial_of_an_earlier_run_costs_what_it_did_there() -> None:
+    pace = Pace(LEVELS, unit_seconds=60.0)
+    pace.note(0, 1, None, 0.5)
+
+    assert [pace.epoch_at(0, level) for level in LEVELS] == [2, 6, 18]
+    assert pace.epochs_of(0.5) == {1: 2, 3: 6, 9: 18}
+    assert pace.epochs_of(None) == Pace(LEVELS).epochs_of(0.5) == {1: 1, 3: 3, 9: 9}
+
+
 def test_of_a_trial_that_has_not_begun_nothing_is_known_but_the_most() -> None:
     pace = Pace(LEVELS, unit_seconds=60.0)
 

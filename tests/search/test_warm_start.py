@@ -10,8 +10,10 @@ from optuna.trial import TrialState as OptunaState
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
+from tuner.search.gp_searcher import GaussianProcessSearcher
 from tuner.search.objective import NUM_PARAMS
 from tuner.search.optuna_searcher import MIN_RESULTS, SAMPLERS, OptunaSearcher
+from tuner.search.pace import Pace
 from tuner.search.registry import build_search
 from tuner.search.simulator import Curve, simulate
 from tuner.search.space import SearchSpace
@@ -58,6 +60,14 @@ def earlier(
 
 def warm(*trials: EarlierTrial) -> WarmStart:
     return WarmStart(trials, DEFAULTS, reusable=True)
+
+
+def _learnt(searcher: object) -> set[float]:
+    """The values that a searcher begins with, of whatever trials at whatever levels."""
+    if isinstance(searcher, GaussianProcessSearcher):
+        return set(searcher.table.results(len(searcher.table))[2].tolist())
+    assert isinstance(searcher, OptunaSearcher)
+    return {trial.values[0] for study in searcher.studies.values() for trial in study.trials}
 
 
 def test_an_earlier_trial_is_completed_with_what_it_was_trained_with_and_else_with_the_reference(
@@ -138,6 +148,41 @@ def test_a_best_that_is_a_start_configuration_is_not_tried_twice(space: SearchSp
 def test_a_trial_is_known_at_the_levels_it_reached(trial: EarlierTrial, expected: dict[int, float | None]) -> None:
     best = {level: trial.best_at(level, DEFAULT_OBJECTIVE) for level in LEVELS}
     assert {level: one and one.metrics["dev_accuracy"] for level, one in best.items()} == expected
+
+
+@pytest.mark.parametrize("searcher", ["gp", "tpe"])
+def test_where_rungs_come_by_cost_a_cheap_trial_is_known_where_it_had_had_as_much(
+    space: SearchSpace, searcher: str
+) -> None:
+    values = (0.5, 0.6, 0.4, 0.55, 0.58, 0.65)
+    cheap = replace(earlier(0, {"x": 0.1, "kind": "a"}, values), relative_cost=0.5)
+    unknown = earlier(1, {"x": 0.2, "kind": "a"}, values)
+
+    def known(pace: Pace | None) -> list[list[float | None]]:
+        fitted = fit_to_space(space, warm(cheap, unknown), pace)
+        best = [[one.best_at(level, DEFAULT_OBJECTIVE) for level in LEVELS] for one in fitted]
+        return [[None if epoch is None else epoch.metrics["dev_accuracy"] for epoch in one] for one in best]
+
+    by_epochs = [0.5, 0.6, None]
+    assert known(Pace(LEVELS, unit_seconds=60.0)) == [[0.6, 0.65, None], by_epochs]
+    assert known(Pace(LEVELS)) == known(None) == [by_epochs, by_epochs]
+
+    search = build_search(
+        space,
+        searcher=searcher,
+        scheduler="asha-promote",
+        min_epochs=None,
+        max_epochs=LEVELS[-1],
+        reduction_factor=3,
+        startup_trials=0,
+        max_trials=None,
+        warm_start=warm(cheap, unknown, earlier(2, {"x": 0.3, "kind": "a"}, (0.9,))),  # the last is a start
+        objectives=(DEFAULT_OBJECTIVE,),
+        seed=0,
+        levels=LEVELS,
+        pace=Pace(LEVELS, unit_seconds=60.0),
+    )
+    assert _learnt(search._searcher) == {0.6, 0.65, 0.5}
 
 
 def test_the_model_is_told_honestly_what_the_earlier_trials_were(space: SearchSpace) -> None:

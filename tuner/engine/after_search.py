@@ -101,7 +101,7 @@ class AfterSearch:
         pace = pace_of(self.config, self.plan)
         first = winner.epochs.get(1)
         if first is not None:
-            pace.note(winner.number, 1, first.seconds_here)
+            pace.note(winner.number, 1, first.seconds_here, first.relative_cost)
         return pace.horizon(winner.number)
 
     def _tuned_cost(self, history: History) -> float:

@@ -33,11 +33,13 @@ def search_of(
     startup_trials: int | None = None,
     workers: int = 1,
     cost_weight: float = 0.0,
+    pace: Pace | None = None,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
     `startup_trials` are planned too, for a configuration that says nothing of them, and so are the `workers`, by whose
-    number a search has converged the later, and the `cost_weight` of a search that has a budget of time.
+    number a search has converged the later, and the `cost_weight` of a search that has a budget of time. `pace` says
+    when the trials of the `warm_start` reached a rung.
 
     Raises:
         ConfigError: for an unknown name, impossible rungs, or a searcher that cannot do what is asked for.
@@ -62,6 +64,7 @@ def search_of(
         stop_when_converged=search.stop_when_converged,
         workers=workers,
         cost_weight=cost_weight,
+        pace=pace,
     )
 
 
@@ -86,6 +89,7 @@ def coordinator_of(
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed, kept)
     foreseen = _TRIALS_FORESEEN * plan.expected_trials
     objectives = objectives_of(config.search.objectives, objective)
+    pace = pace_of(config, plan)
     # The plan's rungs: a run that goes on keeps those that it began with.
     search = search_of(
         config,
@@ -100,8 +104,8 @@ def coordinator_of(
         # Not those of this driver: where the search ends must not hang on who goes on with it.
         workers=plan.workers,
         cost_weight=plan.cost_weight,
+        pace=pace,
     )
-    pace = pace_of(config, plan)
     known = KnownResults(warm_start, pace.most_epochs, objectives)
     return Coordinator(
         search,

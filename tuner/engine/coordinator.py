@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
@@ -28,7 +28,7 @@ from tuner.journal.store import Entry
 from tuner.results.wording import last_line
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
-from tuner.search.report import EpochReport, fault_of, finite, last_improvement, score_of
+from tuner.search.report import EpochReport, Reported, fault_of, finite, last_improvement, score_of
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.seeds import Stream, derive_seed
@@ -179,9 +179,11 @@ class Coordinator:
         """
         hparams = trial.proposed.hparams
         self.measured(trial.number, self._known.measures(hparams))
+        relative_cost = self._known.relative_cost(hparams)
         for report in self._known.reports(hparams)[len(trial.epochs) :]:
             last = self._known.is_last(hparams, report.epoch)
-            if self.report(trial.number, report, report.worker, last, reused=True) is not Action.CONTINUE:
+            event = _reported(trial.number, report, report.worker, last)
+            if self.take(replace(event, reused=True, relative_cost=relative_cost)) is not Action.CONTINUE:
                 return False
         return True
 
@@ -205,27 +207,34 @@ class Coordinator:
         self._record(event)
         self._note_measures(event)
 
-    def report(self, trial: int, report: EpochReport, worker: str, finished: bool, *, reused: bool = False) -> Action:
+    def report(self, trial: int, report: EpochReport, worker: str, finished: bool) -> Action:
         """Take an epoch's report; return what the trial does next. One without a finite objective fails its trial."""
-        known = self._trials.get(trial)
-        if known is None:
+        if self._has_failed_by(trial, report):
             return Action.STOP
-        fault = fault_of(report, self._objectives)
-        if fault is not None:
-            self.fail(trial, fault)
+        return self.take(_reported(trial, report, worker, finished))
+
+    def take(self, event: EpochReported) -> Action:
+        """Take an epoch's report as the journal holds it, of an earlier run perhaps; otherwise as `report`."""
+        known = self._trials.get(event.trial)
+        if known is None or self._has_failed_by(event.trial, event):
             return Action.STOP
-        metrics = finite(report.metrics)
-        event = EpochReported(trial, report.epoch, metrics, report.seconds, worker, finished, reused)
         consequences: list[Event] = []
         if event.epoch not in known.epochs:
             self._record(event)
             consequences = self._consequences(known, event)
-        self._write_consequences(known, consequences, finished)
+        self._write_consequences(known, consequences, event.finished)
         if consequences:
             self._give_up_unpromotable()
-        if trial not in self._trials:
+        if event.trial not in self._trials:
             return Action.STOP
-        return Action.PAUSE if trial in self._search.paused else Action.CONTINUE
+        return Action.PAUSE if event.trial in self._search.paused else Action.CONTINUE
+
+    def _has_failed_by(self, trial: int, report: Reported) -> bool:
+        """Fail a trial by a report that cannot be right; return whether it was."""
+        fault = fault_of(report, self._objectives)
+        if fault is not None:
+            self.fail(trial, fault)
+        return fault is not None
 
     def fail(self, trial: int, reason: str, error: str | None = None) -> None:
         """Take the end of a trial by its own fault; `error` is the worker's traceback."""
@@ -378,7 +387,7 @@ class Coordinator:
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""
         trial.epochs[event.epoch] = event
-        self._pace.note(event.trial, event.epoch, event.seconds_here)
+        self._pace.note(event.trial, event.epoch, event.seconds_here, event.relative_cost)
         if event.epoch == 1 and event.seconds_here is not None:
             self._search.timed(event.trial, event.seconds_here)
         rung = self._pace.rung(event.trial, event.epoch)
@@ -501,6 +510,10 @@ class _Record:
     best: float = -math.inf
     """Score."""
     cost: EpochCost = field(default_factory=EpochCost)
+
+
+def _reported(trial: int, report: EpochReport, worker: str, finished: bool) -> EpochReported:
+    return EpochReported(trial, report.epoch, finite(report.metrics), report.seconds, worker, finished)
 
 
 def _completion(trial: TrialHistory) -> TrialEnded:

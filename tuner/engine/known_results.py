@@ -44,6 +44,11 @@ class KnownResults:
         trial = self._trials.get(self._key(hparams))
         return {} if trial is None else trial.measures
 
+    def relative_cost(self, hparams: Mapping[str, Any]) -> float | None:
+        """Return what an epoch of the equal trial cost there; None if there is none, or that is not known."""
+        trial = self._trials.get(self._key(hparams))
+        return None if trial is None else trial.relative_cost
+
     def reports(self, hparams: Mapping[str, Any]) -> Sequence[EarlierEpoch]:
         """Return the epochs of the equal trial, from the first; empty if there is none."""
         trial = self._trials.get(self._key(hparams))

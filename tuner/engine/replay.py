@@ -165,7 +165,7 @@ class Replay:
         match event:
             case EpochReported():
                 self._now = self._moment_of_consequences(index, event.trial)
-                self._report(event)
+                self._coordinator.take(event)
             case ModelMeasured():
                 self._coordinator.measured(event.trial, event.measures)
             case ParamsAsked():
@@ -182,7 +182,8 @@ class Replay:
                 if event.trial in self._reports:
                     # One that ended by itself, an epoch after its last, was finished without another report.
                     last = self._reports[event.trial]
-                    self._report(replace(last, finished=last.finished or event.state is TrialState.COMPLETE))
+                    finished = last.finished or event.state is TrialState.COMPLETE
+                    self._coordinator.take(replace(last, finished=finished))
             case TrialEnded() | SearchEnded():
                 self._now = after
                 self._finish(event)
@@ -194,10 +195,6 @@ class Replay:
         assert self._coordinator is not None
         forgiven = self._config.resources.max_failures
         self._coordinator.lose_worker(event.trial, event.error, charged=event.charged, max_failures=forgiven)
-
-    def _report(self, event: EpochReported) -> None:
-        assert self._coordinator is not None
-        self._coordinator.report(event.trial, event.report(), event.worker, event.finished, reused=event.reused)
 
     def _finish(self, event: TrialEnded | SearchEnded) -> None:
         assert self._coordinator is not None

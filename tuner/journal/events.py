@@ -154,6 +154,8 @@ class EpochReported:
     """Whether the training has no further epoch: it had all, or made no progress for long."""
     reused: bool = False
     """Whether it was taken over from an equal trial of an earlier run, seconds and worker with it, and not trained."""
+    relative_cost: float | None = None
+    """Of an epoch that was taken over, the `EarlierTrial.relative_cost` of its trial."""
 
     @property
     def seconds_here(self) -> float | None:

@@ -107,19 +107,28 @@ def _read(path: Path) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
     if path.is_dir():
         history = read_history(RunPaths(path).journal)
         found = conditions(history)
-        return found, [_of_history(history, number, found["max_epochs"]) for number in sorted(history.trials)]
+        return found, [_of_history(history, number, found) for number in sorted(history.trials)]
     if not path.is_file():
         raise ConfigError(f"--warm-start is {str(path)!r}, but there is no such folder or file.")
     return _read_tables(path, path.with_name("epochs.parquet"))
 
 
-def _of_history(history: History, number: int, max_epochs: int | None) -> dict[str, Any]:
+def _of_history(history: History, number: int, found: Mapping[str, Any]) -> dict[str, Any]:
     trial = history.trials[number]
     reports = [_epoch_of(trial.epochs[epoch]) for epoch in sorted(trial.epochs)]
     proposed = trial.proposed
     known = number, dict(proposed.params), dict(proposed.hparams), proposed.seed, trial.state
     reason = "" if trial.ended is None else trial.ended.reason
-    return _record(*known, reason, reports, max_epochs, dict(trial.measures))
+    first = trial.epochs.get(1)
+    taken_over = None if first is None else first.relative_cost
+    relative_cost = taken_over if first is None or first.reused else _relative_cost(first.seconds, found)
+    return _record(*known, reason, reports, found["max_epochs"], dict(trial.measures), relative_cost)
+
+
+def _relative_cost(seconds: float, found: Mapping[str, Any]) -> float | None:
+    """Return what an epoch of so many seconds cost, that of the run's first configuration being 1."""
+    unit = found.get("seconds_per_epoch")  # tables written earlier do not tell
+    return seconds / unit if unit else None
 
 
 def _epoch_of(report: EpochReported) -> EarlierEpoch:
@@ -138,14 +147,22 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
     known = json.loads(found)
     metrics = metric_columns(epochs.schema)
     reports: dict[int, list[EarlierEpoch]] = {}
+    costs: dict[int, float | None] = {}
     for row in epochs.to_pylist():
         found_there = {name: row[column] for name, column in metrics.items() if row[column] is not None}
         epoch = EarlierEpoch(row["epoch"], found_there, row["seconds"], row["worker"])
         reports.setdefault(row["trial"], []).append(epoch)
-    return known, [_of_row(row, reports.get(row["trial"], []), known["max_epochs"]) for row in trials.to_pylist()]
+        if row["epoch"] == 1 and not row.get("reused"):  # of one taken over, the tables tell what it took elsewhere
+            costs[row["trial"]] = _relative_cost(row["seconds"], known)
+    return known, [
+        _of_row(row, reports.get(row["trial"], []), known["max_epochs"], costs.get(row["trial"]))
+        for row in trials.to_pylist()
+    ]
 
 
-def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int | None) -> dict[str, Any]:
+def _of_row(
+    row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int | None, relative_cost: float | None
+) -> dict[str, Any]:
     params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
     reports.sort(key=lambda report: report.epoch)
     # Tables from before anything was measured lack the columns.
@@ -154,7 +171,7 @@ def _of_row(row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int
     }
     measures = {name: float(value) for name, value in found.items() if value is not None}
     known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
-    return _record(*known, row.get("reason") or "", reports, max_epochs, measures)
+    return _record(*known, row.get("reason") or "", reports, max_epochs, measures, relative_cost)
 
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
@@ -182,10 +199,11 @@ def _record(
     reports: Sequence[EarlierEpoch],
     max_epochs: int | None,
     measures: Mapping[str, float],
+    relative_cost: float | None,
 ) -> dict[str, Any]:
     """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
     whole = [report for place, report in enumerate(reports, 1) if report.epoch == place]
     made_no_progress = state is TrialState.COMPLETE and not had_all(reason)
     stalled = made_no_progress and max_epochs is not None and len(whole) < max_epochs
-    trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures)
+    trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures, relative_cost)
     return asdict(trial) | {"state": state.value}

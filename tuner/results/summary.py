@@ -259,7 +259,7 @@ def pace_of(history: History) -> Pace:
     for trial in history.trials.values():
         first = trial.epochs.get(1)
         if first is not None:
-            pace.note(trial.number, 1, first.seconds_here)
+            pace.note(trial.number, 1, first.seconds_here, first.relative_cost)
     return pace
 
 

@@ -61,6 +61,7 @@ def conditions(history: History) -> dict[str, Any]:
         "model": history.environment.get("model"),
         "patience": (history.config.get("search") or {}).get("patience"),
         "max_epochs": history.plan["rungs"][-1] if history.plan else None,
+        "seconds_per_epoch": (history.plan or {}).get("seconds_per_epoch"),
         "hardware": hardware_of_trials(history),
     }
 

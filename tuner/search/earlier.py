@@ -35,6 +35,8 @@ class EarlierTrial:
     """Whether it ended because it made no progress for as long as this run's patience, or longer."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What was measured of its model and holds here too, by the names of `MEASURES`; older runs measured nothing."""
+    relative_cost: float | None = None
+    """What its first epoch took, in those of that run's first configuration; None if that is not known."""
 
     def best(self, objective: Objective) -> EarlierEpoch:
         """Return the best epoch; there must be one."""

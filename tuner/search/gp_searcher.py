@@ -180,7 +180,7 @@ class GaussianProcessSearcher:
     def _learn(self, number: int, fitted: FittedTrial) -> None:
         self.table.add(number, {name: fitted.params[name] for name in fitted.searched}, fitted.searched)
         for at, level in enumerate(self._levels):
-            best = fitted.trial.best_at(level, self._objective)
+            best = fitted.best_at(level, self._objective)
             if best is not None:
                 self.table.result(number, at, score_of(best, self._objective))
 

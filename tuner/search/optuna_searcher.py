@@ -194,7 +194,7 @@ class OptunaSearcher:
         """
         params = {name: fitted.params[name] for name in fitted.searched}
         for level, study in self._studies.items():
-            best = fitted.trial.best_at(level, self._objective)
+            best = fitted.best_at(level, self._objective)
             beside = None if best is None else self._values_beside(best, fitted)
             if best is not None and beside is not None:
                 study.start(number, params, fitted.searched)

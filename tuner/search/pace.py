@@ -86,15 +86,22 @@ class Pace:
         """Epochs that no trial exceeds."""
         return self._levels[-1] if self._unit is None else self._levels[-1] * MOST_FASTER
 
-    def note(self, trial: int, epoch: int, seconds: float | None) -> None:
+    def note(self, trial: int, epoch: int, seconds: float | None, relative_cost: float | None = None) -> None:
         """Take note of an epoch; the first tells what the trial costs, in `seconds`.
 
-        None is for an epoch that was not trained here: then the trial costs as much as the first configuration.
+        None is for an epoch that was not trained here. Then the trial costs what it did where it was trained, as
+        `relative_cost` tells, or, if that is not known either, as much as the first configuration.
         """
         if self._unit is not None and epoch == 1:
-            relative_cost = 1.0 if seconds is None else seconds / self._unit
-            at = epochs_at(self._levels, relative_cost, self._exponent)
-            self._rungs[trial] = dict(zip(at, self._levels, strict=True))
+            cost = relative_cost if seconds is None else seconds / self._unit
+            self._rungs[trial] = {at: level for level, at in self.epochs_of(cost).items()}
+
+    def epochs_of(self, relative_cost: float | None) -> Mapping[int, int]:
+        """Return by rung after how many of its epochs a trial of that cost reaches it; None is as for `note`."""
+        if self._unit is None:
+            return {level: level for level in self._levels}
+        cost = 1.0 if relative_cost is None else relative_cost
+        return dict(zip(self._levels, epochs_at(self._levels, cost, self._exponent), strict=True))
 
     def rung(self, trial: int, epoch: int) -> int | None:
         """Return the rung that the trial reaches with this epoch; None between rungs.

@@ -11,6 +11,7 @@ from tuner.search.convergence import Convergence
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
 from tuner.search.objective import Objective
+from tuner.search.pace import Pace
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import first_rung, rung_levels
 from tuner.search.scheduler import Scheduler
@@ -47,6 +48,7 @@ def build_search(
     stop_when_converged: float | None = None,
     workers: int = 1,
     cost_weight: float = 0.0,
+    pace: Pace | None = None,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs, or as `build_searcher`.
 
@@ -54,13 +56,14 @@ def build_search(
     `warm_start` holds the trials of an earlier run to begin with; trials are compared by the first of `objectives`.
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
-    `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`.
+    `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`, and
+    `pace` as in `fit_to_space`.
     """
     if scheduler not in SCHEDULERS:
         raise unknown_name("--scheduler", scheduler, SCHEDULERS)
     if levels is None:
         levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
-    fitted = fit_to_space(space, warm_start) if warm_start is not None else ()
+    fitted = fit_to_space(space, warm_start, pace) if warm_start is not None else ()
     comparable = warm_start is None or warm_start.comparable
     space = with_best_starts(space, fitted, objectives[0], 1 if comparable else FOREIGN_STARTS)
     proposer = build_searcher(

@@ -21,14 +21,15 @@ Trials whose results are not comparable, those of another tool, are never learnt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
 from tuner.errors import SpaceError
-from tuner.search.earlier import EarlierTrial, WarmStart
+from tuner.search.earlier import EarlierEpoch, EarlierTrial, WarmStart
 from tuner.search.objective import Objective
+from tuner.search.pace import Pace
 from tuner.search.report import score_of
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState, canonical
@@ -45,6 +46,12 @@ class FittedTrial:
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
     hparams: Mapping[str, Any]
+    epochs_at: Mapping[int, int] = field(default_factory=dict)
+    """By level, after how many of its epochs it had reached it; a level that is not here after as many as it says."""
+
+    def best_at(self, level: int, objective: Objective) -> EarlierEpoch | None:
+        """Return its best epoch until it reached a level; None if that was never known."""
+        return self.trial.best_at(self.epochs_at.get(level, level), objective)
 
     @property
     def searched(self) -> dict[str, BaseDistribution]:
@@ -52,10 +59,18 @@ class FittedTrial:
         return {name: one for name, one in self.distributions.items() if name in self.trial.params}
 
 
-def fit_to_space(space: SearchSpace, warm_start: WarmStart) -> tuple[FittedTrial, ...]:
-    """Return the earlier trials that fit the space, brought into it by the rule above."""
+def fit_to_space(space: SearchSpace, warm_start: WarmStart, pace: Pace | None = None) -> tuple[FittedTrial, ...]:
+    """Return the earlier trials that fit the space, brought into it by the rule above.
+
+    `pace` says when they reached a level: where rungs come by cost, a cheap one after more epochs than a dear one.
+    """
     fitted = (_fit(space, trial, warm_start.defaults) for trial in warm_start.trials)
-    return tuple(one for one in fitted if one is not None)
+    found = tuple(one for one in fitted if one is not None)
+    return found if pace is None else tuple(_paced(one, pace) for one in found)
+
+
+def _paced(fitted: FittedTrial, pace: Pace) -> FittedTrial:
+    return replace(fitted, epochs_at=pace.epochs_of(fitted.trial.relative_cost))
 
 
 def with_best_starts(

@@ -245,7 +245,7 @@ class LiveState:
                 self.baseline = trial.best
             if self.best is None or self._is_better(value, self.best.value):
                 self.best = trial.best
-        self.pace.note(trial.number, event.epoch, event.seconds_here)
+        self.pace.note(trial.number, event.epoch, event.seconds_here, event.relative_cost)
         level = self.pace.rung(trial.number, event.epoch)
         rung = None if level is None else self.rungs.get(level)
         if rung is not None:
