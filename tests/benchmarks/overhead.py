@@ -5,7 +5,9 @@
 An epoch computes for so many seconds of the processor. The clock runs from the command to the end of the search, so
 imports, the start of Ray and the measurement before the plan count as overhead. Beside `tuner`, in turns on the same
 machine: Ray Tune with `OptunaSearch` and `ASHAScheduler`, and Optuna with as many processes and `HyperbandPruner`, both
-as documented. They stop trials at other epochs, so each is measured by the epochs that it trained itself.
+as documented. They stop trials at other epochs, so each is measured by the epochs that it trained itself, in at most
+`--minutes`. Of `tuner` it is also told what the start took, and how long workers had nothing to do at the end, when no
+trial was left to begin: a search that ends by its budget of time has no such end.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,35 +39,62 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _EPOCHS_A_TRIAL = 7 / 3
 """Where one in three goes on from epochs 1 and 3."""
 
-Search = Callable[[float, int, int], tuple[int, float]]
-"""From seconds of an epoch, trials and workers to the epochs trained and the seconds that took."""
+
+@dataclass(frozen=True)
+class Searched:
+    """One search."""
+
+    epochs: int
+    """Trained."""
+    wall: float
+    """Seconds from the command to its end."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What of the cores' time is known not to be training, in seconds of one core."""
 
 
-def tuner(seconds: float, trials: int, workers: int) -> tuple[int, float]:
+@dataclass(frozen=True)
+class Wanted:
+    """What to search."""
+
+    seconds: float
+    """Of the processor, an epoch."""
+    trials: int
+    workers: int
+    limit: float
+    """Seconds after which a peer ends."""
+
+
+def tuner(wanted: Wanted) -> Searched:
     """Search as the command does; what follows the search is not counted."""
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
-        flags = ["--trials", str(trials), "--max-epochs", str(MAX_EPOCHS), "--workers", str(workers)]
+        flags = ["--trials", str(wanted.trials), "--max-epochs", str(MAX_EPOCHS), "--workers", str(wanted.workers)]
         flags += ["--retrain-seeds", "1", "--no-baseline", "--storage", folder, "--name", "study"]
         began = time.time()
-        _run(seconds, "tuner.run", "--space", str(_SPACE), *flags)
+        _run(wanted.seconds, "tuner.run", "--space", str(_SPACE), *flags)
         entries = read_journal(RunPaths(Path(folder) / "study").journal)
     [ended] = [entry.time for entry in entries if isinstance(entry.event, SearchEnded)]
-    return sum(isinstance(entry.event, EpochReported) for entry in entries), ended - began
+    reported = [(entry.time, entry.event) for entry in entries if isinstance(entry.event, EpochReported)]
+    last = {event.worker: at for at, event in reported}
+    idle = sum(ended - at for at in sorted(last.values())[-wanted.workers :])
+    first, report = reported[0]
+    start = wanted.workers * (first - report.seconds - began)
+    return Searched(len(reported), ended - began, {"start": start, "end": idle})
 
 
-def _peer(name: str) -> Search:
-    def search(seconds: float, trials: int, workers: int) -> tuple[int, float]:
-        began = time.time()
-        said = _run(
-            seconds, "tests.benchmarks.overhead_peers", name, "--trials", str(trials), "--workers", str(workers)
-        )
-        found = json.loads(said.splitlines()[-1])
-        return found["epochs"], found["ended"] - began
-
-    return search
+def _peer(name: str, wanted: Wanted) -> Searched:
+    given = {"--trials": wanted.trials, "--workers": wanted.workers, "--limit": wanted.limit}
+    flags = [str(part) for pair in given.items() for part in pair]
+    began = time.time()
+    said = _run(wanted.seconds, "tests.benchmarks.overhead_peers", name, *flags)
+    found = json.loads(said.splitlines()[-1])
+    return Searched(found["epochs"], found["ended"] - began)
 
 
-SEARCHES: dict[str, Search] = {"tuner": tuner, "ray": _peer("ray"), "optuna": _peer("optuna")}
+SEARCHES: dict[str, Callable[[Wanted], Searched]] = {
+    "tuner": tuner,
+    "ray": partial(_peer, "ray"),
+    "optuna": partial(_peer, "optuna"),
+}
 
 
 def _run(seconds: float, module: str, *arguments: str) -> str:
@@ -75,20 +106,26 @@ def _run(seconds: float, module: str, *arguments: str) -> str:
     return done.stdout
 
 
-def measure(seconds: float, compute: float, rounds: int) -> dict[str, Any]:
+def measure(seconds: float, compute: float, rounds: int, limit: float) -> dict[str, Any]:
     """Return what each search had of the machine, in turns, for searches of about `compute` seconds of all cores."""
     workers = usable_cpus()
-    trials = max(4, round(compute / (_EPOCHS_A_TRIAL * seconds)))
-    found: dict[str, list[float]] = {name: [] for name in SEARCHES}
+    wanted = Wanted(seconds, max(4, round(compute / (_EPOCHS_A_TRIAL * seconds))), workers, limit)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in SEARCHES}
     for _ in range(rounds):
         for name, search in SEARCHES.items():
-            epochs, wall = search(seconds, trials, workers)
-            found[name].append(round(epochs * seconds / (wall * workers), 3))
-            print(f"{seconds} s, {name}: {epochs} epochs, {wall:.1f} s, {found[name][-1]}", file=sys.stderr, flush=True)
+            one = search(wanted)
+            cores = one.wall * workers
+            parts = {part: round(value / cores, 3) for part, value in one.parts.items()}
+            told = {"utilisation": round(one.epochs * seconds / cores, 3), "wall": round(one.wall, 1), **parts}
+            found[name].append({"epochs": one.epochs, **told})
+            print(f"{seconds} s, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
     return {
         "seconds_per_epoch": seconds,
-        "trials": trials,
-        "utilisation": {name: {"median": statistics.median(own), "all": own} for name, own in found.items()},
+        "trials": wanted.trials,
+        "utilisation": {
+            name: {"median": statistics.median(one["utilisation"] for one in own), "all": own}
+            for name, own in found.items()
+        },
     }
 
 
@@ -98,9 +135,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[0.2, 2.0, 20.0], help="of the processor, an epoch")
     parser.add_argument("--compute", type=float, default=600.0, help="seconds of the processor in a search, about")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=10.0, help="after which a peer's search ends")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    searches = [measure(seconds, arguments.compute, arguments.rounds) for seconds in arguments.seconds]
+    limit = 60.0 * arguments.minutes
+    searches = [measure(seconds, arguments.compute, arguments.rounds, limit) for seconds in arguments.seconds]
     found = {
         "commit": source_commit(),
         "machine": machine(),
