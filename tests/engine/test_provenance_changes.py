@@ -43,7 +43,15 @@ def test_other_code_packages_or_numbers_are_told_in_one_line() -> None:
     )
 
 
-def test_another_machine_is_not_worth_a_word() -> None:
+def test_another_processor_is_told_with_what_it_means_for_times() -> None:
+    then = THEN | {"cpu": "a slow one", "gpus": []}
+    assert changes_to_tell(then, then | {"cpu": "a fast one", "gpus": ["a GPU"]}) == (
+        "NOTICE: the run began with cpu a slow one (now a fast one), gpus [] (now ['a GPU']); numbers from here on may "
+        "differ a little. The plan, and rungs by cost, go on with the seconds that an epoch took there."
+    )
+
+
+def test_another_machine_of_the_kind_is_not_worth_a_word() -> None:
     assert changes_to_tell(THEN, THEN | {"host": "attic", "cpus": 64}) is None
 
 

@@ -1,8 +1,8 @@
 """Where and with what a run was made, so that its numbers can be traced, and whether it can go on as it began.
 
 The rule: what the trials see, the data and the search space, decides what their results mean, so a change is refused.
-What they run on, code, packages and number format, may change numbers a little; a change is told in one line, and each
-driver's commit stands in the journal.
+What they run on, code, packages, processor and number format, may change numbers a little, and what an epoch takes; a
+change is told in one line, and each driver's commit stands in the journal.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from tuner.engine.hardware import describe_hardware
 from tuner.errors import ConfigError
 
 _PACKAGES = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow", "scikit-learn")
+_OF_SPEED = ("cpu", "gpus")
 _SOURCE = Path(__file__).resolve().parents[2]
 _REFUSED = (("data_hashes", "data set"), ("space_sha256", "search space"))
-_TOLD = ("commit", "python", "precision")
+_TOLD = ("commit", "python", "precision", *_OF_SPEED)
 
 
 def describe_environment(dataset: Dataset, space_sha256: str, precision: str) -> dict[str, Any]:
@@ -64,7 +65,10 @@ def changes_to_tell(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
     changed = list(_changes(before, now))
     if not changed:
         return None
-    return f"NOTICE: the run began with {', '.join(changed)}; numbers from here on may differ a little."
+    notice = f"NOTICE: the run began with {', '.join(changed)}; numbers from here on may differ a little."
+    if all(before.get(name) == now.get(name) for name in _OF_SPEED):
+        return notice
+    return f"{notice} The plan, and rungs by cost, go on with the seconds that an epoch took there."
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
