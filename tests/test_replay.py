@@ -276,17 +276,17 @@ def of_version(version: int, entries: list[Entry]) -> list[Entry]:
     return [replace(entries[0], event=replace(opening, schema_version=version)), *entries[1:]]
 
 
-@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("version", [4, 5])
 def test_what_a_run_of_an_older_version_proposed_is_given(tmp_path: Path, version: int) -> None:
     drivers = Drivers(tmp_path / "run", prior='{"x": 0.3, "y": 9}')
     drivers.drive()
     entries = of_version(version, read_journal(drivers.paths.journal))
     space = replace(drivers.space, prior={})  # from which other proposals follow
-    with contextlib.nullcontext() if version < 4 else pytest.raises(DivergenceError, match="TrialProposed"):
+    with contextlib.nullcontext() if version < 5 else pytest.raises(DivergenceError, match="TrialProposed"):
         assert Replay(drivers.config, space, entries).run()["TrialProposed"] == 14
 
 
-@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("version", [4, 5])
 def test_when_a_run_of_an_older_version_had_nothing_more_to_propose_is_given(
     drivers: Drivers, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
@@ -295,7 +295,7 @@ def test_when_a_run_of_an_older_version_had_nothing_more_to_propose_is_given(
         older.setattr(GaussianProcessSearcher, "propose", lambda self, n: propose(self, n) if n < 10 else None)
         drivers.drive()
     entries = of_version(version, read_journal(drivers.paths.journal))
-    with contextlib.nullcontext() if version < 4 else pytest.raises(DivergenceError, match=r"TrialProposed .* follows"):
+    with contextlib.nullcontext() if version < 5 else pytest.raises(DivergenceError, match=r"TrialProposed .* follows"):
         assert Replay(drivers.config, drivers.space, entries).run()["TrialProposed"] == 10
 
 

@@ -43,7 +43,8 @@ def suggest(trial):
 def build(
     space: SearchSpace, seed: int = 0, startup_trials: int = 4, cost_weight: float = 0.0, **changes: float
 ) -> GaussianProcessSearcher:
-    settings = Settings(startup_trials=startup_trials, **{"random_share": 0.0, **changes})  # type: ignore[arg-type]
+    shares = {"random_share": 0.0, "random_share_of_branches": 0.0}
+    settings = Settings(startup_trials=startup_trials, **{**shares, **changes})  # type: ignore[arg-type]
     return GaussianProcessSearcher(
         space, LEVELS, objective=Objective("score"), seed=seed, settings=settings, cost_weight=cost_weight
     )
@@ -251,10 +252,41 @@ def test_no_configuration_is_proposed_twice_and_a_small_space_ends(
     assert sorted(values) == list(range(1, 10))
 
 
-def test_a_few_proposals_are_random_for_ever(space: SearchSpace) -> None:
-    proposals = drive(build(space, random_share=0.3), 40)
+def test_a_few_proposals_are_random_for_ever(make_space: Callable[[str], SearchSpace]) -> None:
+    proposals = drive(build(make_space(FLAT), random_share=0.3), 40)
     share = np.mean([proposal.origin is Origin.RANDOM for proposal in proposals[10:]])
     assert 0.1 < share < 0.55
+
+
+FLAT = """
+MODEL = "cnn"
+
+
+def suggest(trial):
+    return {"x": trial.suggest_float("x", 0.0, 1.0), "kind": trial.suggest_categorical("kind", ["a", "b"])}
+"""
+
+
+def test_where_a_space_has_branches_more_are_random_for_one_that_was_hardly_tried_is_not_known(
+    space: SearchSpace, make_space: Callable[[str], SearchSpace]
+) -> None:
+    def share(of: SearchSpace) -> float:
+        proposals = drive(build(of, random_share_of_branches=0.5), 40)
+        return float(np.mean([proposal.origin is Origin.RANDOM for proposal in proposals[10:]]))
+
+    assert share(make_space(FLAT)) == 0.0
+    assert 0.3 < share(space) < 0.7
+
+
+def test_what_a_refused_trial_had_not_asked_for_is_no_branch(make_space: Callable[[str], SearchSpace]) -> None:
+    searcher = build(make_space(FLAT), random_share_of_branches=1.0)
+    proposals = drive(searcher, 12)
+    assert searcher.propose(12) is not None
+    searcher.asked(12, {"x": 0.1}, {"x": proposals[0].distributions["x"]})
+    searcher.ended(12, TrialState.PRUNED, None)
+    proposal = searcher.propose(13)
+    assert proposal is not None
+    assert proposal.origin is Origin.MODEL
 
 
 def test_with_more_results_than_it_conditions_on_it_still_finds_the_better_region(space: SearchSpace) -> None:
@@ -351,7 +383,7 @@ def test_a_right_belief_helps_early_and_from_a_wrong_one_the_search_recovers() -
 
 def trained(space: SearchSpace, trials: int, scale: float = 1.0, *, tells: bool = True) -> GaussianProcessSearcher:
     """A searcher that has seen full trainings alone, of trials that lie here and there."""
-    settings = Settings(startup_trials=trials, random_share=0.0)
+    settings = Settings(startup_trials=trials, random_share=0.0, random_share_of_branches=0.0)
     objective = Objective("score")
     searcher = GaussianProcessSearcher(
         space, (1,), objective=objective, seed=0, settings=settings, tells_improvement=tells
@@ -404,7 +436,7 @@ def test_the_improvement_is_told_of_the_models_proposals_alone_and_changes_nothi
 
 
 def test_no_improvement_is_told_before_enough_full_trainings(space: SearchSpace) -> None:
-    settings = Settings(startup_trials=4, random_share=0.0)
+    settings = Settings(startup_trials=4, random_share=0.0, random_share_of_branches=0.0)
     searcher = GaussianProcessSearcher(
         space, LEVELS, objective=Objective("score"), seed=0, settings=settings, tells_improvement=True
     )

@@ -4,7 +4,7 @@ Measurements, results, failures and interruptions are what a replay is given; wh
 a search of its own, by the same classes as the driver, and compares: proposals, decisions at the rungs, ends of trials
 and of the search, the winner, and the epoch whose weights each retraining kept.
 
-Before version 4 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
+Before version 5 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
 had nothing more to propose.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
@@ -56,7 +56,7 @@ from tuner.search.trial import TrialState
 
 _GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, EnsembleMeasured, StudyEnded)
 """Events outside the search that follow from nothing in the journal."""
-_PROPOSALS_DERIVED_SINCE = 4
+_PROPOSALS_DERIVED_SINCE = 5
 """Version of the journal."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""

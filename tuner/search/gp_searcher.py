@@ -48,6 +48,10 @@ class Settings:
     """Trials started before the process proposes."""
     random_share: float = 0.05
     """Of the proposals after that, for ever."""
+    random_share_of_branches: float = 1 / 3
+    """In place of it where configurations differ in which parameters they have: of a branch that was hardly tried the
+    process believes that it is like the others. Random trials are cheap beside proposals that are trained to the end.
+    """
     prior: Prior = field(default_factory=Prior)
     results: int = 320
     """At most so many results are conditioned on, and half as many for finding the hyperparameters."""
@@ -186,12 +190,21 @@ class GaussianProcessSearcher:
 
     def _new(self, number: int) -> Proposal | None:
         generator = np.random.default_rng(derive_seed(self._seed, Stream.PROPOSAL, number, 0))
-        is_random = generator.random() < self._settings.random_share
+        is_random = generator.random() < self._random_share
         if not is_random and self._is_informed(number):
             proposal = self._most_promising(number)
             if proposal is not None:
                 return proposal
         return self._random(number, generator)
+
+    @property
+    def _random_share(self) -> float:
+        trials, _, values = self.table.results(len(self.table))
+        # Of a trial that failed or was refused it is not known what else it would have asked for, and one of an
+        # earlier run may have searched less.
+        told = trials[~np.isnan(values) & (trials >= self._earlier)]
+        has_branches = bool(np.isnan(self.table.units()[told]).any())
+        return self._settings.random_share_of_branches if has_branches else self._settings.random_share
 
     def _random(self, number: int, generator: np.random.Generator) -> Proposal | None:
         """Return a random configuration that is feasible and new, None if there is none.
