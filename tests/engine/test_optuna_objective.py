@@ -97,29 +97,6 @@ def test_one_that_prunes_itself_at_once_is_no_failure(run: LoadedRun) -> None:
     assert "FAILED" not in set(run.trials["state"])
 
 
-def asked_for(run: LoadedRun, reason: str) -> list[set[str]]:
-    """What the trials with such an end have asked for; all of them lie where it is refused."""
-    trials = read_history(RunPaths(run.path).journal).trials.values()
-    ended = [trial for trial in trials if trial.ended is not None and reason in trial.ended.reason]
-    assert all(trial.proposed.params["x"] > 2.0 for trial in ended)
-    return [set(trial.proposed.params) for trial in ended]
-
-
-def test_what_one_had_asked_for_that_pruned_itself_at_once_is_learnt_from(run: LoadedRun) -> None:
-    asked = asked_for(run, "too far")
-    assert asked == [{"x"}] * len(asked) != []
-
-
-def test_what_one_had_asked_for_that_failed_is_learnt_from(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(OBJECTIVE.replace("raise optuna.TrialPruned(", "raise ValueError("))
-    where: dict[str, Any] = {"objective": f"{tmp_path / 'train.py'}:objective", "storage": str(tmp_path), "name": "run"}
-    few = FEW | {"trials": 15, "max_failures": 0, "seed": 1}
-    run = tune(**few, **where, direction="minimize", in_process=True)
-    asked = asked_for(run, "too far")
-    assert asked == [{"x"}] * len(asked) != []
-    assert replay(run.path)["TrialProposed"] == 15
-
-
 def test_an_objective_that_prunes_itself_in_most_of_its_space_is_searched_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(OBJECTIVE.replace("x > 2.0", "x > -2.0"))
     where: dict[str, Any] = {"objective": f"{tmp_path / 'train.py'}:objective", "storage": str(tmp_path), "name": "run"}

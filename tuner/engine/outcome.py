@@ -53,8 +53,6 @@ class Failed:
     """The traceback, if the reason alone does not tell enough."""
     spoils_process: bool = False
     """Whether its process must not be used again: its device is broken or full of what nothing frees."""
-    asked: Asked | None = None
-    """As in `Reported`; what fails is learnt from, too."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,6 @@ class Infeasible:
     """The training declares its configuration impossible; nothing has failed."""
 
     reason: str
-    asked: Asked | None = None
-    """As in `Reported`."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +70,6 @@ class Crashed:
     """The exception in one line."""
     error: str
     """Its traceback."""
-    asked: Asked | None = None
-    """As in `Reported`."""
 
 
 FORGIVEN_NODES = 3

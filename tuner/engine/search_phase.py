@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.engine.coordinator import Coordinator
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Asked, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
+from tuner.engine.outcome import Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment
 from tuner.paths import RunPaths
 from tuner.search.scheduler import Action
@@ -45,29 +45,23 @@ class SearchPhase:
         match outcome:
             case Reported():
                 self._coordinator.measured(number, outcome.measures)
-                self._note(number, outcome.asked)
+                if outcome.asked is not None:
+                    self._coordinator.asked(number, outcome.asked.params, outcome.asked.distributions)
                 action = self._coordinator.report(number, outcome.report, outcome.worker, outcome.finished)
                 return action is Action.CONTINUE
             case Crashed():
-                self._note(number, outcome.asked)
                 return self._lose_worker(number, outcome.error, charged=True)
             case WorkerLost():
                 return self._lose_worker(number, outcome.error, charged=outcome.charged)
             case Infeasible():
-                self._note(number, outcome.asked)
                 self._coordinator.refuse(number, outcome.reason)
             case Failed():
-                self._note(number, outcome.asked)
                 self._coordinator.fail(number, outcome.reason, outcome.error)
         return False
 
     def give_back(self, key: Key) -> None:
         """Take back a trial that could not be begun."""
         self._coordinator.give_out_again(_number(key))
-
-    def _note(self, number: int, asked: Asked | None) -> None:
-        if asked is not None:
-            self._coordinator.asked(number, asked.params, asked.distributions)
 
     def _lose_worker(self, number: int, error: str, *, charged: bool) -> bool:
         return self._coordinator.lose_worker(number, error, charged=charged, max_failures=self._max_failures)

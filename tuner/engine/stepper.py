@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
-from tuner.engine.outcome import Asked, Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
+from tuner.engine.outcome import Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import InfeasibleTrialError, StorageError, TunerError, in_one_line
 
@@ -59,26 +59,22 @@ class Stepper:
             time.sleep(_SECONDS_WITHOUT_STORAGE)
             return StorageAway(str(error))
         except InfeasibleTrialError as error:
-            return Infeasible(str(error), self._asked)
+            return Infeasible(str(error))
         except TunerError as error:
-            return Failed(str(error), asked=self._asked)
+            return Failed(str(error))
         except (Exception, SystemExit) as error:  # of the user's code, which may be a script's
-            reason, has_trained, asked = device_failure(error), self._has_trained, self._asked
+            reason, has_trained = device_failure(error), self._has_trained
             self._is_set_up = False
             if reason is None:
-                return Crashed(in_one_line(error), traceback.format_exc(), asked)
+                return Crashed(in_one_line(error), traceback.format_exc())
             self.is_spoilt = True
             if has_trained:  # so it may be another's doing, such as of who shares the device
                 raise LostDeviceError(reason) from error
-            return Failed(reason, traceback.format_exc(), spoils_process=True, asked=asked)
+            return Failed(reason, traceback.format_exc(), spoils_process=True)
 
     @property
     def _has_trained(self) -> bool:
         return self._assignment.known_epochs > 0 or (self._is_set_up and self._worker.training.epoch > 0)
-
-    @property
-    def _asked(self) -> Asked | None:
-        return self._worker.asked if self._is_set_up else None
 
     def _step(self) -> StepOutcome:
         if not self._is_set_up:
