@@ -267,15 +267,19 @@ def suggest(trial):
 """
 
 
-def test_where_a_space_has_branches_more_are_random_for_one_that_was_hardly_tried_is_not_known(
+def test_until_every_branch_was_tried_as_often_as_the_whole_space_at_start_up_more_are_random(
     space: SearchSpace, make_space: Callable[[str], SearchSpace]
 ) -> None:
-    def share(of: SearchSpace) -> float:
-        proposals = drive(build(of, random_share_of_branches=0.5), 40)
-        return float(np.mean([proposal.origin is Origin.RANDOM for proposal in proposals[10:]]))
+    def is_random(of: SearchSpace) -> list[bool]:
+        proposals = drive(build(of, startup_trials=6, random_share_of_branches=1.0), 40)
+        return [proposal.origin is Origin.RANDOM for proposal in proposals]
 
-    assert share(make_space(FLAT)) == 0.0
-    assert 0.3 < share(space) < 0.7
+    assert not any(is_random(make_space(FLAT))[8:])
+    chance = is_random(space)
+    kinds = [proposal.hparams["kind"] for proposal in drive(build(space, startup_trials=40), 40)]
+    known = next(count for count in range(40) if min(kinds[:count].count(kind) for kind in "ab") == 6)
+    assert all(chance[2:known])
+    assert not any(chance[known:])
 
 
 def test_what_a_refused_trial_had_not_asked_for_is_no_branch(make_space: Callable[[str], SearchSpace]) -> None:

@@ -49,8 +49,8 @@ class Settings:
     random_share: float = 0.05
     """Of the proposals after that, for ever."""
     random_share_of_branches: float = 1 / 3
-    """In place of it where configurations differ in which parameters they have: of a branch that was hardly tried the
-    process believes that it is like the others. Random trials are cheap beside proposals that are trained to the end.
+    """In place of it as long as a parameter that not all configurations have was there, or was not, in fewer trials
+    than those at start-up: of a branch that was hardly tried the process believes that it is like the others.
     """
     prior: Prior = field(default_factory=Prior)
     results: int = 320
@@ -202,9 +202,11 @@ class GaussianProcessSearcher:
         trials, _, values = self.table.results(len(self.table))
         # Of a trial that failed or was refused it is not known what else it would have asked for, and one of an
         # earlier run may have searched less.
-        told = trials[~np.isnan(values) & (trials >= self._earlier)]
-        has_branches = bool(np.isnan(self.table.units()[told]).any())
-        return self._settings.random_share_of_branches if has_branches else self._settings.random_share
+        told = np.unique(trials[~np.isnan(values) & (trials >= self._earlier)])
+        lacking = np.isnan(self.table.units()[told]).sum(axis=0)
+        rarer = np.minimum(lacking, len(told) - lacking)
+        is_unknown = bool(((lacking > 0) & (rarer < self._startup_trials)).any())
+        return self._settings.random_share_of_branches if is_unknown else self._settings.random_share
 
     def _random(self, number: int, generator: np.random.Generator) -> Proposal | None:
         """Return a random configuration that is feasible and new, None if there is none.
