@@ -5,9 +5,10 @@
 An epoch computes for so many seconds of the processor. The clock runs from the command to the end of the search, so
 imports, the start of Ray and the measurement before the plan count as overhead. Beside `tuner`, in turns on the same
 machine: Ray Tune with `OptunaSearch` and `ASHAScheduler`, and Optuna with as many processes and `HyperbandPruner`, both
-as documented. They stop trials at other epochs, so each is measured by the epochs that it trained itself, in at most
-`--minutes`. Of `tuner` it is also told what the start took, and how long workers had nothing to do at the end, when no
-trial was left to begin: a search that ends by its budget of time has no such end.
+as documented. They stop trials at other epochs, so each is measured by the epochs that it trained itself. The peers
+begin no trial after `--minutes`. Of `tuner` it is also told what of the cores' time the start took, by the beginning of
+the epoch that was reported first, and how long workers had nothing to do at the end, when no trial was left to begin: a
+search that ends by its budget of time has no such end.
 """
 
 from __future__ import annotations

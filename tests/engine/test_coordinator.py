@@ -18,6 +18,7 @@ from tuner.engine.coordinator import Coordinator
 from tuner.engine.known_results import KnownResults
 from tuner.errors import StorageError
 from tuner.journal.events import (
+    NO_TIME_TO_RETRAIN,
     EpochReported,
     Event,
     ModelMeasured,
@@ -1019,6 +1020,13 @@ def test_a_known_trial_comes_to_its_rungs_by_what_it_cost_where_it_was_trained(t
     resumed = resumed_from(tmp_path / "resumed", driver.events, known=known, unit_seconds=2.0, scheduler=Asha)
     assert resumed.coordinator.max_epochs(0) == 18
     assert resumed.events == driver.events
+
+
+def test_what_a_known_trial_would_take_to_retrain_is_by_what_it_cost_there(tmp_path: Path) -> None:
+    dear = known_reference(9, relative_cost=4.0, most=8 * LEVELS[-1])
+    driver = Driver(tmp_path, known=dear, unit_seconds=2.0, scheduler=Asha, clock=clock(2.0 * RETRAIN_SECONDS))
+    assert driver.begin().trial == 1  # that one could not be retrained in time
+    assert driver.of(TrialEnded) == [TrialEnded(0, TrialState.PRUNED, NO_TIME_TO_RETRAIN)]
 
 
 def test_a_known_trial_that_pauses_goes_on_with_what_is_known_when_it_is_promoted(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_another_processor_is_told_with_what_it_means_for_times() -> None:
 
 def test_another_machine_of_the_kind_is_not_worth_a_word() -> None:
     assert changes_to_tell(THEN, THEN | {"host": "attic", "cpus": 64}) is None
+    assert changes_to_tell(THEN | {"gpus": ["a GPU"] * 8}, THEN | {"gpus": ["a GPU"] * 4}) is None
 
 
 def test_a_journal_that_tells_no_versions_is_no_reason_to_fail() -> None:

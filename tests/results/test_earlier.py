@@ -40,7 +40,11 @@ DEFAULTS = {"decay": 0.1}
 
 
 def report(trial: int, epoch: int, dev_accuracy: float) -> EpochReported:
-    return EpochReported(trial, epoch, metrics(0.6, 0.8, 0.5, dev_accuracy, 0.01), 2.0, "desk:1", finished=epoch == 3)
+    """Of the first trial an epoch takes two seconds, of the second six."""
+    seconds = 2.0 + 4.0 * trial
+    return EpochReported(
+        trial, epoch, metrics(0.6, 0.8, 0.5, dev_accuracy, 0.01), seconds, "desk:1", finished=epoch == 3
+    )
 
 
 def proposed(trial: int, width: float) -> TrialProposed:
@@ -87,8 +91,13 @@ def earlier(run_folder: Callable[[Sequence[Event]], RunPaths]) -> Callable[..., 
     return write
 
 
-def read(path: Path, patience: int = PATIENCE, here: dict[str, Any] = HERE) -> WarmStarted:
-    return read_earlier(str(path), here, patience, DEFAULTS, DEFAULT_OBJECTIVE)
+def read(
+    path: Path,
+    patience: int = PATIENCE,
+    here: dict[str, Any] = HERE,
+    reference: dict[str, Any] | None = None,
+) -> WarmStarted:
+    return read_earlier(str(path), here, patience, DEFAULTS, DEFAULT_OBJECTIVE, reference)
 
 
 def test_a_run_is_read_from_its_journal(earlier: Callable[..., RunPaths]) -> None:
@@ -144,13 +153,29 @@ def test_tables_of_the_first_version_are_read_which_had_another_name_for_the_par
 def test_what_a_trial_cost_is_told_in_epochs_of_the_first_configuration(
     earlier: Callable[..., RunPaths], form: str
 ) -> None:
-    def costs(unit: dict[str, Any]) -> list[float | None]:
-        paths = earlier(plan=unit)
-        found = read(paths.root if form == "folder" else paths.trials)
+    unit = {"seconds_per_epoch": 8.0}
+    first, second = ({"widths": [8, 16], "mixed": mixed} for mixed in ("zero", 1))
+
+    def costs(
+        reference: dict[str, Any] | None, plan: dict[str, Any] = unit, here: dict[str, Any] = HERE | MACHINE
+    ) -> list[float | None]:
+        paths = earlier(HERE | MACHINE, plan=plan)
+        found = read(paths.root if form == "folder" else paths.trials, here=here, reference=reference)
         return [trial.relative_cost for trial in found.warm_start().trials]
 
-    assert costs({"seconds_per_epoch": 8.0}) == [0.25, 0.25, None]  # the third has not begun
-    assert costs({}) == [None, None, None]
+    in_its_own = [1.0, 3.0, None]  # the second's epoch took three times the first's, and the third has not begun
+    assert costs(first) == in_its_own
+    assert costs(first | DEFAULTS) == in_its_own
+    assert costs(second) == [pytest.approx(1 / 3), 1.0, None]
+    assert costs(first, here=HERE | MACHINE | {"cpu": "a slow one"}) == in_its_own
+    for unknown in (
+        costs(first, plan={}),
+        costs(None),
+        costs({"widths": [64]}),  # which was not trained there
+        costs(first, here=HERE | MACHINE | {"gpus": ["a GPU"]}),
+        costs(first, here=HERE),
+    ):
+        assert unknown == [None, None, None]
 
 
 def test_what_was_taken_over_keeps_what_it_cost_where_it_was_trained(
@@ -161,9 +186,10 @@ def test_what_was_taken_over_keeps_what_it_cost_where_it_was_trained(
             return replace(event, reused=True, relative_cost=0.7)
         return event
 
-    known = [taken_over(event) for event in events(HERE, [1, 9], plan={"seconds_per_epoch": 8.0})]
-    found = read(run_folder(known).root)
-    assert [trial.relative_cost for trial in found.warm_start().trials] == [0.7, 0.25, None]
+    here = HERE | MACHINE
+    known = [taken_over(event) for event in events(here, [1, 9], plan={"seconds_per_epoch": 6.0})]
+    found = read(run_folder(known).root, here=here, reference={"widths": [8, 16], "mixed": 1})
+    assert [trial.relative_cost for trial in found.warm_start().trials] == [0.7, 1.0, None]
 
 
 def test_a_sentence_tells_how_many_trials_inform_no_model_of_the_objectives(earlier: Callable[..., RunPaths]) -> None:
@@ -199,6 +225,15 @@ def test_a_dear_trial_that_had_all_its_fewer_epochs_has_not_stalled(
     paths = run_folder(changed)
     write_tables(read_history(paths.journal), paths)
     assert not read(paths.root if form == "folder" else paths.trials).warm_start().trials[0].stalled
+
+
+def test_a_cheap_trial_that_had_more_epochs_than_the_last_rung_says_may_have_stalled(
+    earlier: Callable[..., RunPaths],
+) -> None:
+    by_cost = {"seconds_per_epoch": 8.0, "cost_exponent": 1.0}
+    paths = earlier(rungs=[1, 3], plan=by_cost)
+    for path in (paths.root, paths.trials):
+        assert read(path).warm_start().trials[0].stalled
 
 
 def test_what_stalled_for_an_impatient_run_may_go_on_in_a_patient_one(earlier: Callable[..., RunPaths]) -> None:

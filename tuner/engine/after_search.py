@@ -113,12 +113,14 @@ class AfterSearch:
         return next((one for one in history.trials.values() if canonical(one.proposed.hparams) == reference), None)
 
     def _cost(self, trial: TrialHistory | None) -> float:
-        """Return what an epoch of a trial cost here; of one that was not trained here, what the plan measured."""
-        cost = EpochCost()
+        """Return what an epoch of a trial cost here; of one that was not trained here, by what it cost there."""
+        cost, relative_cost = EpochCost(), 1.0
         for report in () if trial is None else trial.epochs.values():
             if not report.reused:
                 cost.add(report.seconds)
-        return self.plan.seconds_per_epoch if cost.median is None else cost.median
+            elif report.relative_cost is not None:
+                relative_cost = report.relative_cost
+        return self.plan.seconds_per_epoch * relative_cost if cost.median is None else cost.median
 
 
 def retrainings_of(planned: RetrainingPlanned) -> list[Retraining]:

@@ -467,6 +467,8 @@ class Coordinator:
         record.best = max(record.best, score_of(event, self._objective))
         if not event.reused:  # another machine may have trained it
             record.cost.add(event.seconds)
+        elif event.relative_cost is not None:
+            record.relative_cost = event.relative_cost
         if rung == self._search.levels[0] and not event.reused:
             seconds = event.epoch * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
@@ -489,10 +491,10 @@ class Coordinator:
         return max(others, key=lambda other: (self._records[other].best, -other), default=None)
 
     def _cost(self, trial: int) -> float:
-        """Return what an epoch of the trial costs here; of one that was not trained here, what the first one does."""
-        record = self._records.get(trial)
-        median = None if record is None else record.cost.median
-        return self._clock.reference_epoch if median is None else median
+        """Return what an epoch of the trial costs here; of one that was not trained here, by what it cost there."""
+        record = self._records.get(trial) or _Record()
+        here = record.cost.median
+        return self._clock.reference_epoch * record.relative_cost if here is None else here
 
     def _bar_loser(self, end: TrialEnded) -> None:
         """Forget a trial that ended so that it cannot win."""
@@ -510,6 +512,8 @@ class _Record:
     best: float = -math.inf
     """Score."""
     cost: EpochCost = field(default_factory=EpochCost)
+    relative_cost: float = 1.0
+    """Of an epoch that was taken over, by the first configuration's."""
 
 
 def _reported(trial: int, report: EpochReport, worker: str, finished: bool) -> EpochReported:

@@ -50,7 +50,7 @@ class Ingredients:
                 "no earlier trial could be fitted to it."
             )
         patience, objective = self.config.search.patience, self.task.objective
-        found = read_earlier(path, self.environment, patience, self.task.defaults, objective)
+        found = read_earlier(path, self.environment, patience, self.task.defaults, objective, space.reference())
         if not fit_to_space(space, found.warm_start()):
             raise ConfigError(
                 f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "

@@ -66,19 +66,25 @@ def changes_to_tell(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | 
     if not changed:
         return None
     notice = f"NOTICE: the run began with {', '.join(changed)}; numbers from here on may differ a little."
-    if all(before.get(name) == now.get(name) for name in _OF_SPEED):
+    if not any(_differ(before, now, name) for name in _OF_SPEED):
         return notice
     return f"{notice} The plan, and rungs by cost, go on with the seconds that an epoch took there."
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name in _TOLD:
-        if before.get(name) != now.get(name):
+        if _differ(before, now, name):
             yield f"{name} {before.get(name)} (now {now.get(name)})"
     packages, packages_now = before.get("packages") or {}, now.get("packages") or {}
     for name in sorted({*packages, *packages_now}):
         if packages.get(name) != packages_now.get(name):
             yield f"{name} {packages.get(name)} (now {packages_now.get(name)})"
+
+
+def _differ(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> bool:
+    """Return whether an entry differs; of a list, such as that of the GPUs, in which kinds there are."""
+    then, today = before.get(name), now.get(name)
+    return set(then) != set(today) if isinstance(then, list) and isinstance(today, list) else then != today
 
 
 def _version(package: str) -> str | None:

@@ -22,21 +22,29 @@ from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierEpoch, EarlierTrial
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
 from tuner.search.scheduler import had_all
-from tuner.search.trial import TrialState
+from tuner.search.trial import TrialState, canonical
 
 _OLD_COLUMNS = {MEASURE_COLUMNS[NUM_PARAMS.metric]: "model_params"}
 """What version 1 of the tables called a column."""
 _EPOCH = ("epoch", "seconds", "worker")
+_GPUS = 1
+"""Place in what `hardware` returns."""
 
 
 def read_earlier(
-    source: str, environment: Mapping[str, Any], patience: int, defaults: Mapping[str, Any], objective: Objective
+    source: str,
+    environment: Mapping[str, Any],
+    patience: int,
+    defaults: Mapping[str, Any],
+    objective: Objective,
+    reference: Mapping[str, Any] | None = None,
 ) -> WarmStarted:
     """Return what a run with this `environment`, `patience` and `objective` takes from the run that `source` names.
 
     `source` is a run's folder or `s3://` address, whose journal is read, or a `trials.parquet` with the
     `epochs.parquet` beside it; or another tool's results, as in `foreign`. `defaults` are what model and training take
-    where a configuration is silent.
+    where a configuration is silent, `reference` is the run's first configuration: what a trial cost is known only where
+    that one was trained too, on devices of the same kind.
 
     Raises:
         ConfigError: if there is nothing to read, nothing in it, it was trained on other data, or it does not report the
@@ -58,11 +66,21 @@ def read_earlier(
         raise ConfigError(f"--warm-start is {source!r}, but no trial there reports {objective.metric!r}.")
     is_as_patient = found["patience"] is not None and found["patience"] >= patience
     here = hardware(environment)
-    is_as_fast = here is not None and found.get("hardware") == here
+    there = found.get("hardware")
+    is_as_fast = here is not None and there == here
+    are_devices_alike = here is not None and there is not None and there[_GPUS] == here[_GPUS]
+    unit = _cost_of(reference, trials, defaults) if are_devices_alike else None
     return WarmStarted(
         source,
         [
-            trial | {"stalled": trial["stalled"] and is_as_patient, "measures": _lasting(trial["measures"], is_as_fast)}
+            trial
+            | {
+                "stalled": trial["stalled"] and is_as_patient,
+                "measures": _lasting(trial["measures"], is_as_fast),
+                "relative_cost": None
+                if unit is None or trial["relative_cost"] is None
+                else trial["relative_cost"] / unit,
+            }
             for trial in trials
         ],
         defaults,
@@ -87,6 +105,17 @@ def _known_of(trial: EarlierTrial) -> set[str]:
     """Return the names of the measures, and of the metrics that every epoch has."""
     metrics = [set(epoch.metrics) for epoch in trial.epochs]
     return set(trial.measures).union(set.intersection(*metrics) if metrics else ())
+
+
+def _cost_of(
+    reference: Mapping[str, Any] | None, trials: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any]
+) -> float | None:
+    """Return what a trial of these hyperparameters cost; None if there is none, or that is not known."""
+    if reference is None:
+        return None
+    wanted = canonical({**defaults, **reference})
+    costs = (trial["relative_cost"] for trial in trials if canonical({**defaults, **trial["hparams"]}) == wanted)
+    return next((cost for cost in costs if cost), None)
 
 
 def _lasting(measures: Mapping[str, float], is_as_fast: bool) -> dict[str, float]:
@@ -122,7 +151,7 @@ def _of_history(history: History, number: int, found: Mapping[str, Any]) -> dict
     first = trial.epochs.get(1)
     taken_over = None if first is None else first.relative_cost
     relative_cost = taken_over if first is None or first.reused else _relative_cost(first.seconds, found)
-    return _record(*known, reason, reports, found["max_epochs"], dict(trial.measures), relative_cost)
+    return _record(*known, reason, reports, found, dict(trial.measures), relative_cost)
 
 
 def _relative_cost(seconds: float, found: Mapping[str, Any]) -> float | None:
@@ -155,23 +184,22 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
         if row["epoch"] == 1 and not row.get("reused"):  # of one taken over, the tables tell what it took elsewhere
             costs[row["trial"]] = _relative_cost(row["seconds"], known)
     return known, [
-        _of_row(row, reports.get(row["trial"], []), known["max_epochs"], costs.get(row["trial"]))
-        for row in trials.to_pylist()
+        _of_row(row, reports.get(row["trial"], []), known, costs.get(row["trial"])) for row in trials.to_pylist()
     ]
 
 
 def _of_row(
-    row: Mapping[str, Any], reports: list[EarlierEpoch], max_epochs: int | None, relative_cost: float | None
+    row: Mapping[str, Any], reports: list[EarlierEpoch], found: Mapping[str, Any], relative_cost: float | None
 ) -> dict[str, Any]:
     params, hparams = json.loads(row["params"]), json.loads(row["hparams"])
     reports.sort(key=lambda report: report.epoch)
     # Tables from before anything was measured lack the columns.
-    found = {
+    measured = {
         name: row.get(column, row.get(_OLD_COLUMNS.get(column, column))) for name, column in MEASURE_COLUMNS.items()
     }
-    measures = {name: float(value) for name, value in found.items() if value is not None}
+    measures = {name: float(value) for name, value in measured.items() if value is not None}
     known = row["trial"], params, hparams, row["seed"], TrialState(row["state"])
-    return _record(*known, row.get("reason") or "", reports, max_epochs, measures, relative_cost)
+    return _record(*known, row.get("reason") or "", reports, found, measures, relative_cost)
 
 
 def _read_table(given: Path, path: Path, columns: Iterable[str]) -> Any:
@@ -197,13 +225,16 @@ def _record(
     state: TrialState,
     reason: str,
     reports: Sequence[EarlierEpoch],
-    max_epochs: int | None,
+    found: Mapping[str, Any],
     measures: Mapping[str, float],
     relative_cost: float | None,
 ) -> dict[str, Any]:
     """Return a trial as `WarmStarted` holds it; of a broken sequence of epochs, the beginning."""
     whole = [report for place, report in enumerate(reports, 1) if report.epoch == place]
     made_no_progress = state is TrialState.COMPLETE and not had_all(reason)
-    stalled = made_no_progress and max_epochs is not None and len(whole) < max_epochs
+    # Where rungs come by cost, a cheap trial may have had more epochs than the last rung says.
+    max_epochs, counts_epochs = found["max_epochs"], found.get("counts_epochs", True)
+    is_short = max_epochs is not None and (not counts_epochs or len(whole) < max_epochs)
+    stalled = made_no_progress and is_short
     trial = EarlierTrial(number, params, hparams, seed, state, whole, stalled, measures, relative_cost)
     return asdict(trial) | {"state": state.value}

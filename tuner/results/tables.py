@@ -32,6 +32,7 @@ from tuner.results.schema import (
 )
 from tuner.results.selection import ENSEMBLE
 from tuner.search.objective import LATENCY, NUM_PARAMS
+from tuner.search.pace import Pace, recorded_resource
 
 SPLITS = ("train", "dev", "test")
 
@@ -62,6 +63,7 @@ def conditions(history: History) -> dict[str, Any]:
         "patience": (history.config.get("search") or {}).get("patience"),
         "max_epochs": history.plan["rungs"][-1] if history.plan else None,
         "seconds_per_epoch": (history.plan or {}).get("seconds_per_epoch"),
+        "counts_epochs": Pace.of(recorded_resource(history.config), history.plan or {}).counts_epochs,
         "hardware": hardware_of_trials(history),
     }
 

@@ -76,6 +76,9 @@ def test_neither_another_trial_that_diverged_nor_its_own_bad_beginning_flattens_
     ]
     (line,) = [line for line in drawn(state_of(started(), SEARCH, lost, begun_badly)) if line.startswith("   11 ")]
     assert "▁▁▃▅█" in line
+    two: list[Event] = [proposed(12), epoch(12, 1, -1e9), epoch(12, 2, 0.8)]
+    (line,) = [line for line in drawn(state_of(started(), SEARCH, two)) if line.startswith("   12 ")]
+    assert "▁█" in line
 
 
 def test_in_ascii_nothing_else_is_drawn(searching: LiveState, retraining: LiveState) -> None:

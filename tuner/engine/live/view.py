@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from rich.text import Text
@@ -285,10 +286,19 @@ class _Painter:
 
     def _spark(self, curve: Curve) -> str:
         room = 10 if self.width < 80 else 16 if self.width < _WIDE else 24
-        objective = self.state.objective
-        seen = brought_near(self.state.seen.values, objective)
-        least_range = _STEEPEST * (max(seen, default=0.0) - min(seen, default=0.0))
-        return sparkline(brought_near(curve.values, objective), room, self.glyphs.spark, least_range)
+        seen = self._seen
+        if not curve.values or not seen:
+            return ""
+        low, high = min(seen), max(seen)
+        # Its own beginning may be far off what it came to, though not off all that was seen.
+        near = brought_near(curve.values, self.state.objective)
+        shown = [min(max(value, low), high) for value in near]
+        return sparkline(shown, room, self.glyphs.spark, _STEEPEST * (high - low))
+
+    @cached_property
+    def _seen(self) -> list[float]:
+        """The values of all trainings, none of them far off."""
+        return brought_near(self.state.seen.values, self.state.objective)
 
     def _retrains(self, lines: int) -> list[Text]:
         retrains = list(self.state.retrains.values())

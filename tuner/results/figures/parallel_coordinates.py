@@ -56,9 +56,8 @@ def parallel_coordinates(history: History, known: Mapping[str, float] | None = N
     for name, colour, width, group in _groups(ranked):
         _add_lines(figure, group, axes, bests, name, colour, width)
     for column, one in enumerate(axes):
-        _label(figure, column, one)
-    if near != bests:
-        _tell_of_worse(figure, len(axes) - 1, objective)
+        is_cut = one is axes[-1] and near != bests
+        _label(figure, column, one, _with_worse(_marks(one), objective) if is_cut else _marks(one))
     return figure
 
 
@@ -109,12 +108,21 @@ def _add_lines(
     )
 
 
-def _label(figure: go.Figure, column: int, one: Parameter) -> None:
-    low, high = _ends(one)
-    marks = {_height(one, end): f"{end:.3g}" for end in (low, high)}
-    if one.choices:
-        shown_choices = one.choices if len(one.choices) <= _CHOICES else (one.choices[0], one.choices[-1])
-        marks = {_height(one, float(one.choices.index(choice))): choice for choice in shown_choices}
+def _marks(one: Parameter) -> dict[float, str]:
+    """Return what is written at which height of an axis."""
+    if not one.choices:
+        return {_height(one, end): f"{end:.3g}" for end in _ends(one)}
+    shown_choices = one.choices if len(one.choices) <= _CHOICES else (one.choices[0], one.choices[-1])
+    return {_height(one, float(one.choices.index(choice))): choice for choice in shown_choices}
+
+
+def _with_worse(marks: Mapping[float, str], objective: Objective) -> dict[float, str]:
+    """Return the marks of the results, of which the worst stands for those that are far off, too."""
+    height, sign = (0.0, "\u2264") if objective.is_maximised else (1.0, "\u2265")
+    return {**marks, height: f"{sign} {marks[height]}"}
+
+
+def _label(figure: go.Figure, column: int, one: Parameter, marks: Mapping[float, str]) -> None:
     for height, text in marks.items():
         figure.add_annotation(
             x=column,
@@ -124,18 +132,6 @@ def _label(figure: go.Figure, column: int, one: Parameter) -> None:
             yshift=9 if height > 0.5 or one.choices else -9,
             font={"size": 11},
         )
-
-
-def _tell_of_worse(figure: go.Figure, column: int, objective: Objective) -> None:
-    """Say that values which are far off lie at the end of their axis."""
-    figure.add_annotation(
-        x=column,
-        y=0 if objective.is_maximised else 1,
-        text="and worse",
-        showarrow=False,
-        yshift=-22 if objective.is_maximised else 22,
-        font={"size": 11},
-    )
 
 
 def _ends(one: Parameter) -> tuple[float, float]:
