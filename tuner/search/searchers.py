@@ -19,7 +19,7 @@ SEARCHERS = (AUTO, GP, *sorted(SAMPLERS))
 def searcher_for(objectives: int) -> str:
     """Return the name of the searcher that `auto` stands for with so many objectives.
 
-    The Gaussian process over all rungs is well ahead of TPE on numeric spaces and not behind on a conditional one, as
+    The Gaussian process over all rungs is well ahead of TPE on numeric spaces and on a conditional one, as
     far as that was tried (docs/search-evidence.md). It knows one objective.
     """
     return GP if objectives == 1 else "tpe"
