@@ -36,7 +36,7 @@ class EarlierTrial:
     measures: Mapping[str, float] = field(default_factory=dict)
     """What was measured of its model and holds here too, by the names of `MEASURES`; older runs measured nothing."""
     relative_cost: float | None = None
-    """What its first epoch took, in those of that run's first configuration; None if that is not known."""
+    """What its first epoch took, in those that this run's first configuration took there; None if that is not known."""
 
     def best(self, objective: Objective) -> EarlierEpoch:
         """Return the best epoch; there must be one."""
