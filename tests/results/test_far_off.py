@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.results.far_off import brought_near, limit_of
+from tuner.results.far_off import brought_near, worst_of_the_near
 from tuner.search.objective import Objective
 
 LOSS, ACCURACY = Objective("dev_loss", "minimize"), Objective("dev_accuracy", "maximize")
@@ -20,5 +20,5 @@ def test_what_is_far_better_is_what_the_search_looks_for() -> None:
 
 @pytest.mark.parametrize("values", [(), (0.5,), (0.5, 9e9), (0.5, 0.5, 0.5, 0.5, 0.5), (0.1, 0.2, 0.3, 0.4, 3.3)])
 def test_where_nothing_is_far_off_all_stays(values: tuple[float, ...]) -> None:
-    assert limit_of(values, LOSS) is None
+    assert worst_of_the_near(values, LOSS) is None
     assert brought_near(values, LOSS) == list(values)

@@ -15,8 +15,8 @@ _FAR = 5.0
 """Likewise: else what is worse by more is far off."""
 
 
-def limit_of(values: Collection[float], objective: Objective) -> float | None:
-    """Return the value beyond which values are far off; None if none is, as where nothing diverged."""
+def worst_of_the_near(values: Collection[float], objective: Objective) -> float | None:
+    """Return the worst value that is not far off; None if none is far off, as where nothing diverged."""
     scores = sorted(map(objective.score, values), reverse=True)
     if not scores:
         return None
@@ -24,19 +24,12 @@ def limit_of(values: Collection[float], objective: Objective) -> float | None:
     spread = scores[0] - fence
     if spread == 0 or scores[-1] >= fence - _FLAT * spread:
         return None
-    return objective.score(fence - _FAR * spread)
+    return objective.score(min(score for score in scores if score >= fence - _FAR * spread))
 
 
 def brought_near(values: Sequence[float], objective: Objective) -> list[float]:
     """Return the values, in the place of each that is far off the worst of the others."""
-    limit = limit_of(values, objective)
-    if limit is None:
+    worst = worst_of_the_near(values, objective)
+    if worst is None:
         return list(values)
-    worst = worst_within(limit, values, objective)
-    return [objective.score(max(objective.score(value), objective.score(worst))) for value in values]
-
-
-def worst_within(limit: float, values: Collection[float], objective: Objective) -> float:
-    """Return the worst of the values that do not lie beyond the limit."""
-    scores = map(objective.score, values)
-    return objective.score(min(score for score in scores if score >= objective.score(limit)))
+    return [max(value, worst, key=objective.score) for value in values]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tuner.journal.history import TrialHistory
-from tuner.results.far_off import limit_of, worst_within
+from tuner.results.far_off import worst_of_the_near
 from tuner.results.figures.style import brief, shown
 from tuner.search.objective import Objective
 
@@ -27,13 +27,13 @@ class ValueAxis:
 def value_axis(title: str, drawn: Collection[Sequence[float]], objective: Objective) -> ValueAxis:
     """Return the axis of what is drawn: of each line or point its values of `objective`."""
     everything = [value for values in drawn for value in values]
-    limit = limit_of(everything, objective)
-    if limit is None:
+    near = worst_of_the_near(everything, objective)
+    if near is None:
         return ValueAxis(shown(title), None)
-    best, worst = max(map(objective.score, everything)), objective.score(worst_within(limit, everything, objective))
+    best, worst = max(map(objective.score, everything)), objective.score(near)
     margin = _MARGIN * (best - worst)
     ends = sorted(brief(objective.score(score)) for score in (worst - margin, best + margin))
-    beyond = sum(all(objective.score(value) < objective.score(limit) for value in values) for values in drawn)
+    beyond = sum(all(objective.score(value) < worst for value in values) for values in drawn)
     return ValueAxis(shown(f"{title} ({beyond:,} beyond the axis)" if beyond else title), ends)
 
 
