@@ -190,8 +190,8 @@ class GaussianProcessSearcher:
 
     def _new(self, number: int) -> Proposal | None:
         generator = np.random.default_rng(derive_seed(self._seed, Stream.PROPOSAL, number, 0))
-        is_random = generator.random() < self._random_share
-        if not is_random and self._is_informed(number):
+        chance = generator.random()
+        if self._is_informed(number) and chance >= self._random_share:
             proposal = self._most_promising(number)
             if proposal is not None:
                 return proposal
