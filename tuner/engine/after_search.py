@@ -114,13 +114,10 @@ class AfterSearch:
 
     def _cost(self, trial: TrialHistory | None) -> float:
         """Return what an epoch of a trial cost here; of one that was not trained here, by what it cost there."""
-        cost, relative_cost = EpochCost(), 1.0
+        cost = EpochCost()
         for report in () if trial is None else trial.epochs.values():
-            if not report.reused:
-                cost.add(report.seconds)
-            elif report.relative_cost is not None:
-                relative_cost = report.relative_cost
-        return self.plan.seconds_per_epoch * relative_cost if cost.median is None else cost.median
+            cost.take(report)
+        return cost.here(self.plan.seconds_per_epoch)
 
 
 def retrainings_of(planned: RetrainingPlanned) -> list[Retraining]:

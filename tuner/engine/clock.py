@@ -7,6 +7,8 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tuner.journal.events import EpochReported
+
 CLOSING_SECONDS = 20.0
 """Selecting, evaluating, writing tables and the report."""
 GRACE = 0.02
@@ -63,6 +65,7 @@ class EpochCost:
     def __init__(self) -> None:
         """Know nothing yet."""
         self._seconds: list[float] = []
+        self._relative_cost = 1.0
 
     def add(self, seconds: float) -> None:
         """Take note of an epoch."""
@@ -72,6 +75,17 @@ class EpochCost:
     def median(self) -> float | None:
         """Seconds of an epoch; None before the first."""
         return self._seconds[(len(self._seconds) - 1) // 2] if self._seconds else None
+
+    def take(self, report: EpochReported) -> None:
+        """Take note of a trial's epoch; of one that was taken over from another machine, its relative cost."""
+        if not report.reused:
+            self.add(report.seconds)
+        elif report.relative_cost is not None:
+            self._relative_cost = report.relative_cost
+
+    def here(self, reference_epoch: float) -> float:
+        """Return the seconds of an epoch here, where one of the first configuration takes `reference_epoch`."""
+        return reference_epoch * self._relative_cost if self.median is None else self.median
 
 
 class BudgetClock:

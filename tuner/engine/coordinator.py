@@ -183,7 +183,7 @@ class Coordinator:
         for report in self._known.reports(hparams)[len(trial.epochs) :]:
             last = self._known.is_last(hparams, report.epoch)
             event = _reported(trial.number, report, report.worker, last)
-            if self.take(replace(event, reused=True, relative_cost=relative_cost)) is not Action.CONTINUE:
+            if self._accept(replace(event, reused=True, relative_cost=relative_cost)) is not Action.CONTINUE:
                 return False
         return True
 
@@ -211,12 +211,16 @@ class Coordinator:
         """Take an epoch's report; return what the trial does next. One without a finite objective fails its trial."""
         if self._has_failed_by(trial, report):
             return Action.STOP
-        return self.take(_reported(trial, report, worker, finished))
+        return self._accept(_reported(trial, report, worker, finished))
 
     def take(self, event: EpochReported) -> Action:
-        """Take an epoch's report as the journal holds it, of an earlier run perhaps; otherwise as `report`."""
+        """Take an epoch's report as the journal holds it; otherwise as `report`."""
+        return Action.STOP if self._has_failed_by(event.trial, event) else self._accept(event)
+
+    def _accept(self, event: EpochReported) -> Action:
+        """Take a report that has what it must have."""
         known = self._trials.get(event.trial)
-        if known is None or self._has_failed_by(event.trial, event):
+        if known is None:
             return Action.STOP
         consequences: list[Event] = []
         if event.epoch not in known.epochs:
@@ -465,10 +469,7 @@ class Coordinator:
         self._refusals.clear()
         record = self._records.setdefault(event.trial, _Record())
         record.best = max(record.best, score_of(event, self._objective))
-        if not event.reused:  # another machine may have trained it
-            record.cost.add(event.seconds)
-        elif event.relative_cost is not None:
-            record.relative_cost = event.relative_cost
+        record.cost.take(event)
         if rung == self._search.levels[0] and not event.reused:
             seconds = event.epoch * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
@@ -492,9 +493,8 @@ class Coordinator:
 
     def _cost(self, trial: int) -> float:
         """Return what an epoch of the trial costs here; of one that was not trained here, by what it cost there."""
-        record = self._records.get(trial) or _Record()
-        here = record.cost.median
-        return self._clock.reference_epoch * record.relative_cost if here is None else here
+        record = self._records.get(trial)
+        return self._clock.reference_epoch if record is None else record.cost.here(self._clock.reference_epoch)
 
     def _bar_loser(self, end: TrialEnded) -> None:
         """Forget a trial that ended so that it cannot win."""
@@ -512,8 +512,6 @@ class _Record:
     best: float = -math.inf
     """Score."""
     cost: EpochCost = field(default_factory=EpochCost)
-    relative_cost: float = 1.0
-    """Of an epoch that was taken over, by the first configuration's."""
 
 
 def _reported(trial: int, report: EpochReport, worker: str, finished: bool) -> EpochReported:
