@@ -18,6 +18,7 @@ from tuner.results.figures.parallel_coordinates import parallel_coordinates
 from tuner.results.figures.slices import slices
 from tuner.results.importance import importances, ranked_trials
 from tuner.results.parameters import parameters
+from tuner.results.selection import select
 from tuner.search.trial import Origin, TrialState
 
 Build = Callable[[Sequence[Event]], History]
@@ -68,14 +69,46 @@ def test_of_a_handful_of_trials_nothing_is_said(build: Build) -> None:
     assert importance(build(search(19))) is None
 
 
-def test_who_came_further_ranks_before_who_was_better_early(build: Build) -> None:
+def saturated(count: int, perfect: int) -> list[Event]:
+    """Trials of which the first `perfect` have the same best value, whatever they are; those before the others."""
+    rng = random.Random(0)
+    events: list[Event] = [*OPENING[:2], PlanMade({"rungs": [1]})]
+    for trial in range(count):
+        params = {"lr": rng.random() if trial < 15 else rng.uniform(0.8, 1.0), "noise": rng.random()}
+        events.append(
+            TrialProposed(trial, params, {name: number(0, 1) for name in params}, params, Origin.RANDOM, trial)
+        )
+        reported = metrics(dev_accuracy=1.0 if trial < perfect else 0.5, dev_loss=0.1)
+        events.append(EpochReported(trial, 1, reported, 1.0, "desk:1"))
+        events.append(TrialEnded(trial, TrialState.COMPLETE, "so"))
+    return events
+
+
+def test_a_trial_that_ended_by_itself_ranks_by_what_it_reached(build: Build) -> None:
     events = search(2)
     reports = [one for one in events if isinstance(one, EpochReported)]
     proposals = [one for one in events if isinstance(one, TrialProposed)]
     far = [replace(reports[0], trial=0, epoch=epoch, metrics=metrics(dev_accuracy=0.4)) for epoch in (1, 2, 3)]
     early = replace(reports[0], trial=1, epoch=1, metrics=metrics(dev_accuracy=0.9))
     history = build([*OPENING[:2], PlanMade({"rungs": [1, 3]}), *proposals, *far, early])
-    assert [trial.number for trial in ranked_trials(history)] == [0, 1]
+    assert [trial.number for trial in ranked_trials(history)] == [1, 0]
+
+
+def test_the_winner_ranks_first(build: Build) -> None:
+    history = build(search(60))
+    winner = select(history)
+    assert winner is not None
+    assert ranked_trials(history)[0].number == winner.trial
+
+
+@pytest.mark.parametrize("perfect", [60, 40])
+def test_where_the_best_are_no_fewer_than_the_others_nothing_is_said(build: Build, perfect: int) -> None:
+    assert importances(build(saturated(60, perfect))) == {}
+
+
+def test_equals_count_as_equals(build: Build) -> None:
+    found = importances(build(saturated(60, 15)))  # all of the fifteen are the best, not the first six of them
+    assert next(iter(found)) == "lr"
 
 
 def test_parameters_are_read_by_their_kind(build: Build) -> None:

@@ -1,17 +1,18 @@
 """How much each hyperparameter mattered, by Optuna's PED-ANOVA over all trials, those that were stopped included.
 
-Trials trained for different numbers of epochs cannot be compared by their values. They are ranked as the scheduler
-ranks them: who came to a higher rung is better, and of those that came to the same rung, who was better there.
-PED-ANOVA (Watanabe et al., IJCAI 2023) looks at nothing but ranks: at how the best trials differ from all.
+It looks at nothing but ranks: at how the best trials differ from all (Watanabe et al., IJCAI 2023). A trial ranks by
+its best epoch, as for the choice of the winner: one that was better after fewer epochs than another would not be worse
+after as many.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 
 from tuner.journal.history import History, TrialHistory
-from tuner.results.summary import pace_of, rung_epochs
+from tuner.search.report import rank
 from tuner.search.trial import TrialState
 
 MIN_TRIALS = 20
@@ -19,15 +20,23 @@ MIN_TRIALS = 20
 _BEST_TRIALS = 5
 """At least so many are compared with the others, as Optuna advises."""
 _BEST_SHARE = 0.1
+_MOST_BEST = 0.5
+"""If a larger share ties with the last of the best, the best are no others than all."""
 
 
 def importances(history: History) -> dict[str, float]:
     """Return by hyperparameter its share of the importance, which are 1 together, the largest first.
 
-    Empty while fewer than `MIN_TRIALS` trials have finished an epoch, and if nothing was varied or nothing mattered.
+    Empty while fewer than `MIN_TRIALS` trials have finished an epoch, and if nothing was varied, nothing mattered, or
+    the best cannot be told from the others.
     """
     ranked = ranked_trials(history)
     if len(ranked) < MIN_TRIALS or not any(trial.proposed.distributions for trial in ranked):
+        return {}
+    share = max(_BEST_SHARE, _BEST_TRIALS / len(ranked))
+    places = _places(ranked, history)
+    last = places[math.ceil(share * len(ranked)) - 1]
+    if sum(place <= last for place in places) > _MOST_BEST * len(ranked):
         return {}
     # Only here: it takes long to import, and a small study does without.
     import optuna
@@ -35,20 +44,19 @@ def importances(history: History) -> dict[str, float]:
     from tuner.search.distributions import distribution_of
     from tuner.search.quiet import quietly
 
-    def frozen(rank: int, trial: TrialHistory) -> optuna.trial.FrozenTrial:
+    def frozen(place: int, trial: TrialHistory) -> optuna.trial.FrozenTrial:
         distributions = {
             name: distribution_of(text)
             for name, text in trial.proposed.distributions.items()
             if name in trial.proposed.params
         }
         params = {name: trial.proposed.params[name] for name in distributions}
-        return optuna.trial.create_trial(params=params, distributions=distributions, value=float(rank))
+        return optuna.trial.create_trial(params=params, distributions=distributions, value=float(place))
 
     with quietly(), warnings.catch_warnings(action="ignore"):
         study = optuna.create_study()
         try:
-            study.add_trials([frozen(rank, trial) for rank, trial in enumerate(ranked)])
-            share = max(_BEST_SHARE, _BEST_TRIALS / len(ranked))
+            study.add_trials([frozen(place, trial) for place, trial in zip(places, ranked, strict=True)])
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
         except (ValueError, RuntimeError):  # a space that Optuna does not take for one, as after a warm start
@@ -65,15 +73,17 @@ def prepare() -> None:
 
 
 def ranked_trials(history: History) -> list[TrialHistory]:
-    """Return the trials that finished an epoch and did not fail, the best first."""
-    levels, pace = rung_epochs(history), pace_of(history)
+    """Return the trials that finished an epoch and did not fail, the best first, of equals the earlier one."""
     trials = [one for _, one in sorted(history.trials.items()) if one.epochs and one.state is not TrialState.FAILED]
+    return sorted(trials, key=lambda one: _standing(one, history), reverse=True)
 
-    def rank(trial: TrialHistory) -> tuple[int, float, int]:
-        best = trial.best
-        assert best is not None, trial.number
-        reached = sum((pace.epoch_at(trial.number, level) or math.inf) <= max(trial.epochs) for level in levels)
-        score = history.objective.score(best.metrics[history.objective.metric])
-        return -reached, -score, trial.number
 
-    return sorted(trials, key=rank)
+def _places(ranked: Sequence[TrialHistory], history: History) -> list[int]:
+    """Return of each the place of the first of its equals: their order says nothing."""
+    first: dict[tuple[float, float], int] = {}
+    return [first.setdefault(_standing(trial, history), place) for place, trial in enumerate(ranked)]
+
+
+def _standing(trial: TrialHistory, history: History) -> tuple[float, float]:
+    assert trial.best is not None, trial.number
+    return rank(trial.best, history.objective)
