@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integrations.trackers.conftest import EPOCHS, Tell, places
-from tuner.integrations.trackers.mlflow import Tracker
+from tuner.integrations.trackers.mlflow import Tracker, _name
 from tuner.journal.events import EpochReported, TrialProposed
 
 if TYPE_CHECKING:
@@ -51,3 +51,16 @@ def test_a_study_that_was_killed_twice_is_one_run_with_every_epoch_once(told: Ml
 
 def _steps(client: MlflowClient, run: Run) -> list[int]:
     return [one.step for one in client.get_metric_history(run.info.run_id, "dev_accuracy")]
+
+
+def test_every_name_is_one_that_mlflow_takes_and_no_two_become_one() -> None:
+    from mlflow.utils.validation import _validate_metric_name, _validate_param
+
+    plain = ["dev_accuracy", "model/num_params", "block.0.width", "Größe", "ß"]
+    odd = ["a,b", "a;b", "a//b", "a/b/", "/a", "../a", "..", ".", "", "x" * 251, "x" * 252, "a\nb", "\udcff"]
+    found = [_name(name) for name in [*plain, *odd]]
+    assert found[: len(plain)] == plain
+    assert len(set(found)) == len(found)
+    for name in found:
+        _validate_metric_name(name)
+        _validate_param(name, "1")

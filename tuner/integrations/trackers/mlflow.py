@@ -7,7 +7,9 @@ found again by their tags `tuner.study` and `tuner.trial`, and the epochs of one
 
 from __future__ import annotations
 
+import hashlib
 import os
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -29,7 +31,8 @@ _MOST_PARAMS = 100
 """In one request."""
 _LONGEST_PARAM = 6000
 """Characters of a value."""
-_NOT_IN_NAMES = re.compile(r"[^\w\-. /:]", re.ASCII)
+_NOT_IN_NAMES = re.compile(r"[^\w\-. /:]")
+_LONGEST_NAME = 250
 _PAGE = 1000
 _FINISHED, _FAILED, _KILLED, _RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
@@ -195,8 +198,21 @@ class _Run:
 
 
 def _name(name: str) -> str:
-    """Return a name that MLflow takes."""
-    return _NOT_IN_NAMES.sub("_", name)
+    """Return a name that MLflow takes.
+
+    One that had to change ends with a digest of what it was, so that no two become the same.
+    """
+    if _is_taken(name):
+        return name
+    digest = hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()[:8]
+    plain = _NOT_IN_NAMES.sub("_", name).replace("/", "_").lstrip(".")
+    return f"{plain[: _LONGEST_NAME - 9]}-{digest}"
+
+
+def _is_taken(name: str) -> bool:
+    """Return whether MLflow takes a name as it is, which to some of its stores is a path and must have one spelling."""
+    is_path = posixpath.normpath(name) == name and not name.startswith(("/", "..")) and name != "."
+    return is_path and len(name) <= _LONGEST_NAME and not _NOT_IN_NAMES.search(name)
 
 
 def _milliseconds(time: float) -> int:
