@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sqlite3
 import sys
 import threading
@@ -104,8 +105,17 @@ def test_a_tracker_gets_what_it_would_have_been_sent_and_nothing_twice(paths: Ru
 
     for _ in range(2):
         export(paths.root, "tensorboard", tmp_path)
-    read = EventAccumulator(str(tmp_path / "trial-00000")).Reload()
+    read = EventAccumulator(str(tmp_path / paths.root.name / "trial-00000")).Reload()
     assert [event.step for event in read.Scalars("dev_accuracy")] == [1, 2, 3]
+
+
+def test_two_runs_in_one_folder_of_tensorboard_stay_apart(paths: RunPaths, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(paths.root, other)
+    for folder in (paths.root, other):
+        export(folder, "tensorboard", tmp_path / "logs")
+    found = {one.parent.relative_to(tmp_path / "logs").as_posix() for one in (tmp_path / "logs").rglob("*tfevents*")}
+    assert {f"{folder.name}/trial-00000" for folder in (paths.root, other)} <= found
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -104,8 +104,10 @@ def _tensorboard(paths: RunPaths, to: str, out: Path | None, space: str | None) 
     trackers([to], "--to")
     from tuner.integrations.trackers.tensorboard import Tracker
 
-    tell_all(Tracker(out), read_journal(paths.journal), paths.root.resolve().name, paths.root)
-    return [f"Look at it with: tensorboard --logdir {out or paths.trackers / to}"]
+    # In a folder of its own: trials of another run have the same numbers, and the two are looked at side by side.
+    name = paths.root.resolve().name
+    tell_all(Tracker(out and out / name), read_journal(paths.journal), name, paths.root)
+    return [f"Look at it with: tensorboard --logdir {shlex.quote(str(out or paths.trackers / to))}"]
 
 
 def _mlflow(paths: RunPaths, to: str, out: Path | None, space: str | None) -> list[str]:
