@@ -86,7 +86,8 @@ def test_the_lowest_error_wins_and_is_kept(regression: History) -> None:
     assert winner is not None
     assert (winner.trial, winner.metric, winner.value, winner.epoch) == (1, "dev_rmse", 55.5, 1)
     assert winner.rule == (
-        "The lowest dev rmse of any epoch of any trial that is not FAILED; of equals the lower trial number."
+        "The lowest dev rmse of any epoch of any trial that is not FAILED; of equals one on the front of all "
+        "objectives, then the lower trial number."
     )
     kept = kept_retraining(regression)
     assert kept is not None
@@ -135,7 +136,7 @@ def test_without_a_state_or_a_test_split_nothing_is_said_of_either(build: Build)
         winner = select(build(SEARCH))
         assert winner is not None
         history = build([*SEARCH, SearchEnded("done"), winner, report, ended, StudyEnded()])
-        return text_report(history, "study") + (model_card(history, "study") or "")
+        return text_report(history, "study") + (model_card(history, "study", is_of_images=False) or "")
 
     whole = kept("weights", "train", "dev", "test")
     assert "of the state of the best dev epoch; the test set was read once" in " ".join(whole.split())
@@ -158,7 +159,7 @@ def test_the_interval_is_that_of_the_mean_over_seeds(regression: History) -> Non
 
 
 def test_the_texts_speak_of_what_is_there(regression: History) -> None:
-    text, card = text_report(regression, "study"), model_card(regression, "study")
+    text, card = text_report(regression, "study"), model_card(regression, "study", is_of_images=False)
     assert "Trial 1 won with dev rmse 55.5000 at epoch 1." in text
     assert "2 of 2 trials are on the front of best dev rmse and best dev r2" in text
     assert re.search(r"tuned, mean +2 seeds +40\.0000 ±0\.0000 +53\.5000 ±0\.7071 +58\.0000 ±1\.4142", text)
@@ -198,7 +199,7 @@ def test_an_evaluation_that_does_not_tell_the_objective_is_shown_all_the_same(bu
     text = text_report(history, "study")
     assert text.index("Error\n=====") < text.index("Winner")
     assert "train" not in text.split("Winner")[0].split("Error\n")[1].splitlines()[1]
-    assert model_card(history, "study") is not None
+    assert model_card(history, "study", is_of_images=False) is not None
     html_report(history, "study")
 
 

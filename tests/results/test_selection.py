@@ -12,6 +12,7 @@ from tuner.journal.events import (
     EnsembleMeasured,
     EpochReported,
     Event,
+    ModelMeasured,
     RetrainEnded,
     StudyStarted,
     TrialEnded,
@@ -51,6 +52,19 @@ def test_of_equal_accuracies_and_losses_the_lower_number_wins(build: Build) -> N
     winner = select(build([START, *trial(2, (0.9, 0.3)), *trial(1, (0.9, 0.3))]))
     assert winner is not None
     assert winner.trial == 1
+
+
+def test_of_equals_by_the_first_objective_one_wins_that_no_other_is_better_than(build: Build) -> None:
+    large, small = ([ModelMeasured(number, {"num_params": size})] for number, size in ((0, 65.0), (1, 24.0)))
+    trials = [*trial(0, (0.9, 0.1)), *large, *trial(1, (0.9, 0.4)), *small, *trial(2, (0.8, 0.1))]
+    several = StudyStarted({"search": {"objectives": ["dev_accuracy", "num_params"]}}, {})
+    winner = select(build([several, *trials]))
+    assert winner is not None
+    assert winner.trial == 1
+    assert "on the front of all objectives" in winner.rule
+    alone = select(build([START, *trials]))
+    assert alone is not None
+    assert alone.trial == 0
 
 
 def test_a_failed_trial_cannot_win_and_one_that_still_runs_can(build: Build) -> None:

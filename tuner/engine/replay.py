@@ -58,6 +58,8 @@ _GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, EnsembleMeasured, S
 """Events outside the search that follow from nothing in the journal."""
 _PROPOSALS_DERIVED_SINCE = 5
 """Version of the journal."""
+_TIES_BY_FRONT_SINCE = 6
+"""The same; before, of equals by the first of several objectives one could win that another was better than."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
 
@@ -77,6 +79,7 @@ class Replay:
         opening = entries[0].event
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         self._objective = opening.objective
+        self._ties_are_given = opening.schema_version < _TIES_BY_FRONT_SINCE and len(config.search.objectives) > 1
         self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
@@ -109,7 +112,7 @@ class Replay:
                 self._plan = Plan.from_dict(event.plan)
                 self._restart(index)
             case WinnerSelected():
-                self._compare(index, event, select(fold(self._entries[:index])))
+                self._check_winner(index, event)
             case RetrainingPlanned():
                 self._check_plan(index, event)
             case RetrainEnded():
@@ -214,6 +217,12 @@ class Replay:
         return self._entries[index].elapsed
 
     # After the search.
+
+    def _check_winner(self, index: int, event: WinnerSelected) -> None:
+        winner = select(fold(self._entries[:index]))
+        if winner is not None and self._ties_are_given:
+            winner = replace(event, metric=winner.metric, value=winner.value)
+        self._compare(index, event, winner)
 
     def _check_plan(self, index: int, event: RetrainingPlanned) -> None:
         """Derive the first plan again from what was left of the budget; later ones hang on what was under way."""

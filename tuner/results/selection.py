@@ -6,8 +6,9 @@ import math
 
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
 from tuner.journal.history import History, RetrainHistory
+from tuner.results.front import placed_trials
 from tuner.search.objective import Objective
-from tuner.search.report import DEV_LOSS, evaluated, loss_of, rank
+from tuner.search.report import DEV_LOSS, evaluated, loss_of, rank, score_of
 from tuner.search.trial import TrialState
 
 IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count."
@@ -19,12 +20,17 @@ ENSEMBLE = "ensemble"
 SINGLE = "single"
 
 
-def rule(objective: Objective, knows_loss: bool) -> str:
-    """Return the rule of `select` in words; `knows_loss` says whether epochs report a dev loss beside the objective."""
+def rule(objective: Objective, knows_loss: bool, *, knows_others: bool = False) -> str:
+    """Return the rule of `select` in words.
+
+    `knows_loss` says whether epochs report a dev loss beside the objective, `knows_others` whether there are more
+    objectives.
+    """
+    front = "one on the front of all objectives, then " if knows_others else ""
     loss = "the lower dev loss at that epoch, then " if knows_loss else ""
     return (
         f"The {objective.best_word} {objective.words} of any epoch of any trial that is not FAILED; "
-        f"of equals {loss}the lower trial number."
+        f"of equals {front}{loss}the lower trial number."
     )
 
 
@@ -42,10 +48,23 @@ def select(history: History) -> WinnerSelected | None:
         return None
     # If none can be retrained in time, the best is retrained for as long as there is.
     timely = [trial for trial in trained if trial.can_win] or trained
+    # Of equals by the first objective one may be worse than another in each of the rest.
+    placed = placed_trials(history)
+    front = {one.trial for one in placed if one.is_on_front}
     reports = (report for trial in timely for report in trial.epochs.values())
-    best = max(reports, key=lambda one: (*rank(one, objective), -one.trial, -one.epoch))
+    best = max(
+        reports,
+        key=lambda one: (
+            score_of(one, objective),
+            one.trial in front,
+            *rank(one, objective),
+            -one.trial,
+            -one.epoch,
+        ),
+    )
     hparams = history.trials[best.trial].proposed.hparams
-    words = rule(objective, objective.metric != DEV_LOSS and DEV_LOSS in best.metrics)
+    knows_loss = objective.metric != DEV_LOSS and DEV_LOSS in best.metrics
+    words = rule(objective, knows_loss, knows_others=bool(placed))
     if len(timely) < len(trained):
         words += f" {IN_TIME_RULE}"
     return WinnerSelected(best.trial, hparams, objective.metric, best.metrics[objective.metric], best.epoch, words)
