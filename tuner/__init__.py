@@ -87,7 +87,7 @@ def tune(
         if "space" in values:
             raise ConfigError("tune() is given a space and objects to tune, but takes one of them.")
         task = notebook.task_of_objects(**objects)
-        values["space"] = notebook.NAME
+        values["space"] = config.NOTEBOOK
     if resume is not None:
         if preset != "default" or set(values) - {"space"} or ("space" in values and task is None):
             raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")

@@ -20,6 +20,8 @@ from tuner.io.storage import check_location, is_bucket
 from tuner.paths import SQLITE, at_home
 from tuner.search.objective import Objective
 
+NOTEBOOK = "notebook"
+"""What a space is called that was given as an object, in place of a name or a file."""
 DEFAULT_OBJECTIVE = Objective("dev_accuracy", proportion=True)
 """What trials are compared by if the search space names nothing: what the built-in classifier reports."""
 

@@ -153,10 +153,10 @@ def _model(paths: RunPaths, to: str, out: Path | None, space: str | None) -> lis
         inputs += f", pixels scaled to 0..1, minus {description.mean!r}, divided by {description.std!r}{by}"
     checked = f"Its logits differ from the original's by at most {worst:.1g}."
     use = FORMATS[to].use.replace("FILE", path.name)
-    card = model_card(read_history(paths.journal), paths.root.resolve().name) or ""
+    card = model_card(read_history(paths.journal), paths.root.resolve().name, is_of_images=description.is_of_images)
     about = f"## The file {path.name}\n\nInputs: {inputs}. {checked}\n\n```python\n{use}\n```\n"
     beside = path.with_name(f"{path.name}.md")
-    write_text(beside, f"{card}\n{about}".lstrip())
+    write_text(beside, f"{card or ''}\n{about}".lstrip())
     return [f"{path}: {checked}", f"{beside}: how to use it, and its model card."]
 
 

@@ -10,7 +10,7 @@ FOUND = {split: {"accuracy": 0.9, "loss": 0.3, "n": 100} for split in ("train", 
 
 
 def test_the_card_tells_accuracy_choice_and_hyperparameters_of_the_kept_seed(finished: History) -> None:
-    card = model_card(finished, "study")
+    card = model_card(finished, "study", is_of_images=False)
     assert card is not None
     assert "| `accuracy` | 0.9800 | 0.9400 | 0.9100 |" in card
     assert "0.9042-0.9155" in card
@@ -19,7 +19,7 @@ def test_the_card_tells_accuracy_choice_and_hyperparameters_of_the_kept_seed(fin
 
 
 def test_there_is_no_card_without_a_model(searching: History) -> None:
-    assert model_card(searching, "study") is None
+    assert model_card(searching, "study", is_of_images=False) is None
 
 
 def test_a_hyperparameter_cannot_bring_markup_or_break_the_table(build: Callable[[Sequence[Event]], History]) -> None:
@@ -31,7 +31,7 @@ def test_a_hyperparameter_cannot_bring_markup_or_break_the_table(build: Callable
             RetrainEnded("tuned", 1, hostile, 1, FOUND, "w", "h"),
         ]
     )
-    card = model_card(history, "study")
+    card = model_card(history, "study", is_of_images=False)
     assert card is not None
     assert "| `a` | `x \\| y # z` |" in card
     assert "| `b` | `` `<b>` `` |" in card

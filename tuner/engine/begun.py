@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuner.config import StudyConfig
+from tuner.config import NOTEBOOK, StudyConfig
 from tuner.data import AUTO, available_datasets
-from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.provenance import check_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_configured, task_in

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tuner.config import NOTEBOOK
 from tuner.engine.task import Task, task_of
 from tuner.errors import SpaceError
 from tuner.io.sources import Sources
 
-NAME = "notebook"
-"""What such a task is called, in place of a file's name."""
 _NAMES = {
     "trainable": "TRAINABLE",
     "model": "MODEL",
@@ -37,7 +36,7 @@ def task_of_objects(**given: Any) -> Task:
     Its code is the source of the classes and functions given, and of those of the same module that they use.
     """
     brought = {_NAMES[name]: value for name, value in given.items() if value is not None}
-    return task_of(NAME, brought, _sources_of(brought))
+    return task_of(NOTEBOOK, brought, _sources_of(brought))
 
 
 def _sources_of(brought: Mapping[str, Any]) -> Sources:
@@ -45,7 +44,7 @@ def _sources_of(brought: Mapping[str, Any]) -> Sources:
     written = {name: _written(value, seen) for name, value in brought.items()}
     texts = sorted({_text_of(one) for one in seen.values()})
     constants = [f"{name} = {text}\n" for name, text in written.items() if text is not None]
-    main = f"{NAME}.py"
+    main = f"{NOTEBOOK}.py"
     return Sources(Path.cwd(), main, {main: "\n\n".join([*texts, *constants]).encode()})
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from tuner.journal.events import EnsembleMeasured, RetrainEnded
 from tuner.journal.history import History
-from tuner.results.selection import keep_rule
-from tuner.results.summary import Summary, summarize
+from tuner.results.selection import TUNED, keep_rule, tuned_retrainings
+from tuner.results.summary import Summary, failed_retrainings, summarize
 from tuner.results.wording import (
     commits,
     hparam_text,
@@ -22,8 +22,6 @@ from tuner.results.wording import (
 )
 from tuner.search.objective import number_text
 
-_IMAGES = ("fashion-mnist", "digits")
-"""The data sets of which the command `predict` knows how to read an example."""
 _RUN = "RUN is the folder that holds `best/`."
 _USE = {
     "model.safetensors": "In Python: `tuner.load_run(RUN).model()`.",
@@ -43,8 +41,11 @@ _IMAGE_LIMITS = (
 _LIMITS = "It knows only data like those it was trained on."
 
 
-def model_card(history: History, name: str) -> str | None:
-    """Return the card as Markdown; None while no retraining of the winner has ended."""
+def model_card(history: History, name: str, *, is_of_images: bool) -> str | None:
+    """Return the card as Markdown; None while no retraining of the winner has ended.
+
+    `is_of_images` says whether the command `predict` knows how to read an example (`BestDescription.is_of_images`).
+    """
     summary = summarize(history, name)
     if summary.kept is None or summary.winner is None:
         return None
@@ -57,8 +58,8 @@ def model_card(history: History, name: str) -> str | None:
         f"## {measured_word(summary)}": _measured(summary),
         "## How it was chosen": _choice(history, summary),
         "## Hyperparameters": _hparams(summary.kept.hparams),
-        "## Use": f"{_USE_IMAGES if summary.dataset in _IMAGES else _USE[file]} {_RUN}",
-        "## Limits": _IMAGE_LIMITS if summary.dataset in _IMAGES else _LIMITS,
+        "## Use": f"{_USE_IMAGES if is_of_images else _USE[file]} {_RUN}",
+        "## Limits": _IMAGE_LIMITS if is_of_images else _LIMITS,
         "## Origin": f"{origin}.",
     }
     return "\n\n".join(f"{title}\n\n{body}" for title, body in sections.items()) + "\n"
@@ -111,6 +112,9 @@ def _choice(history: History, summary: Summary) -> str:
         f"The winner was trained afresh on the train split alone. {keep_rule(summary.objective)} "
         f"Here that is seed {summary.kept.seed}, as it was after epoch {summary.kept.best_epoch}."
     )
+    failed = failed_retrainings(history, TUNED)
+    if failed:
+        retraining += f" {failed} of its {failed + len(tuned_retrainings(history))} retrainings failed."
     if summary.kept_ensemble is not None:
         seeds = ", ".join(map(str, summary.kept_ensemble.seeds))
         retraining += f" The model is the ensemble of seeds {seeds}: it answers with the mean of their probabilities."

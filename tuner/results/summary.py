@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
@@ -37,6 +37,8 @@ class FinalRow:
     mean over seeds; None where there is no such."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """By split, of how many of its seeds the leading metric is no finite number, where it is of another."""
+    failed: int = 0
+    """Seeds whose retraining failed, which are not among the `seeds`."""
 
     def spread(self, metric: str, split: str) -> Spread | None:
         """Return a metric on a split; None where it is not known."""
@@ -57,7 +59,7 @@ class RungRow:
     stopped: int
     """Trials that ended here: stopped by the scheduler, or paused and never promoted."""
     best: float | None
-    """Best value of any trial up to this epoch; None if no trial got here."""
+    """Best value up to this epoch of any trial that has not failed; None if none got here."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class Summary:
         return _is_proportion(self.leading, self.objective)
 
     @property
+    def has_wilson_intervals(self) -> bool:
+        """Whether the intervals of the final table are those of a proportion of so many examples."""
+        return self.is_proportion and any(_EXAMPLES in row.values for row in self.final)
+
+    @property
     def is_measured(self) -> bool:
         """Whether a model of this run has been measured: the final table holds more than the reference."""
         return len(self.final) > (self.reference is not None)
@@ -137,6 +144,12 @@ def dataset_name(history: History) -> str:
     """Return the name of the data set the run was made with, which for `auto` the configuration does not tell."""
     name: Any = history.environment.get("dataset") or history.config["data"]["dataset"]
     return str(name)
+
+
+def failed_retrainings(history: History, candidate: str) -> int:
+    """Return how many of a candidate's retrainings ended without a model."""
+    tried = (one for one in history.retrains.values() if one.candidate == candidate)
+    return sum(one.failed is not None for one in tried)
 
 
 def rung_epochs(history: History) -> tuple[int, ...]:
@@ -219,7 +232,8 @@ def _mean_row(history: History, candidate: str, leading: str) -> FinalRow | None
         return None
     label = f"{candidate}, mean" if len(ended) > 1 else candidate
     seeds = f"{len(ended)} seeds" if len(ended) > 1 else "1 seed"
-    return _row(label, seeds, ended, history.objective, leading)
+    row = _row(label, seeds, ended, history.objective, leading)
+    return replace(row, failed=failed_retrainings(history, candidate))
 
 
 def _row(
@@ -247,9 +261,9 @@ def _is_proportion(leading: str, objective: Objective) -> bool:
 
 def _interval(test: Spread, examples: Mapping[str, Spread] | None) -> Interval | None:
     """Return the interval of a proportion of so many `examples`, by split; without them that of the mean over seeds."""
-    if examples is None:
+    if examples is None or "test" not in examples:
         return test.interval
-    n = round(examples["test"].mean) if "test" in examples else 0
+    n = round(examples["test"].mean)
     return wilson(test.mean, n) if n and 0 <= test.mean <= 1 else None
 
 
@@ -277,7 +291,11 @@ def _rung_row(history: History, pace: Pace, level: int) -> RungRow:
     at = {trial.number: pace.epoch_at(trial.number, level) for trial in history.trials.values()}
     reached = [trial for trial in history.trials.values() if at[trial.number] in trial.epochs]
     until_then = (
-        report for trial in reached for report in trial.epochs.values() if report.epoch <= (at[trial.number] or 0)
+        report
+        for trial in reached
+        if trial.state is not TrialState.FAILED
+        for report in trial.epochs.values()
+        if report.epoch <= (at[trial.number] or 0)
     )
     best = best_of(until_then, history.objective)
     return RungRow(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from tuner.config import NOTEBOOK
 from tuner.io.storage import is_bucket
 from tuner.journal.events import RetrainingPlanned, SearchEnded
 from tuner.journal.history import History, RetrainHistory
@@ -52,17 +53,27 @@ def answer_line(summary: Summary) -> str:
         return f"The best so far is trial {winner.trial}: {named_value(winner.value, summary.objective)}."
     words = f"{split} {summary.leading.replace('_', ' ')}"
     reached = f"After tuning, the {words} is {spread_text(found, summary.objective)}"
-    seeds = f" (mean of {found.n} seeds)" if found.n > 1 else ""
-    if split in row.lacking:
-        mean = "mean of " if found.n > 1 else ""
-        seeds = f" ({mean}{found.n} of {found.n + row.lacking[split]} seeds: for the rest it is no finite number)"
     others = [
-        f"{name} {spread_text(spread, summary.objective)}"
+        f"{name} {spread_text(spread, summary.objective)}{_rest_text(other, spread, split)}"
         for start, name in ((BASELINE, "the baseline's"), (REFERENCE, "the reference's"))
-        for label, spread in known.items()
-        if label.startswith(start) and spread is not None
+        for other in summary.final
+        if other.label.startswith(start) and (spread := known[other.label]) is not None
     ]
+    seeds = _rest_text(row, found, split) or (f" (mean of {found.n} seeds)" if found.n > 1 else "")
     return f"{reached}{seeds}{'; ' + ', '.join(others) if others else ''}."
+
+
+def _rest_text(row: FinalRow, found: Spread, split: str) -> str:
+    """Return of how many of all its seeds a row's value on a split is, and what became of the rest; "" without a rest.
+
+    Otherwise a divergence would be read as a good result.
+    """
+    rest = {"failed": row.failed, "had no finite number": row.lacking.get(split, 0)}
+    several = [f"{count} {what}" for what, count in rest.items() if count]
+    if not several:
+        return ""
+    mean = "mean of " if found.n > 1 else ""
+    return f" ({mean}{found.n} of {found.n + sum(rest.values())} seeds: {', '.join(several)})"
 
 
 def final_header(summary: Summary) -> tuple[str, ...]:
@@ -96,17 +107,30 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
         measures += "; the test set was read once for each model, after all choices"
     measures += ". ±: sample standard deviation over seeds."
     if _has_interval(summary):
-        measures += f" {_WILSON if summary.is_proportion else _OVER_SEEDS}"
-    kept = "the seed whose weights are kept" if _has_state(summary) else "the seed whose hyperparameters are kept"
-    rows = [f"in best/: {kept}, the one with the {objective.best_word} {objective.words}."]
+        measures += f" {_WILSON if summary.has_wilson_intervals else _OVER_SEEDS}"
+    best = f"the one with the {objective.best_word} {objective.words}"
+    if summary.kept_ensemble is not None:
+        rows = [
+            f"in best/: all of these seeds, which answer with the mean of their probabilities; best on dev: {best}."
+        ]
+    else:
+        kept = "weights" if _has_state(summary) else "hyperparameters"
+        rows = [f"in best/: the seed whose {kept} are kept, {best}."]
     if any(row.label.startswith(BASELINE) for row in summary.final):
         rows.insert(
             0, "baseline: the first start configuration, untuned, as it is written, retrained by the same rules."
         )
     if summary.reference is not None:
         rows.insert(0, "reference: the student project (Keras), as it reports itself.")
-    lacking = [_lacking_note(row, summary) for row in summary.final if row.lacking]
-    return (measures, " ".join(rows), *([" ".join(lacking)] if lacking else []))
+    without = [_failed_note(row) for row in summary.final if row.failed]
+    without += [_lacking_note(row, summary) for row in summary.final if row.lacking]
+    return (measures, " ".join(rows), *([" ".join(without)] if without else []))
+
+
+def _failed_note(row: FinalRow) -> str:
+    """Return how many seeds are not in a row at all."""
+    times = "once" if row.failed == 1 else f"{row.failed} times"
+    return f"{row.label}: the retraining failed {times} more; what stands there is of the seeds that ended."
 
 
 def _lacking_note(row: FinalRow, summary: Summary) -> str:
@@ -317,8 +341,14 @@ def flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def commands_to_repeat(history: History, name: str) -> tuple[str, ...]:
-    """Return the commands, one a line, that run the same study again, beside the first."""
+    """Return the commands, one a line, that run the same study again, beside the first.
+
+    Of one made of a program's objects, for which there is no command, how to call it.
+    """
     storage = str(history.config.get("storage", "runs"))
+    if history.config.get("space") == NOTEBOOK:
+        values = f"{storage.rstrip('/')}/{name}/config.json"
+        return (f"# tuner.tune(...) with the same objects; its other arguments are in {values}",)
     if not is_bucket(storage):
         return (_command_to_repeat(str(PurePath(storage) / name / "config.json"), name),)
     # A configuration is read from this machine; the copy has the run's name, so that it takes no other's place.
