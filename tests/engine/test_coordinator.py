@@ -22,6 +22,7 @@ from tuner.journal.events import (
     EpochReported,
     Event,
     ModelMeasured,
+    ParamsAsked,
     RungDecided,
     SearchEnded,
     StudyStarted,
@@ -193,6 +194,25 @@ RETRAIN_SECONDS = 2.0 * 9.3 + CLOSING_SECONDS
 @pytest.fixture
 def driver(tmp_path: Path) -> Driver:
     return Driver(tmp_path)
+
+
+# What a trial asks for as it runs.
+
+UNIT = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": 1.0, "log": false}}'
+
+
+def test_a_call_that_begins_again_loses_nothing_that_it_had_asked_for(driver: Driver) -> None:
+    trial = driver.begin()
+    driver.coordinator.asked(trial.trial, {"x": 0.5}, {"x": UNIT})
+    driver.report(trial, 1)
+    driver.coordinator.asked(trial.trial, {"x": 0.5, "late": 0.25}, {"x": UNIT, "late": UNIT})
+    driver.report(trial, 2)
+    driver.coordinator.asked(trial.trial, {"x": 0.5}, {"x": UNIT})  # as before its first report
+    driver.report(trial, 1)
+    assert [event.params for event in driver.of(ParamsAsked)] == [{"x": 0.5}, {"x": 0.5, "late": 0.25}]
+    winner = select(fold(read_journal(driver.folder / "journal")))
+    assert winner is not None
+    assert winner.hparams == {"x": 0.5, "late": 0.25}
 
 
 # The journal comes first.

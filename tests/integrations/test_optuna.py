@@ -73,6 +73,19 @@ def test_what_was_not_proposed_is_drawn_from_the_seed() -> None:
     assert params(1)["depth"] == params(2)["depth"] == 2
 
 
+def test_what_is_drawn_does_not_hang_on_what_else_was_proposed() -> None:
+    def late(trial: optuna.Trial) -> float:
+        first = trial.suggest_float("first", 0.0, 1.0)
+        trial.report(first, 0)
+        return first + trial.suggest_float("second", 0.0, 1.0)
+
+    undisturbed, begun_again = (ObjectiveRun(late, proposed, seed=7) for proposed in ({}, {"first": 0.25}))
+    values(undisturbed)
+    values(begun_again)
+    assert undisturbed.params["second"] == begun_again.params["second"]
+    assert undisturbed.params["first"] != undisturbed.params["second"]
+
+
 @pytest.mark.parametrize("proposed", [{"x": 5.0}, {"x": "wide"}, {"x": None}])
 def test_a_proposal_that_does_not_fit_what_is_asked_for_is_not_used(proposed: dict[str, Any]) -> None:
     run = ObjectiveRun(objective, {**proposed, "depth": 1}, seed=3)

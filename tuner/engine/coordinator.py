@@ -194,6 +194,9 @@ class Coordinator:
         known = self._trials.get(trial)
         if known is None or (known.proposed.params == params and known.proposed.distributions == distributions):
             return
+        # A call that begins again, after its worker or driver died, has at first asked for less than before.
+        if known.epochs and params.items() <= known.proposed.params.items():
+            return
         event = ParamsAsked(trial, dict(params), dict(distributions))
         self._record(event)
         self._note_asked(event)

@@ -60,6 +60,8 @@ _PROPOSALS_DERIVED_SINCE = 5
 """Version of the journal."""
 _TIES_BY_FRONT_SINCE = 6
 """The same; before, of equals by the first of several objectives one could win that another was better than."""
+_ASKED_IS_KEPT_SINCE = 6
+"""The same; before, a call that began again lost what it had asked for late."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
 
@@ -80,6 +82,7 @@ class Replay:
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         self._objective = opening.objective
         self._ties_are_given = opening.schema_version < _TIES_BY_FRONT_SINCE and len(config.search.objectives) > 1
+        self._asked_is_given = opening.schema_version < _ASKED_IS_KEPT_SINCE
         self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
@@ -147,7 +150,7 @@ class Replay:
             coordinator.next_trial()  # which is written nowhere
 
     def _check_search(self, index: int, event: Event) -> None:
-        if isinstance(event, TrialProposed) and self._proposals_are_given and self._coordinator and not self._derived:
+        if self._is_given(event) and self._coordinator and not self._derived:
             self._coordinator.restore(self._entries[index : index + 1])
             self._give_out_again(self._coordinator)
             return
@@ -159,6 +162,11 @@ class Replay:
         self._compare(index, event, derived)
         if isinstance(event, EpochReported):
             self._reports[event.trial] = event
+
+    def _is_given(self, event: Event) -> bool:
+        """Return whether an event of an older version followed from rules that are no more."""
+        is_proposal, is_asked = isinstance(event, TrialProposed), isinstance(event, ParamsAsked)
+        return (is_proposal and self._proposals_are_given) or (is_asked and self._asked_is_given)
 
     def _provoke(self, index: int, event: Event) -> None:
         """Let the coordinator do what it must have done to write `event`."""

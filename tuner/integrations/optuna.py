@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +20,7 @@ from tuner.search.asking import key_of
 from tuner.search.objective import Direction, Objective
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
+from tuner.search.seeds import Stream, derive_seed
 from tuner.training.trainable import TrainableSpec, TrainingOver
 
 METRIC = "dev_value"
@@ -178,11 +180,15 @@ def spec_of(name: str, objective: ObjectiveFunction) -> TrainableSpec:
 
 
 class _Proposed(BaseSampler):
-    """Answers with what was proposed, and by chance where that is silent or does not fit."""
+    """Answers with what was proposed, and by chance where that is silent or does not fit.
+
+    What a parameter is drawn by hangs on the seed and its name alone: a call that begins again is proposed what it had
+    asked for before, and draws the rest as it would have.
+    """
 
     def __init__(self, proposed: Mapping[str, Any], seed: int) -> None:
         self._proposed = dict(proposed)
-        self._random = RandomSampler(seed=seed)
+        self._seed = seed
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Nothing is known of the space beforehand."""
@@ -207,7 +213,9 @@ class _Proposed(BaseSampler):
                     return value
             except (TypeError, ValueError):
                 pass  # of another kind than the objective asks for now
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
+        name = int.from_bytes(hashlib.sha256(param_name.encode(errors="backslashreplace")).digest()[:4])
+        sampler = RandomSampler(seed=derive_seed(self._seed, Stream.ASKED, name))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
 def _as_number(value: Any) -> float:

@@ -20,6 +20,8 @@ class Stream(IntEnum):
     """Random configurations among which a model chooses; by trial."""
     CANDIDATES = 5
     """Moves of configurations towards what a model expects more of; by trial."""
+    ASKED = 6
+    """A parameter that an objective asks for and nobody proposed, under the trial's seed; by a hash of its name."""
 
 
 def derive_seed(seed: int, *path: int) -> int:
