@@ -72,7 +72,9 @@ IMPORTANT: list[tuple[Event, str]] = [
         ),
         "the retraining is planned: tuned for 44 epochs with 2 seeds, baseline for 1 epoch with 1 seed",
     ),
-    (TrialRetried(3, "killed"), "trial 3 lost its worker and is taken up again: killed"),
+    (TrialRetried(3, "ValueError: no"), "trial 3 failed and is taken up again: ValueError: no"),
+    (TrialRetried(3, "killed", charged=False), "trial 3 lost its worker and is taken up again: killed"),
+    (TrialEnded(3, TrialState.FAILED, "'dev_loss' is nan"), "trial 3 ended FAILED: 'dev_loss' is nan"),
     (RetrainFailed("tuned", 1, "the loss is nan"), "retraining tuned, seed 1, failed: the loss is nan"),
     (
         RetrainEnded("tuned", 1, {}, 2, {"dev": {"accuracy": 0.93}, "test": {"accuracy": 0.92}}, "w", "5ha"),

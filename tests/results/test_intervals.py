@@ -28,3 +28,8 @@ def test_the_spread_of_three_values_has_the_sample_standard_deviation() -> None:
 
 def test_one_value_has_no_standard_deviation() -> None:
     assert spread([0.9]).sd is None
+
+
+def test_of_a_training_that_the_seed_does_not_change_no_interval_is_claimed() -> None:
+    assert spread([0.958, 0.958]).interval is None
+    assert spread([0.958, 0.959]).interval is not None

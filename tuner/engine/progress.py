@@ -39,6 +39,7 @@ from tuner.journal.events import (
 from tuner.results.selection import BASELINE, TUNED
 from tuner.results.story import sentence
 from tuner.results.wording import duration
+from tuner.search.trial import TrialState
 
 _SECONDS_BETWEEN_LINES = 5.0
 _WIDEST = 100
@@ -150,7 +151,8 @@ class Progress:
             return []
 
     def _is_due(self, event: Event) -> bool:
-        if isinstance(event, _TOLD_AT_ONCE):
+        has_failed = isinstance(event, TrialEnded) and event.state is TrialState.FAILED
+        if has_failed or isinstance(event, _TOLD_AT_ONCE):
             self._last_line = time.monotonic()
             return True
         if self._ticker is not None or not isinstance(event, _TOLD_NOW_AND_THEN):

@@ -30,11 +30,12 @@ class Spread:
 
     @property
     def interval(self) -> Interval | None:
-        """The 95% interval of the mean over seeds, by Student's t distribution; None for one value.
+        """The 95% interval of the mean over seeds, by Student's t distribution; None for one value, and for equal ones.
 
-        It covers the choice of the seed, not that of the test examples.
+        It covers the choice of the seed, not that of the test examples: of a training that the seed does not change,
+        it would be of no width, and certainty.
         """
-        if self.sd is None:
+        if not self.sd:
             return None
         from scipy.special import stdtrit  # takes long to import, and only a report needs it
 

@@ -86,6 +86,11 @@ def _tell(event: Event, objective: Objective, *, brief: bool) -> str:
             return f"trial {event.trial} {_tell_trial(event)}"
 
 
+def failure(event: TrialRetried) -> str:
+    """Return what became of a trial that goes on all the same."""
+    return "failed" if event.charged else "lost its worker"
+
+
 def _tell_trial(
     event: TrialProposed | ModelMeasured | ParamsAsked | RungDecided | TrialPromoted | TrialRetried | TrialEnded,
 ) -> str:
@@ -103,7 +108,7 @@ def _tell_trial(
         case TrialPromoted():
             return "is promoted and goes on"
         case TrialRetried():
-            return f"lost its worker and is taken up again: {last_line(event.error)}"
+            return f"{failure(event)} and is taken up again: {last_line(event.error)}"
         case TrialEnded():
             return f"ended {event.state.value}: {event.reason}"
 

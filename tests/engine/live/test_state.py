@@ -105,7 +105,7 @@ def test_an_epoch_that_is_trained_again_counts_once(searching: LiveState) -> Non
     searching.take(TrialRetried(1, "Traceback\nActorDiedError: gone"))
     searching.take(epoch(1, 1, 0.99))
     assert (searching.epochs, searching.rungs[1].reached) == before
-    assert searching.troubles[-1] == "trial 1 lost its worker and goes on: ActorDiedError: gone"
+    assert searching.troubles[-1] == "trial 1 failed and goes on: ActorDiedError: gone"
 
 
 def test_the_reference_is_known_where_there_is_one() -> None:

@@ -33,6 +33,7 @@ from tuner.journal.events import (
     WinnerSelected,
 )
 from tuner.results.reference import Reference, reference_for
+from tuner.results.story import failure
 from tuner.results.wording import last_line
 from tuner.search.influence import Influence
 from tuner.search.objective import Objective
@@ -175,7 +176,7 @@ class LiveState:
             case TrialProposed() | ParamsAsked() | EpochReported() | RungDecided() | TrialPromoted() | TrialEnded():
                 self._take_trial(event)
             case TrialRetried():
-                self._note(f"trial {event.trial} lost its worker and goes on: {last_line(event.error)}")
+                self._note(f"trial {event.trial} {failure(event)} and goes on: {last_line(event.error)}")
             case StudyStarted():
                 self._begin(event)
             case DriverStarted():
