@@ -182,4 +182,6 @@ def test_a_split_is_evaluated_by_the_validation_step(task: Callable[[], Task], d
     trained = task()
     metrics = epoch(trained, 1)
     found = trained.evaluate(data.dev)
-    assert found == pytest.approx({"loss": metrics["dev_loss"], "accuracy": metrics["dev_accuracy"]})
+    assert found == pytest.approx(
+        {"loss": metrics["dev_loss"], "accuracy": metrics["dev_accuracy"], "n": len(data.dev[1])}
+    )

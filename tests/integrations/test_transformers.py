@@ -104,4 +104,6 @@ def test_weights_that_were_loaded_are_those_that_are_evaluated(task: Callable[[]
     other = task()
     other.load_state_dict(trained.state_dict())
     found = other.evaluate(DATA.dev)
-    assert found == pytest.approx({"loss": metrics["dev_loss"], "accuracy": metrics["dev_accuracy"]})
+    assert found == pytest.approx(
+        {"loss": metrics["dev_loss"], "accuracy": metrics["dev_accuracy"], "n": len(DATA.dev)}
+    )

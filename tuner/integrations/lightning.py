@@ -17,6 +17,7 @@ import torch
 
 from tuner.errors import SpaceError
 from tuner.extras import install_line
+from tuner.integrations.examples import count_of
 from tuner.integrations.turns import Turns
 from tuner.search.report import without_split
 from tuner.training.trainable import TrainingOver
@@ -45,6 +46,8 @@ _NUMPY: list[Any] = [
 ]
 """What NumPy's values are made by again: a module may keep some, as `save_hyperparameters` does."""
 
+_LIMIT = "limit_val_batches"
+"""Of Lightning's options the one with which an evaluation is of a part of the split."""
 _OURS = frozenset({"max_epochs", "accelerator", "devices"})
 
 
@@ -98,10 +101,13 @@ class LightningTask:
         return metrics
 
     def evaluate(self, split: Any) -> dict[str, float]:
-        """Return what `validation_step` logs on a split."""
+        """Return what `validation_step` logs on a split, and of how many examples it is, as `n`."""
         trainer = self._make_trainer()
-        (found,) = trainer.validate(self.module, self.make_loader(split, self._hparams, shuffle=False), verbose=False)
-        return {without_split(name): float(value) for name, value in found.items()}
+        loader = self.make_loader(split, self._hparams, shuffle=False)
+        (found,) = trainer.validate(self.module, loader, verbose=False)
+        metrics = {without_split(name): float(value) for name, value in found.items()}
+        is_whole = _LIMIT not in self.trainer_options
+        return {**count_of(getattr(loader, "dataset", None)), **metrics} if is_whole else metrics
 
     def state_dict(self) -> dict[str, Any]:
         """Return Lightning's own checkpoint: module, optimizers, schedules and loops."""

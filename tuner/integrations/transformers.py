@@ -16,6 +16,7 @@ import torch
 
 from tuner.errors import SpaceError
 from tuner.extras import install_line
+from tuner.integrations.examples import count_of
 from tuner.integrations.turns import Turns
 from tuner.search.seeds import derive_seed
 from tuner.training.trainable import TrainingOver
@@ -91,8 +92,8 @@ class TransformersTask:
         return metrics
 
     def evaluate(self, split: Any) -> dict[str, float]:
-        """Return the metrics of `Trainer.evaluate` on a split."""
-        return _metrics(self.trainer.evaluate(split), "")
+        """Return the metrics of `Trainer.evaluate` on a split, and of how many examples they are, as `n`."""
+        return {**count_of(split), **_metrics(self.trainer.evaluate(split), "")}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the files of the newest checkpoint, by name, as bytes."""
