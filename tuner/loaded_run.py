@@ -100,8 +100,8 @@ class LoadedRun:
         """
         if not self._paths.best_state.is_file():
             raise StorageError(
-                f"{self._paths.best} holds no state: the training saves none, or its result is a model(), or there is "
-                "no retrained winner."
+                f"{self._paths.best} holds no state: the training saves none (then train it again with hparams), or "
+                "its result is a model(), or there is no retrained winner."
             )
         from tuner.training.checkpoints import load_state
         from tuner.training.packing import unpack

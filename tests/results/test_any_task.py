@@ -143,7 +143,7 @@ def test_without_a_state_or_a_test_split_nothing_is_said_of_either(build: Build)
     bare = " ".join(kept("", "dev").split())
     assert "of the last epoch, for no state is saved. " in bare
     assert "test set was read" not in bare
-    assert "the seed whose hyperparameters are kept" in bare
+    assert "best on dev: the one with the lowest dev rmse; best/ holds its hyperparameters" in bare
     assert "what was trained saves no state, so none is here" in bare
     assert "safetensors" not in bare
     assert "`tuner.load_run(RUN).state()`" in kept("best/state.pt", "dev")

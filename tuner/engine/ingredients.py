@@ -106,7 +106,8 @@ def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Data
     if not task.trainable.saves_state:
         notices.append(
             "the training saves no state, so no trial can pause or go on: the scheduler is "
-            f"{config.search.scheduler}, and a trial whose worker dies begins again."
+            f"{config.search.scheduler}, a trial whose worker dies begins again, and of the winner best/ will hold the "
+            "hyperparameters alone."
         )
     return notices
 

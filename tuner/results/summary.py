@@ -211,7 +211,7 @@ def _single_answers(history: History, leading: str) -> list[FinalRow]:
     kept, ensemble, in_best = kept_retraining(history), history.ensemble, kept_ensemble(history)
     rows = []
     if kept is not None:
-        label = "tuned, best on dev" if in_best else "tuned, in best/"
+        label = "tuned, best on dev" if in_best or not kept.weights else "tuned, in best/"
         rows.append(_row(label, str(kept.seed), [kept], history.objective, leading))
     if ensemble is not None:
         label = "ensemble, in best/" if in_best else "ensemble"

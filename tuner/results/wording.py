@@ -113,9 +113,10 @@ def final_notes(summary: Summary) -> tuple[str, ...]:
         rows = [
             f"in best/: all of these seeds, which answer with the mean of their probabilities; best on dev: {best}."
         ]
+    elif _has_state(summary):
+        rows = [f"in best/: the seed whose weights are kept, {best}."]
     else:
-        kept = "weights" if _has_state(summary) else "hyperparameters"
-        rows = [f"in best/: the seed whose {kept} are kept, {best}."]
+        rows = [f"best on dev: {best}; best/ holds its hyperparameters."]
     if any(row.label.startswith(BASELINE) for row in summary.final):
         rows.insert(
             0, "baseline: the first start configuration, untuned, as it is written, retrained by the same rules."
