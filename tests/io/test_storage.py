@@ -89,6 +89,15 @@ def test_prefixes_that_begin_alike_are_apart(bucket: str) -> None:
     assert place(f"{bucket}/run-2").names() == ["name"]
 
 
+def test_of_folders_that_were_deleted_nothing_is_left_in_a_bucket(bucket: str) -> None:
+    for trial in ("trial-0", "trial-1"):
+        _put(place(f"{bucket}/run/checkpoints/{trial}"), "epoch-1", b"")
+        place(f"{bucket}/run/checkpoints/{trial}").delete_all()
+    assert place(f"{bucket}/run/checkpoints").folders() == []
+    place(f"{bucket}/run/checkpoints").delete_all()
+    assert place(f"{bucket}/run").folders() == []
+
+
 def test_a_bucket_that_is_not_there_is_told_in_one_line(aws: str) -> None:
     with pytest.raises(OSError, match="bucket") as caught:
         _put(place("s3://no-such-bucket/prefix"), "name", b"")

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -201,11 +201,12 @@ class BucketPlace:
         side_by_side(self._delete, names)
 
     def delete_all(self) -> None:
-        """Delete every object below the prefix."""
-        try:
-            self.delete(*self.names())
-        except OSError:
-            return
+        """Delete every object below the prefix.
+
+        As a folder: of one object after the other, an empty one would be left in the place of each of their folders.
+        """
+        with suppress(OSError):
+            self._files.delete_dir(self._prefix)
 
     def _delete(self, name: str) -> None:
         try:
