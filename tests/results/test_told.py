@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.results.conftest import AFTER, OPENING, SEARCH, epoch
-from tuner.integrations.callback import Epoch, StudyEnd, StudyStart, TrialEnd, TrialStart
-from tuner.journal.events import Event, ParamsAsked, StudyStarted, TrialProposed
+from tuner.integrations.callback import Epoch, RetrainEpoch, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.journal.events import Event, ParamsAsked, RetrainEpochReported, StudyStarted, TrialProposed
 from tuner.journal.store import Entry
 from tuner.results.told import Teller, Told, method_of
 from tuner.search.trial import Origin, TrialState
@@ -46,6 +46,17 @@ def test_every_trial_and_every_epoch_is_told_once() -> None:
     }
     assert (ended[0].epochs, ended[0].best_epoch, ended[0].metrics["dev_accuracy"]) == (3, 2, 0.90)
     assert ended[0].measures == {"num_params": 1000.0, "latency": 0.0025}
+
+
+def test_every_epoch_of_a_retraining_is_told_once() -> None:
+    again = [event for event in AFTER if isinstance(event, RetrainEpochReported)][:2]
+    told = _told([*OPENING, *SEARCH, *AFTER[:4], *again, *AFTER[4:]])  # it saves no state, and began anew
+    assert [(one.candidate, one.seed, one.epoch) for one in told if isinstance(one, RetrainEpoch)] == [
+        ("tuned", 1, 1),
+        ("tuned", 1, 2),
+        ("tuned", 2, 1),
+        ("baseline", 1, 1),
+    ]
 
 
 def test_a_trial_that_asks_as_it_runs_begins_when_its_parameters_are_known() -> None:

@@ -98,6 +98,21 @@ class TrialEnd:
 
 
 @dataclass(frozen=True)
+class RetrainEpoch:
+    """A retraining, after the search, finished an epoch."""
+
+    candidate: str
+    """`tuned` or `baseline`."""
+    seed: int
+    epoch: int
+    """Finished epochs, from 1."""
+    metrics: Mapping[str, float]
+    seconds: float
+    """Training and evaluation together."""
+    time: float
+
+
+@dataclass(frozen=True)
 class Retraining:
     """A configuration that was trained afresh after the search, and what it scored."""
 
@@ -149,6 +164,9 @@ class Callback:
 
     def on_trial_end(self, trial: TrialEnd) -> None:
         """Take a trial's end."""
+
+    def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
+        """Take an epoch of a retraining; each is told once, even if a failure lets it be trained again."""
 
     def on_study_end(self, study: StudyEnd) -> None:
         """Take the end of the driver's work; it is the last thing that a callback is told."""

@@ -9,10 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tuner.integrations.callback import Callback, Epoch, Retraining, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import (
+    Callback,
+    Epoch,
+    RetrainEpoch,
+    Retraining,
+    StudyEnd,
+    StudyStart,
+    TrialEnd,
+    TrialStart,
+)
 from tuner.journal.events import (
     EpochReported,
     ModelMeasured,
+    RetrainEpochReported,
     StudyEnded,
     StudyStarted,
     TrialEnded,
@@ -23,13 +33,14 @@ from tuner.journal.store import Entry
 from tuner.results.front import objectives_of_run
 from tuner.results.selection import ENSEMBLE
 
-Told = StudyStart | TrialStart | Epoch | TrialEnd | StudyEnd
+Told = StudyStart | TrialStart | Epoch | TrialEnd | RetrainEpoch | StudyEnd
 
 _METHODS: dict[type[Any], str] = {
     StudyStart: "on_study_start",
     TrialStart: "on_trial_start",
     Epoch: "on_epoch",
     TrialEnd: "on_trial_end",
+    RetrainEpoch: "on_retrain_epoch",
     StudyEnd: "on_study_end",
 }
 
@@ -45,6 +56,8 @@ class Teller:
         self._start: StudyStart | None = None
         self._unannounced: set[int] = set()
         """Trials whose parameters are not known yet, for they ask for them as they run."""
+        self._retrained: dict[tuple[str, int], int] = {}
+        """The last epoch told, by candidate and seed: one that saves no state begins anew after a failure."""
 
     def take(self, entry: Entry) -> Iterator[Told]:
         """Yield what follows from the journal's next entry."""
@@ -68,6 +81,9 @@ class Teller:
                 yield _epoch(event, entry.time)
             case TrialEnded():
                 yield self._trial_end(event, entry.time)
+            case RetrainEpochReported() if event.epoch > self._retrained.get((event.candidate, event.seed), 0):
+                self._retrained[event.candidate, event.seed] = event.epoch
+                yield _retrain_epoch(event, entry.time)
             case StudyEnded():
                 yield self._study_end(True, entry.time)
 
@@ -134,6 +150,10 @@ class Teller:
 
 def _epoch(event: EpochReported, time: float) -> Epoch:
     return Epoch(event.trial, event.epoch, event.metrics, event.seconds, event.worker, event.reused, time)
+
+
+def _retrain_epoch(event: RetrainEpochReported, time: float) -> RetrainEpoch:
+    return RetrainEpoch(event.candidate, event.seed, event.epoch, event.metrics, event.seconds, time)
 
 
 def tell(callback: Callback, told: Told) -> None:

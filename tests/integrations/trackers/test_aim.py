@@ -41,7 +41,8 @@ def test_a_study_that_was_killed_twice_has_every_epoch_once(tell_until: Tell, tm
     names = repo.list_all_runs()
     # Not read-only, which would read Aim's index, and that does not know what was killed.
     runs = {run["tuner"]["trial"]: run for run in (Run(one, repo=repo, force_resume=True, **QUIET) for one in names)}
-    assert len(names) == len(runs) == len(EPOCHS) + 1
+    assert len(names) == len(runs) == len(EPOCHS) + 3 + 1
+    assert _epochs(runs["tuned-seed-1"]) == [1, 2]
     assert {trial: _epochs(runs[str(trial)]) for trial in EPOCHS} == EPOCHS
     assert {run.experiment for run in runs.values()} == {"study"}
     assert runs["0"]["hparams", "lr"] == 1

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integrations.trackers.conftest import EPOCHS, Tell, places
+from tests.results.conftest import AFTER
 from tuner.integrations.trackers.mlflow import Tracker, _name
-from tuner.journal.events import EpochReported, TrialProposed
+from tuner.journal.events import EpochReported, RetrainFailed, StudyEnded, TrialProposed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +47,25 @@ def test_a_study_that_was_killed_twice_is_one_run_with_every_epoch_once(told: Ml
     assert (first.data.metrics["best/dev_accuracy"], first.data.metrics["model/num_params"]) == (0.90, 1000.0)
     assert [runs[str(trial)].info.status for trial in EPOCHS] == ["FINISHED", "FINISHED", "FAILED", "RUNNING"]
     assert runs["1"].data.tags["tuner.state"] == "PRUNED"
-    assert runs["retrained tuned seed 1"].data.metrics["test/accuracy"] == 0.92
+    retrained = runs["retrained tuned seed 1"]
+    assert (retrained.info.status, retrained.data.metrics["test/accuracy"]) == ("FINISHED", 0.92)
+    assert _steps(told, retrained) == [1, 2]
+
+
+def test_a_retraining_that_failed_after_an_epoch_ends_as_failed(
+    tell_until: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/failed.db"
+    after = [*AFTER[:3], RetrainFailed("tuned", 1, "the loss is nan"), StudyEnded()]
+    monkeypatch.setattr("tests.integrations.trackers.conftest.AFTER", after)
+    tell_until(Tracker(uri), None)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tuner")
+    assert experiment is not None
+    runs = {run.data.tags["tuner.trial"]: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs["retrained tuned seed 1"].info.status == "FAILED"
 
 
 def _steps(client: MlflowClient, run: Run) -> list[int]:

@@ -31,6 +31,7 @@ def test_a_study_that_was_killed_twice_has_every_epoch_once(tell_until: Tell, tm
     folder = tmp_path / "trackers" / "tensorboard"
     assert {trial: _steps(folder / f"trial-{trial:05d}", "dev_accuracy") for trial in EPOCHS} == EPOCHS
     assert _steps(folder / "retrained-tuned-seed-1", "test/accuracy") == [2]
+    assert _steps(folder / "retrained-tuned-seed-1", "dev_accuracy") == [1, 2]
     files = sorted(folder.rglob("*"))
     tell_until(Tracker(), None)
     assert sorted(folder.rglob("*")) == files

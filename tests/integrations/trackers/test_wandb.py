@@ -44,13 +44,18 @@ def test_a_study_that_was_killed_twice_has_every_epoch_once(tell_until: Tell, fo
             for item in record.summary.update:
                 summary[record_trial(path), item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
     assert {trial: list(found.elements()) for trial, found in steps.items()} == {
-        str(trial): epochs for trial, epochs in EPOCHS.items() if epochs
+        **{str(trial): epochs for trial, epochs in EPOCHS.items() if epochs},
+        "tuned-seed-1": [1, 2],
+        "tuned-seed-2": [1],
+        "baseline-seed-1": [1],
     }
     files = sorted(folder.rglob("*.wandb"))
     tell_until(Tracker(), None)
     assert sorted(folder.rglob("*.wandb")) == files  # what is whole is not opened again
     assert groups == {"study"}
-    assert names == {"study", "study trial 0", "study trial 1", "study trial 2"}
+    assert names == {"study", *(f"study trial {trial}" for trial in (0, 1, 2))} | {
+        f"study retrained {one}" for one in ("tuned-seed-1", "tuned-seed-2", "baseline-seed-1")
+    }
     assert summary["0", "best/dev_accuracy"] == 0.90
     assert summary["1", "state"] == "PRUNED"
     assert summary["study", "tuned-seed-1/test/accuracy"] == 0.92
@@ -65,7 +70,7 @@ def _wait_until_written(folder: Path) -> None:
 
 
 def record_trial(path: Path) -> str:
-    return path.stem.rsplit("-", 1)[1]
+    return path.stem.split("-", 2)[2]  # run-STUDY-TRIAL
 
 
 def test_a_record_over_several_blocks_is_read_whole(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.integrations.callback import Callback, Epoch, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import Callback, Epoch, RetrainEpoch, StudyEnd, StudyStart, TrialEnd, TrialStart
 from tuner.integrations.trackers import FOLDER
 from tuner.integrations.trackers.open_runs import OpenRuns
-from tuner.integrations.trackers.values import finals
+from tuner.integrations.trackers.values import finals, retraining_name, run_title
 
 _STUDY = "study"
 """In place of a trial's number."""
@@ -75,14 +75,19 @@ class Tracker(Callback):
             found |= {"best_epoch": trial.best_epoch, "best": {objective: trial.metrics[objective]}}
         self._end(key, found, trial.state.value)
 
+    def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
+        """Track the metrics; the step is the epoch."""
+        if retraining_name(epoch) not in self._ended:
+            self._track(retraining_name(epoch), epoch.metrics, epoch.epoch)
+
     def on_study_end(self, study: StudyEnd) -> None:
         """Make a run of the result, if there is one, and close what is open."""
+        for one in study.retrainings if study.finished else ():
+            if retraining_name(one) not in self._ended:
+                self._end(retraining_name(one), {"scores": finals(one.evaluations)}, "COMPLETE")
         if study.finished and _STUDY not in self._ended:
             self._runs[_STUDY]["config"] = dict(self._study.config)
-            scores = {
-                one.candidate if one.seed is None else f"{one.candidate}-seed-{one.seed}": finals(one.evaluations)
-                for one in study.retrainings
-            }
+            scores = {retraining_name(one): finals(one.evaluations) for one in study.retrainings}
             found = {"winner": study.winner, "hparams": dict(study.hparams), "value": study.value, "scores": scores}
             self._end(_STUDY, found, "COMPLETE")
         self._runs.close_all()
@@ -119,7 +124,7 @@ class Tracker(Callback):
         )
         if known is None:
             run[_ABOUT] = self._about(key)
-            run.name = self._study.name if key == _STUDY else f"{self._study.name} trial {key}"
+            run.name = self._study.name if key == _STUDY else f"{self._study.name} {run_title(key)}"
             self._hashes[key] = run.hash
         return run
 

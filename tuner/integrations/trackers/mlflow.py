@@ -16,9 +16,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tuner.integrations.callback import Callback, Epoch, Retraining, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import (
+    Callback,
+    Epoch,
+    RetrainEpoch,
+    Retraining,
+    StudyEnd,
+    StudyStart,
+    TrialEnd,
+    TrialStart,
+)
 from tuner.integrations.trackers import FOLDER
-from tuner.integrations.trackers.values import Scalar, finals, flat
+from tuner.integrations.trackers.values import Scalar, finals, flat, retraining_name
 from tuner.paths import SQLITE
 from tuner.search.trial import TrialState
 
@@ -26,6 +35,8 @@ _STUDY = "tuner.study"
 _TRIAL = "tuner.trial"
 _PARENT = "study"
 """The parent's `tuner.trial`."""
+_RETRAINED = "retrained "
+"""How the `tuner.trial` of a retraining begins."""
 _EXPERIMENT = "tuner"
 _MOST_PARAMS = 100
 """In one request."""
@@ -98,6 +109,12 @@ class Tracker(Callback):
         run.tags({"tuner.state": trial.state.value, "tuner.reason": trial.reason})
         run.end(_FAILED if trial.state is TrialState.FAILED else _FINISHED, trial.time)
 
+    def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
+        """Log the metrics; the step is the epoch."""
+        run = self._retraining(_retrained(epoch), epoch.time)
+        if run is not None:
+            run.metrics(epoch.metrics, epoch.epoch, epoch.time)
+
     def on_study_end(self, study: StudyEnd) -> None:
         """Log what the winner is and what the retrainings scored."""
         parent = self._runs[_PARENT]
@@ -106,14 +123,21 @@ class Tracker(Callback):
             parent.tags({"tuner.winner": str(study.winner), "tuner.winner_hparams": str(dict(study.hparams))})
         for one in study.retrainings if study.finished else ():
             self._log_retraining(one, study.time)
+        for name in [name for name in self._runs if name.startswith(_RETRAINED)] if study.finished else ():
+            self._runs.pop(name).end(_FAILED, study.time)
         parent.end(_FINISHED if study.finished else _KILLED, study.time)
 
     def _log_retraining(self, one: Retraining, time: float) -> None:
-        name = f"retrained {one.candidate}" + ("" if one.seed is None else f" seed {one.seed}")
-        if not self._has_ended(name):
-            run = self._begin(name, name, time)
+        run = self._retraining(_retrained(one), time)
+        if run is not None:
             run.metrics(finals(one.evaluations), one.best_epoch or 0, time)
-            self._runs.pop(name).end(_FINISHED, time)
+            self._runs.pop(_retrained(one)).end(_FINISHED, time)
+
+    def _retraining(self, name: str, time: float) -> _Run | None:
+        """Return a retraining's run, begun where it is not; None if it is whole already."""
+        if self._has_ended(name):
+            return None
+        return self._runs[name] if name in self._runs else self._begin(name, name, time)
 
     def _find_experiment(self, artifacts: Path | None) -> str:
         named = os.environ.get("MLFLOW_EXPERIMENT_ID")
@@ -195,6 +219,10 @@ class _Run:
         if not self._is_new and metric not in self._steps:
             self._steps[metric] = {one.step for one in self._client.get_metric_history(self.id, metric)}
         return self._steps[metric]
+
+
+def _retrained(one: Retraining | RetrainEpoch) -> str:
+    return f"{_RETRAINED}{retraining_name(one).replace('-', ' ')}"
 
 
 def _name(name: str) -> str:

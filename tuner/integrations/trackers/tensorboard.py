@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.integrations.callback import Callback, Epoch, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import Callback, Epoch, RetrainEpoch, StudyEnd, StudyStart, TrialEnd, TrialStart
 from tuner.integrations.trackers import FOLDER
-from tuner.integrations.trackers.values import Scalar, finals, flat
+from tuner.integrations.trackers.values import Scalar, finals, flat, retraining_name
 from tuner.search.trial import TrialState
 
 
@@ -29,6 +29,7 @@ class Tracker(Callback):
         self._folder = folder
         self._open: dict[int, _EventFiles] = {}
         """By trial that has not ended."""
+        self._retrainings: dict[str, _EventFiles] = {}
         self._objective = ""
 
     def on_study_start(self, study: StudyStart) -> None:
@@ -54,11 +55,19 @@ class Tracker(Callback):
         files.end(trial.state is not TrialState.FAILED, trial.time)
         del self._open[trial.trial]
 
+    def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
+        """Write the metrics."""
+        self._retrained(retraining_name(epoch)).scalars(epoch.metrics, epoch.epoch, epoch.time)
+
     def on_study_end(self, study: StudyEnd) -> None:
         """Write what the retrainings scored."""
         for one in study.retrainings if study.finished else ():
-            name = f"retrained-{one.candidate}" + ("" if one.seed is None else f"-seed-{one.seed}")
-            self._files(name).scalars(finals(one.evaluations), one.best_epoch or 0, study.time)
+            self._retrained(retraining_name(one)).scalars(finals(one.evaluations), one.best_epoch or 0, study.time)
+
+    def _retrained(self, name: str) -> _EventFiles:
+        if name not in self._retrainings:
+            self._retrainings[name] = self._files(f"retrained-{name}")
+        return self._retrainings[name]
 
     def _of(self, trial: int) -> _EventFiles:
         if trial not in self._open:

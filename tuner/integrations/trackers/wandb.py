@@ -18,10 +18,19 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
 
-from tuner.integrations.callback import Callback, Epoch, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import (
+    Callback,
+    Epoch,
+    RetrainEpoch,
+    Retraining,
+    StudyEnd,
+    StudyStart,
+    TrialEnd,
+    TrialStart,
+)
 from tuner.integrations.trackers import FOLDER
 from tuner.integrations.trackers.open_runs import OpenRuns
-from tuner.integrations.trackers.values import finals
+from tuner.integrations.trackers.values import finals, retraining_name, run_title
 from tuner.search.trial import TrialState
 
 _STUDY = "study"
@@ -76,7 +85,9 @@ class Tracker(Callback):
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Log the metrics; the step is the epoch."""
-        key = str(epoch.trial)
+        self._log(str(epoch.trial), epoch)
+
+    def _log(self, key: str, epoch: Epoch | RetrainEpoch) -> None:
         if self._of(key).is_whole or epoch.epoch in self._of(key).epochs:
             return
         run = self._runs[key]
@@ -94,15 +105,26 @@ class Tracker(Callback):
             self._finish(key, {**summary, "reason": trial.reason, _STATE: trial.state.value})
         del self._configs[key]
 
+    def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
+        """Log the metrics; the step is the epoch."""
+        self._configs.setdefault(retraining_name(epoch), _about(epoch))
+        self._log(retraining_name(epoch), epoch)
+
     def on_study_end(self, study: StudyEnd) -> None:
         """Make a run of the result, if there is one, and finish what is open."""
+        for one in study.retrainings if study.finished else ():
+            key = retraining_name(one)
+            if not self._of(key).is_whole:
+                self._configs.setdefault(key, _about(one))
+                self._finish(key, {**finals(one.evaluations), _STATE: TrialState.COMPLETE.value})
         if study.finished and not self._of(_STUDY).is_whole:
             summary: dict[str, Any] = {"winner": study.winner, "hparams": json.dumps(study.hparams)}
             if study.value is not None:
                 summary[f"best/{self._study.objectives[0].metric}"] = study.value
             for one in study.retrainings:
-                name = one.candidate if one.seed is None else f"{one.candidate}-seed-{one.seed}"
-                summary |= {f"{name}/{metric}": value for metric, value in finals(one.evaluations).items()}
+                summary |= {
+                    f"{retraining_name(one)}/{metric}": value for metric, value in finals(one.evaluations).items()
+                }
             self._finish(_STUDY, {**summary, _STATE: TrialState.COMPLETE.value})
         self._runs.close_all()
 
@@ -121,9 +143,9 @@ class Tracker(Callback):
         run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or _PROJECT,
             group=os.environ.get("WANDB_RUN_GROUP") or self._study.name,
-            job_type=_STUDY if is_study else "trial",
+            job_type=_STUDY if is_study else "trial" if key.isdigit() else "retraining",
             id=_id(self._study.id, key),
-            name=self._study.name if is_study else f"{self._study.name} trial {key}",
+            name=self._study.name if is_study else f"{self._study.name} {run_title(key)}",
             dir=str(self._folder),
             mode=self._mode,
             config=dict(self._study.config) if is_study else self._configs[key],
@@ -143,6 +165,10 @@ class Tracker(Callback):
         if run.resumed and not run.offline:
             self._of(key).epochs |= set(range(1, int(run.summary.get(_EPOCH) or 0) + 1))
         return run
+
+
+def _about(one: Retraining | RetrainEpoch) -> dict[str, Any]:
+    return {"tuner": {"candidate": one.candidate, "seed": one.seed}}
 
 
 def _id(study: str, key: str) -> str:
