@@ -17,6 +17,7 @@ from tuner.config import DEFAULT_OBJECTIVE, DataConfig, StudyConfig
 from tuner.data import AUTO, data_dir_of, load_dataset
 from tuner.data.dataset import Dataset, SearchData
 from tuner.engine.dry_run import check_hparams
+from tuner.engine.misspelt import check_names
 from tuner.engine.worker import MODEL_SUFFIX
 from tuner.errors import DataError, SpaceError, TunerError, in_one_line
 from tuner.integrations.callback import Callback
@@ -49,6 +50,8 @@ class Task:
     """The code that brought all this."""
     callbacks: tuple[Callback, ...] = ()
     """What is told of the study as it goes; it stays with the driver."""
+    notices: tuple[str, ...] = ()
+    """What the user should know of the file, though it may be as it was meant."""
 
     def load_data(self, config: DataConfig) -> Dataset:
         """Return the task's own data set, else the one that the configuration names.
@@ -147,6 +150,7 @@ def load_task(name_or_path: str) -> Task:
 
 def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
     """Return the task of that name made of what a file or a notebook brings; raises SpaceError as `load_task` does."""
+    notices = check_names(name, brought, sources)
     space = space_of(name, brought)
     data, objective = _data_of(name, brought), _objective_of(name, brought)
     callbacks = checked_callbacks(brought.get("CALLBACKS", ()), f"CALLBACKS of space {name!r}")
@@ -157,11 +161,11 @@ def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
             "training of its own."
         )
     if own is not None:
-        return Task(space, trainable_of(own), None, data, objective, sources, callbacks)
+        return Task(space, trainable_of(own), None, data, objective, sources, callbacks, notices)
     if not (isinstance(model, str) or callable(model)):
         raise SpaceError(f"MODEL of space {name!r} must be a model's name or a callable that builds one.")
     spec = get_model(model)
-    return Task(space, classifier_of(spec), spec, data, objective, sources, callbacks)
+    return Task(space, classifier_of(spec), spec, data, objective, sources, callbacks, notices)
 
 
 def _task_of_objective(
