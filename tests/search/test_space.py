@@ -48,7 +48,7 @@ def test_a_space_that_cannot_be_loaded_says_why(make_space: MakeSpace, source: s
         ("return [1]", r"returned \[1\], but must return a dictionary"),
         ("return {1: 2}", "must return a dictionary of hyperparameters by name"),
         ("return {'widht': 3}", "returns hyperparameter 'widht', which neither .* known are: .*x"),
-        ("return {'x': trial.suggest_float('z', 0, 1)}", "raised ValueError: .*'z'"),
+        ("return {'x': trial.suggest_float('z', 0, 1)}", r"START\[0\] of space .* lacks 'z', which .*; it is empty"),
         ("return {'x': {1, 2}}", r"returns hyperparameter 'x' = \{1, 2\}, which cannot be written as JSON: .*set"),
         ("return {'x': {1: 16}}", r"which cannot be written as JSON: it has the key 1, but keys must be strings"),
         ("return {'x': float('inf')}", "returns hyperparameter 'x' = inf, .* it is inf, but numbers must be finite"),
@@ -93,3 +93,79 @@ def test_the_nearest_known_name_is_proposed(make_space: MakeSpace) -> None:
 
 def test_the_spaces_that_come_with_us_are_found() -> None:
     assert available_spaces() == ["cnn", "digits", "resnet"]
+
+
+LINE = "def suggest(trial):\n    b = 1\n    return {{'x': trial.{}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("suggest_float('a', '1e-3', 1.0, log=True)", "fails at parameter 'a': low is '1e-3', but must be a number"),
+        ("suggest_float('a', 1e-3, None)", "fails at parameter 'a': high is None, but must be a number"),
+        ("suggest_float('a', 1.0, high=0.1)", "parameter 'a': low is 1.0, but must not be above high, which is 0.1"),
+        ("suggest_int('a', 0, 9, log=True)", "parameter 'a': low is 0, but must be above 0 where log=True"),
+        ("suggest_float('a', 1, float('inf'))", "parameter 'a': it is inf, but numbers must be finite"),
+        ("suggest_int('a', 1, 9, stepp=2)", "parameter 'a': .*stepp"),
+        (
+            "suggest_categorical('a', 'abc')",
+            r"parameter 'a': its choices are 'abc', but must be a list, such",
+        ),
+        ("suggest_categorical('a', [])", "parameter 'a': "),
+        ("sugest_float('a', 0, 1)", "AttributeError: a trial has no 'sugest_float'; did you mean 'suggest_float'"),
+        ("draw('a')", "a trial has no 'draw'; it has: suggest_float, suggest_int, suggest_categorical"),
+    ],
+)
+@pytest.mark.parametrize("start", ["", "START = [{'a': 0.5}]\n"])
+def test_a_parameter_that_cannot_be_is_named_with_its_line(
+    make_space: MakeSpace, asked: str, message: str, start: str
+) -> None:
+    space = make_space(LINE.format(asked) + start)
+    with pytest.raises(SpaceError, match=rf"{message}.* \(.*\.py, line 3\)$"):
+        space.check(None)
+
+
+BRANCHES = """
+def suggest(trial):
+    x = trial.suggest_float("x", 0.1, 1.0)
+    if trial.suggest_categorical("kind", ["plain", "deep"]) == "deep":
+        return {"x": x, "n": trial.suggest_int("n", 1, 9, step=2)}
+    return {"x": x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (
+            {"xx": 0.5, "kind": "deep"},
+            r"START\[1\] .* lacks 'x', which suggest\(\) asks for; it has: xx, kind\.",
+        ),
+        (
+            {"x": 5.0, "kind": "plain"},
+            r"START\[1\] .* is 5\.0 for parameter 'x', but must be a number from 0\.1 to",
+        ),
+        (
+            {"x": "0.5", "kind": "plain"},
+            "is '0.5' for parameter 'x', but must be a number from 0.1 to 1.0",
+        ),
+        ({"x": 0.5, "kind": "deep", "n": 4}, "is 4 for parameter 'n', but must be a number from 1 to 9 in steps of 2"),
+        ({"x": 0.5, "kind": "depp"}, "is 'depp' for parameter 'kind', but must be one of: 'plain', 'deep'"),
+        (
+            {"x": 0.5, "kind": "plain", "kinds": 1},
+            r"START\[1\] .* is 1 for 'kinds', but .* did you mean 'kind'",
+        ),
+        ({"x": 0.5, "kind": "plain", "width": 1}, r"is 1 for 'width', but must name a .* known are: kind, n, x\."),
+    ],
+)
+def test_a_start_that_does_not_fit_says_which_and_what_would(
+    make_space: MakeSpace, start: dict[str, object], message: str
+) -> None:
+    space = make_space(f"START = [{{'x': 0.5, 'kind': 'plain'}}, {start}]\n{BRANCHES}")
+    with pytest.raises(SpaceError, match=message):
+        space.check(None)
+
+
+def test_a_start_may_name_a_parameter_of_another_branch(make_space: MakeSpace) -> None:
+    space = make_space(f"START = [{{'x': 0.5, 'kind': 'plain', 'n': 3}}]\n{BRANCHES}")
+    assert space.check(None)[0] == {"x": 0.5}

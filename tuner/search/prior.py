@@ -13,7 +13,7 @@ does one whose range, where it depends on other parameters, does not hold the va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,7 +24,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from tuner.errors import SpaceError
 from tuner.search.arrays import Floats
-from tuner.search.asking import key_of
+from tuner.search.asking import key_of, law_of
 from tuner.search.drawing import Answer, at_random, draw
 from tuner.search.space import SearchSpace, nearest_known
 from tuner.search.unit import to_unit
@@ -159,7 +159,7 @@ def check_prior(space: SearchSpace) -> None:
         if not doubtful:
             return
     name, value = next(iter(doubtful.items()))
-    law = _law(met[name]) if name in met else f"name a parameter that suggest() asks for; {nearest_known(name, met)}"
+    law = law_of(met[name]) if name in met else f"name a parameter that suggest() asks for; {nearest_known(name, met)}"
     raise SpaceError(f"PRIOR of space {space.name!r} is {value!r} for parameter {name!r}, but must {law}")
 
 
@@ -174,11 +174,3 @@ def _density(distribution: BaseDistribution, value: Any) -> _Number | _Category 
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_inside = is_number and distribution.low <= value <= distribution.high
     return _Number(to_unit(distribution, value)) if is_inside else None
-
-
-def _law(met: Sequence[BaseDistribution]) -> str:
-    """Return what a value must be for a parameter that was met with these distributions."""
-    if isinstance(met[0], CategoricalDistribution):
-        return f"be one of: {', '.join(map(repr, met[0].choices))}."
-    numbers = [one for one in met if isinstance(one, FloatDistribution | IntDistribution)]
-    return f"be a number from {min(one.low for one in numbers)} to {max(one.high for one in numbers)}."

@@ -9,8 +9,10 @@ as code: load only files you trust.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import warnings
+import inspect
+import traceback
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ from optuna.distributions import BaseDistribution
 
 from tuner.errors import SpaceError, unknown_name
 from tuner.io.sources import Sources
-from tuner.search.asking import AskedTrial
+from tuner.search.asking import AskedTrial, LackingError, OutsideError, ParameterError
 from tuner.search.learned_space import LearnedSpace
 from tuner.search.plain import plain
 from tuner.search.quiet import quiet_study
@@ -31,6 +33,8 @@ Suggest = Callable[[optuna.trial.BaseTrial], dict[str, Any]]
 _CHECKED_SAMPLES = 20
 """Enough to meet the branches of most conditional spaces."""
 _DRAWS_FOR_RARE_BRANCHES = 50
+_DRAWS_FOR_A_START = 200
+"""To meet a parameter that a start configuration names and does not ask for: to refuse one there is would be worse."""
 _MOST_INFEASIBLE = 100
 """Random configurations in a row that may be infeasible before a space counts as having no other."""
 
@@ -115,15 +119,28 @@ class SearchSpace:
         except optuna.TrialPruned as pruned:
             raise InfeasibleError(self.name, trial, " ".join(str(pruned).split())) from None
         except (Exception, SystemExit) as error:
-            raise SpaceError(f"suggest() of space {self.name!r} raised {type(error).__name__}: {error}") from error
+            # Of what we say ourselves, the kind of exception tells nothing.
+            kind = "fails at " if isinstance(error, ParameterError) else f"raised {type(error).__name__}: "
+            place = _place_of(error, self.suggest)
+            raise SpaceError(f"suggest() of space {self.name!r} {kind}{error}{place}") from error
 
     def hparams_of_start(self, index: int) -> dict[str, Any]:
         """Return the hyperparameters of a start configuration.
 
         Raises:
-            SpaceError: as `hparams_of` does, or if a value lies outside its parameter's range.
+            SpaceError: as `hparams_of` does, or if a value is missing or lies outside its parameter's range.
         """
-        return self.answer(self.start[index])[1]
+        try:
+            return self.answer(self.start[index])[1]
+        except SpaceError as error:
+            start, wrong = f"START[{index}] of space {self.name!r}", error.__cause__
+            if isinstance(wrong, LackingError):
+                has = f"it has: {', '.join(self.start[index])}" if self.start[index] else "it is empty"
+                raise SpaceError(f"{start} lacks {wrong.name!r}, which suggest() asks for; {has}.") from wrong
+            if isinstance(wrong, OutsideError):
+                what = f"{wrong.value!r} for parameter {wrong.name!r}, but must {wrong.law}"
+                raise SpaceError(f"{start} is {what}") from wrong
+            raise
 
     def answer(self, values: Mapping[str, Any], number: int = 0) -> tuple[optuna.trial.FixedTrial, dict[str, Any]]:
         """Return a trial whose parameters have these values, and the hyperparameters that the space makes of it.
@@ -135,10 +152,7 @@ class SearchSpace:
         """
         answers = plain(values)
         trial = optuna.trial.FixedTrial(answers, number)
-        with warnings.catch_warnings():
-            # Optuna would only warn, and refuse the trial when its result is entered.
-            warnings.filterwarnings("error", message="The value .* is out of the range", category=UserWarning)
-            return trial, self.hparams_of(trial, answers)
+        return trial, self.hparams_of(trial, answers)
 
     def check(self, known: Collection[str] | None) -> list[dict[str, Any]]:
         """Try the space on its start configurations and some random ones before anything is spent on it; return them.
@@ -147,16 +161,39 @@ class SearchSpace:
         and may read anything.
 
         Raises:
-            SpaceError: if a start configuration fails or is infeasible, random ones nearly always are, or the space
-                returns a hyperparameter nobody knows.
+            SpaceError: if a start configuration fails, is infeasible or holds what is no parameter, random ones nearly
+                always are infeasible, or the space returns a hyperparameter nobody knows.
         """
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         tried = [self.hparams_of_start(index) for index in range(len(self.start))]
         tried += [self._hparams_of_random(study) for _ in range(_CHECKED_SAMPLES)]
         for hparams in (*tried, self.retrain):
             self._check_known(hparams, known)
+        self._check_starts(study)
         self._check_counting({name for hparams in (*tried, self.retrain) for name in hparams}, study)
         return tried
+
+    def _check_starts(self, study: optuna.Study) -> None:
+        """Refuse a name in START that no configuration asks for; one of another branch than the start's may stay."""
+        asked = [self.answer(start)[0].params for start in self.start]
+        met = set().union(*asked)
+        for index, start in enumerate(self.start):
+            for name in start:
+                draws = 0
+                while name not in met and draws < _DRAWS_FOR_A_START:
+                    met |= self._asked_at_random(study)
+                    draws += 1
+                if name not in met:
+                    raise SpaceError(
+                        f"START[{index}] of space {self.name!r} is {start[name]!r} for {name!r}, but must name a "
+                        f"parameter that suggest() asks for; {nearest_known(name, met)}"
+                    )
+
+    def _asked_at_random(self, study: optuna.Study) -> set[str]:
+        trial = study.ask()
+        with contextlib.suppress(InfeasibleError):
+            self.ask(trial)
+        return set(trial.params)
 
     def _check_counting(self, met: set[str], study: optuna.Study) -> None:
         """Refuse a name in EPOCH_HPARAMS that no configuration has; `met` are those that are known to be had."""
@@ -207,6 +244,16 @@ def unknown_hyperparameter(space: str, name: str, known: Collection[str]) -> Spa
         f"space {space!r} returns hyperparameter {name!r}, which neither its model nor the training knows; "
         f"{nearest_known(name, known)}"
     )
+
+
+def _place_of(error: BaseException, suggest: Suggest) -> str:
+    """Return the last line of the user's own that an exception came through, of the files beside `suggest`; or ''."""
+    code = getattr(inspect.unwrap(suggest), "__code__", None)
+    if code is None:
+        return ""
+    folder = Path(code.co_filename).parent
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).parent == folder]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def nearest_known(name: str, known: Collection[str]) -> str:
