@@ -97,6 +97,8 @@ def test_a_budget_that_is_no_time_is_refused_with_examples(text: str) -> None:
         ({"seed": 2**53}, r"--seed is 9007199254740992, but must be below 2\*\*53"),
         ({"min_epochs": 9, "max_epochs": 3}, "--max-epochs is 3, but must be at least --min-epochs, which is 9"),
         ({"budget": "0s"}, "--budget is '0s', but must be more than 0"),
+        ({"scheduler": "ashaa"}, "--scheduler is 'ashaa', but must be one of: asha, asha-promote, hyperband, none"),
+        ({"searcher": "gpp"}, "--searcher is 'gpp', but must be one of: auto, gp, random, tpe"),
         ({"name": "../elsewhere"}, "--name is '../elsewhere', but must be letters, digits"),
     ],
 )

@@ -15,8 +15,7 @@ from tuner.help_text import Argument
 from tuner.models import available_models
 from tuner.new import available_kinds
 from tuner.presets import PRESETS
-from tuner.search.registry import SCHEDULERS
-from tuner.search.searchers import SEARCHERS
+from tuner.search.names import SCHEDULERS, SEARCHERS
 from tuner.search.space import available_spaces
 from tuner.training.precision import PRECISIONS
 

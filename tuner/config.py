@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from tuner.errors import ConfigError, unknown_name
 from tuner.io.storage import check_location, is_bucket
 from tuner.paths import SQLITE, at_home
+from tuner.search.names import check_scheduler, check_searcher
 from tuner.search.objective import Objective
 
 NOTEBOOK = "notebook"
@@ -407,9 +408,11 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def check(config: StudyConfig) -> None:
-    """Raise ConfigError if a value breaks its law; names are checked where they are registered."""
+    """Raise ConfigError if a value breaks its law; spaces, models and data are looked for where they are loaded."""
     search, resources, retrain = config.search, config.resources, config.retrain
     _check_texts(asdict(config), "")
+    check_searcher(search.searcher)
+    check_scheduler(search.scheduler)
     laws: list[tuple[str, float | str | None, float]] = [
         ("--trials", search.trials, 1),
         ("--max-epochs", search.max_epochs, 1),

@@ -10,10 +10,10 @@ import pytest
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.errors import ConfigError
 from tuner.search.convergence import Convergence, as_told
+from tuner.search.names import SEARCHERS
 from tuner.search.objective import Objective, objectives_of
 from tuner.search.registry import build_search
 from tuner.search.search import Search
-from tuner.search.searchers import SEARCHERS
 from tuner.search.simulator import Curve, simulate
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal

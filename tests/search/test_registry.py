@@ -9,11 +9,13 @@ import pytest
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.errors import ConfigError
+from tuner.search import names
+from tuner.search.names import GP, SEARCHERS
 from tuner.search.objective import objectives_of
+from tuner.search.optuna_searcher import SAMPLERS
 from tuner.search.registry import SCHEDULERS, build_search
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
-from tuner.search.searchers import GP, SEARCHERS
 from tuner.search.space import SearchSpace
 from tuner.search.trial import Origin, Proposal, TrialState
 
@@ -172,6 +174,11 @@ def test_levels_begin_at_min_epochs_and_end_at_max_epochs(
     space: SearchSpace, searcher: str, scheduler: str, objectives: str
 ) -> None:
     assert build(space, searcher, scheduler, objectives).levels == (1, 3, 9)
+
+
+def test_each_name_that_may_be_given_is_one_of_something() -> None:
+    assert set(names.SCHEDULERS) == set(SCHEDULERS)
+    assert set(names.SEARCHERS) == {names.AUTO, GP, *SAMPLERS}
 
 
 def test_an_unknown_name_lists_those_that_exist(space: SearchSpace) -> None:

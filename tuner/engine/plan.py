@@ -14,9 +14,10 @@ from tuner.results.selection import BASELINE, TUNED
 from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.gp_searcher import Settings
 from tuner.search.hyperband import mean_epochs_of_brackets
+from tuner.search.names import GP
 from tuner.search.pace import cost_exponent
 from tuner.search.rungs import first_rung, mean_epochs, rung_levels
-from tuner.search.searchers import GP, searcher_for
+from tuner.search.searchers import searcher_for
 
 DEFAULT_TRIALS = 32
 """Trials of a study that was given neither a budget nor a number."""

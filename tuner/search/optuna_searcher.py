@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from tuner.search.distributions import distributions_of
 from tuner.search.drawing import draw
 from tuner.search.enumerating import untried
+from tuner.search.names import RANDOM, TPE
 from tuner.search.objective import Direction, Objective
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
@@ -34,7 +35,7 @@ SamplerFactory = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
 
 
-SAMPLERS: Mapping[str, SamplerFactory | None] = {"tpe": tpe_sampler, "random": None}
+SAMPLERS: Mapping[str, SamplerFactory | None] = {TPE: tpe_sampler, RANDOM: None}
 """By the public name of the searcher; None never models."""
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tuner.errors import unknown_name
 from tuner.search.asha import Asha
 from tuner.search.asha_promote import AshaPromote
 from tuner.search.convergence import Convergence
 from tuner.search.earlier import WarmStart
 from tuner.search.hyperband import Hyperband
+from tuner.search.names import ASHA, ASHA_PROMOTE, HYPERBAND, NONE, check_scheduler
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
 from tuner.search.run_to_end import RunToEnd
@@ -21,10 +21,10 @@ from tuner.search.space import SearchSpace
 from tuner.search.warm_start import FOREIGN_STARTS, fit_to_space, with_best_starts, without_starts
 
 SCHEDULERS: Mapping[str, Callable[[tuple[int, ...], int, Objective], Scheduler]] = {
-    "asha": Asha,
-    "asha-promote": AshaPromote,
-    "hyperband": Hyperband,
-    "none": lambda levels, reduction_factor, objective: RunToEnd(levels, objective),
+    ASHA: Asha,
+    ASHA_PROMOTE: AshaPromote,
+    HYPERBAND: Hyperband,
+    NONE: lambda levels, reduction_factor, objective: RunToEnd(levels, objective),
 }
 """By name, from the rung levels, the reduction factor and the objective."""
 
@@ -59,8 +59,7 @@ def build_search(
     `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`, and
     `pace` as in `fit_to_space`.
     """
-    if scheduler not in SCHEDULERS:
-        raise unknown_name("--scheduler", scheduler, SCHEDULERS)
+    check_scheduler(scheduler)
     if levels is None:
         levels = rung_levels(first_rung(min_epochs, max_epochs), max_epochs, reduction_factor)
     fitted = fit_to_space(space, warm_start, pace) if warm_start is not None else ()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.errors import ConfigError, unknown_name
+from tuner.errors import ConfigError
 from tuner.search.gp_searcher import GaussianProcessSearcher
+from tuner.search.names import AUTO, GP, TPE, check_searcher
 from tuner.search.objective import Objective
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.searcher import Searcher
 from tuner.search.space import SearchSpace
 from tuner.search.warm_start import FittedTrial
-
-AUTO, GP = "auto", "gp"
-SEARCHERS = (AUTO, GP, *sorted(SAMPLERS))
 
 
 def searcher_for(objectives: int) -> str:
@@ -22,7 +20,7 @@ def searcher_for(objectives: int) -> str:
     The Gaussian process over all rungs is well ahead of TPE on numeric spaces and on a conditional one, as
     far as that was tried (docs/search-evidence.md). It knows one objective.
     """
-    return GP if objectives == 1 else "tpe"
+    return GP if objectives == 1 else TPE
 
 
 def build_searcher(
@@ -47,8 +45,7 @@ def build_searcher(
         ConfigError: for an unknown name, one of a searcher that knows one objective if there are several, or one that
             cannot tell what it expects if that is needed.
     """
-    if name not in SEARCHERS:
-        raise unknown_name("--searcher", name, SEARCHERS)
+    check_searcher(name)
     name = searcher_for(len(objectives)) if name == AUTO else name
     if name != GP and stop_when_converged is not None:
         raise ConfigError(
