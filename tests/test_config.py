@@ -180,6 +180,27 @@ def test_a_bad_file_is_refused_and_runs_nothing(tmp_path: Path, name: str, text:
         read_file(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("study.yaml", "trials: 4\nseed: 1\ntrials: 400\n"),
+        ("study.yml", "search:\n  trials: 4\n  trials: 400\n"),
+        ("study.json", '{"search": {"trials": 4, "trials": 400}}'),
+    ],
+)
+def test_a_key_that_a_file_gives_twice_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"{name}', which gives 'trials' twice, but must give each key once"):
+        read_file(path)
+
+
+def test_a_mapping_of_yaml_may_be_merged_and_changed(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("data: &few {trials: 4, patience: 3}\nsearch:\n  <<: *few\n  trials: 5\n")
+    assert read_file(path)["search"] == {"trials": 5, "patience": 3}
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.json.* cannot be read"):
         read_file(tmp_path / "absent.json")

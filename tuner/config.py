@@ -7,7 +7,8 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -385,13 +386,13 @@ def read_file(path: Path) -> dict[str, Any]:
     """Return the content of a `.json`, `.toml` or `.yaml` configuration file.
 
     Raises:
-        ConfigError: if it is missing, of another kind, or not what its suffix says.
+        ConfigError: if it is missing, of another kind, not what its suffix says, or gives a key twice.
     """
     readers: dict[str, Callable[[str], Any]] = {
-        ".json": json.loads,
+        ".json": lambda text: json.loads(text, object_pairs_hook=_once_each),
         ".toml": tomllib.loads,
-        ".yaml": yaml.safe_load,
-        ".yml": yaml.safe_load,
+        ".yaml": _load_yaml,
+        ".yml": _load_yaml,
     }
     if path.suffix not in readers:
         raise ConfigError(f"--config is {str(path)!r}, but must end in one of: {', '.join(readers)}.")
@@ -399,12 +400,41 @@ def read_file(path: Path) -> dict[str, Any]:
         values = readers[path.suffix](path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--config is {str(path)!r}, which cannot be read: {error.strerror}.") from error
+    except _GivenTwiceError as error:
+        raise ConfigError(
+            f"--config is {str(path)!r}, which gives {error} twice, but must give each key once."
+        ) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--config is {str(path)!r}, which is not valid {path.suffix[1:]}: {reason}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"--config is {str(path)!r}, but must hold a mapping of names to values.")
     return values
+
+
+class _GivenTwiceError(Exception):
+    """A key stands twice in one mapping, of which JSON and YAML would silently take the last; its text is the key."""
+
+
+def _once_each(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a mapping of these pairs; raises _GivenTwiceError."""
+    counted = Counter(key for key, _ in pairs)
+    for key, times in counted.items():
+        if times > 1:
+            raise _GivenTwiceError(repr(key))
+    return dict(pairs)
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Plain values alone, and each key of a mapping once; what `<<` merges in may be given anew."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        _once_each([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _YamlLoader)  # noqa: S506 - it is a safe loader
 
 
 def check(config: StudyConfig) -> None:
