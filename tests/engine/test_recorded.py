@@ -125,6 +125,28 @@ def test_code_is_remembered_once_and_where_nothing_can_be_written_not_at_all(
 def test_a_run_that_goes_on_refuses_a_file_that_has_changed_before_it_is_run(run: RunPaths, original: Path) -> None:
     victim = original.parent / "victim"
     original.write_text(f"from pathlib import Path\nPath({str(victim)!r}).touch()\n")
-    with pytest.raises(ConfigError, match="the run cannot go on: the search space has changed since it began"):
-        task_again(run, StudyConfig(space=str(original)), {"space_sha256": "another"})
+    differs = f"{original} differs from {run.space / 'space.py'}"
+    ways = f"put it back as it was, or begin anew with --space {original} --warm-start {run.root}."
+    for config, way in (
+        (StudyConfig(space=str(original)), ways),
+        (StudyConfig(space=str(original), objective="f"), f"or begin anew with --objective {original}:f."),
+    ):
+        with pytest.raises(ConfigError, match="the search space has changed since it began") as refused:
+            task_again(run, config, {"space_sha256": "another"})
+        assert differs in str(refused.value)
+        assert str(refused.value).endswith(way)
     assert not victim.exists()
+
+
+def test_a_module_beside_the_file_that_came_or_went_is_named(run: RunPaths, original: Path) -> None:
+    original.write_text("import fresh\n")
+    (original.parent / "fresh.py").write_text("")
+    (run.space / "old.py").write_text("")
+    with pytest.raises(ConfigError, match=r"fresh\.py is new; .*old\.py is imported no more; .*space\.py differs from"):
+        task_again(run, StudyConfig(space=str(original)), {"space_sha256": "another"})
+
+
+def test_without_a_copy_the_hashes_are_told(run: RunPaths, original: Path) -> None:
+    (run.space / "space.py").unlink()
+    with pytest.raises(ConfigError, match=r"\(another then, \w{64} now\): put it back"):
+        task_again(run, StudyConfig(space=str(original)), {"space_sha256": "another"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner.config import NOTEBOOK, StudyConfig
 from tuner.data import AUTO, available_datasets
-from tuner.engine.provenance import check_unchanged
+from tuner.engine.provenance import check_space_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_configured, task_in
 from tuner.errors import ConfigError
@@ -45,7 +45,7 @@ def task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, A
         sources, _ = recorded_sources(paths, config.space, environment.get("space_sha256"))
         return task_in(config, sources)
     sources = Sources.read(Path(config.space))
-    check_unchanged(environment, {"space_sha256": sources.sha256})  # before it is run, and not after
+    check_space_unchanged(environment, sources, paths, config)  # before it is run, and not after
     return task_in(config, sources)
 
 

@@ -15,9 +15,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tuner.config import StudyConfig
 from tuner.data.dataset import Dataset
 from tuner.engine.hardware import describe_hardware
 from tuner.errors import ConfigError
+from tuner.io.sources import Sources
+from tuner.paths import RunPaths
 
 _PACKAGES = ("ray", "optuna", "torch", "torchvision", "numpy", "pandas", "pyarrow", "scikit-learn")
 _OF_SPEED = ("cpu", "gpus")
@@ -58,6 +61,43 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"the run cannot go on: the {what} has changed since it began ({before.get(key)} then, {now[key]} now)."
             )
+
+
+def check_space_unchanged(before: Mapping[str, Any], sources: Sources, paths: RunPaths, config: StudyConfig) -> None:
+    """Compare the code of a run's task with what it began with, before it is run.
+
+    Raises:
+        ConfigError: if it has changed, with the files that differ from the run's own copy, and the ways to go on.
+    """
+    if before.get("space_sha256") == sources.sha256:
+        return
+    changed = _differing(sources, paths.space)
+    # Without a whole copy the hashes are all that there is to tell.
+    told = "; ".join(changed) or f"{before.get('space_sha256')} then, {sources.sha256} now"
+    run = str(paths.remote or paths.root)
+    anew = f"--space {sources.path} --warm-start {run}"
+    if config.objective is not None:  # of which no earlier run can teach the search
+        anew = f"--objective {sources.path}:{config.objective}"
+    raise ConfigError(
+        f"the run cannot go on: the search space has changed since it began ({told}): put it back as it was, or begin "
+        f"anew with {anew}."
+    )
+
+
+def _differing(sources: Sources, kept: Path) -> list[str]:
+    """Return which files are not as the copy of them, in words; none if there is no copy."""
+    copies = {path.relative_to(kept).as_posix(): path for path in sorted(kept.rglob("*.py"))}
+    if sources.main not in copies:
+        return []
+    found = []
+    for name in sorted({*copies, *sources.files}):
+        if name not in copies:
+            found.append(f"{sources.folder / name} is new")
+        elif name not in sources.files:
+            found.append(f"{copies[name]} is imported no more")
+        elif copies[name].read_bytes() != sources.files[name]:
+            found.append(f"{sources.folder / name} differs from {copies[name]}")
+    return found
 
 
 def changes_to_tell(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
