@@ -237,6 +237,22 @@ def test_code_in_the_runs_own_folder_is_run_only_on_request(own: RunPaths) -> No
     assert load_model(own, space=str(space))(torch.ones(1, 1, 28, 28)).tolist() == [[-1.0, 1.0]]
 
 
+@pytest.mark.parametrize(
+    ("has_weights", "message"),
+    [
+        (True, r"was given to tune\(\) as an object: give a file .*model\(space="),
+        (False, r"is a training of its own .*state\(\)"),
+    ],
+)
+def test_what_a_notebook_brought_as_an_object_is_named(own: RunPaths, has_weights: bool, message: str) -> None:
+    description = json.loads(own.best_hparams.read_text()) | {"space": "notebook"}
+    own.best_hparams.write_text(json.dumps(description))
+    if not has_weights:
+        own.best_model.unlink()
+    with pytest.raises(SpaceError, match=message):
+        load_model(own)
+
+
 def test_a_space_that_is_gone_is_named(own: RunPaths) -> None:
     describe(own, model="MODEL", space="gone.py", hparams={})
     with pytest.raises(SpaceError, match=r"'gone\.py', but there is no such file"):

@@ -79,6 +79,11 @@ def tune(
 
     objects = {"trainable": trainable, "model": model, "suggest": suggest, "load_data": load_data}
     if isinstance(objective, str):
+        if any(value is not None for value in objects.values()):
+            raise ConfigError(
+                f"objective of tune() is {objective!r}, but beside objects it must be an Objective, such as "
+                f'Objective({objective!r}, "minimize"); a text names an Optuna objective, as in "train.py:objective".'
+            )
         values["objective"] = objective
         objective = None
     objects |= {"objective": objective, "start": start, "prior": prior}

@@ -18,6 +18,7 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from tuner.cli import Run, main, parse
+from tuner.engine.notebook import NAME as NOTEBOOK
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_task, task_of
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
@@ -160,13 +161,24 @@ def run(args: Sequence[str] | None = None) -> None:
 def _model_of(paths: RunPaths, description: BestDescription, space: str | None) -> ModelSpec:
     if space is None and not description.space.endswith(".py") and description.model in available_models():
         return get_model(description.model)
+    if space is None and description.space == NOTEBOOK:  # whose objects are gone
+        if not paths.best_model.is_file():
+            raise _own_training(paths, description)
+        raise SpaceError(
+            f"{description.model} of {paths.root} was given to tune() as an object: give a file that defines it as "
+            "MODEL, beside suggest(trial), as --space (in Python: model(space=...))."
+        )
     task = load_task(space) if space is not None else _recorded_task(paths, description)
     if task.model is None:
-        raise SpaceError(
-            f"{description.model} of {paths.root} is a training of its own and no model of the built-in loop: "
-            "read what it saved with load_run(...).state()."
-        )
+        raise _own_training(paths, description)
     return task.model
+
+
+def _own_training(paths: RunPaths, description: BestDescription) -> SpaceError:
+    return SpaceError(
+        f"{description.model} of {paths.root} is a training of its own and no model of the built-in loop: "
+        "read what it saved with load_run(...).state()."
+    )
 
 
 def _recorded_task(paths: RunPaths, description: BestDescription) -> Task:

@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 
 from tests.engine import own_task
+from tuner import tune
 from tuner.data.dataset import Dataset
 from tuner.engine.notebook import task_of_objects
+from tuner.errors import ConfigError
 
 
 def own(**more: Any) -> dict[str, Any]:
     return {"trainable": own_task.Task, "suggest": own_task.suggest, "load_data": own_task.load_data, **more}
+
+
+def test_an_objective_that_is_a_text_is_refused_beside_objects() -> None:
+    with pytest.raises(ConfigError, match=r"objective of tune\(\) is 'dev_rmse', but .* Objective\('dev_rmse', \"mini"):
+        tune(**own(objective="dev_rmse"))
 
 
 def test_what_an_author_believes_belongs_to_the_space_and_to_what_a_run_is_known_again_by() -> None:
