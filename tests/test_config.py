@@ -124,20 +124,20 @@ def test_a_field_nobody_knows_is_refused_with_those_there_are() -> None:
     ("values", "message"),
     [
         ({"search": {"trails": 3}}, "study.toml: search.trails is not known; did you mean 'trials'"),
-        ({"search": {"trials": "many"}}, "study.toml: search.trials is 'many', but must be a whole number"),
-        ({"search": {"trials": "64"}}, "study.toml: search.trials is '64', but must be a whole number"),
-        ({"search": {"trials": True}}, "study.toml: search.trials is True, but must be a whole number"),
-        ({"search": {"trials": 64.0}}, "study.toml: search.trials is 64.0, but must be a whole number"),
+        ({"search": {"trials": "many"}}, "study.toml: trials is 'many', but must be a whole number"),
+        ({"search": {"trials": "64"}}, "study.toml: trials is '64', but must be a whole number"),
+        ({"search": {"trials": True}}, "study.toml: trials is True, but must be a whole number"),
+        ({"search": {"trials": 64.0}}, "study.toml: trials is 64.0, but must be a whole number"),
         ({"resources": {"gpus_per_trial": True}}, "gpus_per_trial is True, but must be a number or 'auto'"),
         ({"resources": {"cpus_per_trial": "2"}}, "cpus_per_trial is '2', but must be a whole number or 'auto'"),
-        ({"retrain": {"keep": "both"}}, "retrain.keep is 'both', but must be 'single', 'ensemble' or 'auto'"),
+        ({"retrain": {"keep": "both"}}, "keep is 'both', but must be 'single', 'ensemble' or 'auto'"),
         ({"direction": "max"}, "direction is 'max', but must be 'minimize' or 'maximize'"),
-        ({"search": {"stop_when_converged": "0.001"}}, "search.stop_when_converged is '0.001', but must be a number"),
-        ({"search": {"stop_when_converged": True}}, "search.stop_when_converged is True, but must be a number"),
-        ({"retrain": {"baseline": "yes"}}, "retrain.baseline is 'yes', but must be true or false"),
+        ({"search": {"stop_when_converged": "0.001"}}, "stop_when_converged is '0.001', but must be a number"),
+        ({"search": {"stop_when_converged": True}}, "stop_when_converged is True, but must be a number"),
+        ({"retrain": {"baseline": "yes"}}, "baseline is 'yes', but must be true or false"),
         ({"budget": 90}, "study.toml: budget is 90, but must be text"),
-        ({"search": {"objectives": "dev_accuracy"}}, "search.objectives is 'dev_accuracy', but must be a list"),
-        ({"data": {"data_dir": 5}}, "data.data_dir is 5, but must be"),
+        ({"search": {"objectives": "dev_accuracy"}}, "objectives is 'dev_accuracy', but must be a list"),
+        ({"data": {"data_dir": 5}}, "data_dir is 5, but must be"),
         ({"name": {1, 2}}, "holds something that is no value of a study"),
         ({"space": "caf\udce9.py"}, r"study.toml: space is 'caf\\udce9.py', which is not UTF-8"),
         ({"search": 5}, "study.toml: search is 5, but must hold values by name"),
@@ -251,7 +251,7 @@ def test_objectives_are_a_list_in_a_file_and_come_back_from_one() -> None:
     config = merge(StudyConfig(), {"search": {"objectives": ["dev_accuracy", "num_params"]}}, "study.yaml")
     assert config.search.objectives == ("dev_accuracy", "num_params")
     assert from_dict(json.loads(json.dumps(to_dict(config))), "config.json") == config
-    with pytest.raises(ConfigError, match=r"study\.yaml: search\.objectives is 'params', but must be a list"):
+    with pytest.raises(ConfigError, match=r"study\.yaml: objectives is 'params', but must be a list"):
         merge(StudyConfig(), {"search": {"objectives": "params"}}, "study.yaml")
 
 

@@ -92,8 +92,10 @@ def test_the_configuration_of_a_run_can_be_given_again(tmp_path: Path) -> None:
 def test_a_resume_takes_no_other_argument() -> None:
     assert parse_arguments(["--resume", "runs/study"]).resume == "runs/study"
     for other in (["--trials", "3"], ["--preset", "smoke"], ["--name", "other"]):
-        with pytest.raises(ConfigError, match="takes no other argument"):
+        with pytest.raises(ConfigError, match=f"takes no other argument: leave out {other[0]}."):
             parse_arguments(["--resume", "runs/study", *other])
+    with pytest.raises(ConfigError, match=r"leave out --in-process, --trials\."):
+        parse_arguments(["--resume", "runs/study", "--trials=3", "--in-process"])
 
 
 def test_help_tells_what_each_preset_means(capsys: pytest.CaptureFixture[str]) -> None:

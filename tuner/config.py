@@ -350,7 +350,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     names = [str(part) for part in first["loc"]]
     # Behind the field may stand which of several types was tried.
-    key = ".".join(names[: 2 if names[:1] and names[0] in _SECTIONS else 1])
+    place = first["loc"][: 2 if names[:1] and names[0] in _SECTIONS else 1]
+    key = ".".join(names[: len(place)])
     if first["type"] == "unexpected_keyword_argument":
         known = [one.name for one in fields(_SECTIONS[names[0]])] if names[0] in _SECTIONS else [*_TOP, *_SECTION_OF]
         close = difflib.get_close_matches(names[-1], known, n=1)
@@ -358,9 +359,10 @@ def _explain(error: ValidationError) -> str:
         return f"{key} is not known; {hint}"
     if first["type"] == "dataclass_type":
         return f"{key} is {first['input']!r}, but must hold values by name."
-    same = (one for one in error.errors() if one["loc"][: len(key.split("."))] == first["loc"][: len(key.split("."))])
+    same = (one for one in error.errors() if one["loc"][: len(place)] == place)
     kinds = dict.fromkeys(_kind(one) for one in same)
-    return f"{key} is {first['input']!r}, but must be {' or '.join(kinds)}."
+    # By its name alone a field is known everywhere, as a flag and in a file; its section may not have been given.
+    return f"{names[len(place) - 1] if names else key} is {first['input']!r}, but must be {' or '.join(kinds)}."
 
 
 def _kind(error: Mapping[str, Any]) -> str:

@@ -90,7 +90,10 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         examples=_EXAMPLES,
     )
     if arguments.resume is not None and given != {"resume"}:
-        raise ConfigError("--resume goes on with a run as it was configured, and takes no other argument.")
+        others = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(flags - {"resume"}))
+        raise ConfigError(
+            f"--resume goes on with a run as it was configured, and takes no other argument: leave out {others}."
+        )
     config.check_given(arguments.study, flags)
     study = config.without_replaced_budget(config.with_homes(arguments.study), given)
     config.check(study)

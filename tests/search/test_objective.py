@@ -59,6 +59,8 @@ ORDER = (
     "but must begin with dev_accuracy, the objective of the search space, by which trials are compared at the rungs; "
     "behind it may stand num_params, latency and other metrics, such as dev_loss:minimize."
 )
+DIRECTION = "but the direction of dev_accuracy, the objective of the search space, is"
+MUST = "there, and must be 'maximize' or left out."
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,14 @@ ORDER = (
             "'dev_accuracy,num_params,num_params', but must name each metric once.",
         ),
         (["num_params", "dev_accuracy"], f"'num_params,dev_accuracy', {ORDER}"),
-        (["dev_accuracy:minimize"], f"'dev_accuracy:minimize', {ORDER}"),
+        (
+            ["dev_accuracy:minimize"],
+            f"'dev_accuracy:minimize', {DIRECTION} 'minimize' {MUST}",
+        ),
+        (
+            ["dev_accuracy:maximise"],
+            f"'dev_accuracy:maximise', {DIRECTION} 'maximise' {MUST}",
+        ),
     ],
 )
 def test_impossible_objectives_are_refused_with_those_there_are(names: list[str], reason: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,13 @@ MakeSpace = Callable[[str], SearchSpace]
 def test_an_unknown_space_lists_those_that_exist() -> None:
     with pytest.raises(ConfigError, match=r"--space is 'cmm', but must be one of: a path to a \.py file, cnn"):
         load_space("cmm")
+
+
+def test_a_file_that_is_named_without_its_ending_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"--space is 'mine', .* or one of: cnn, .*; did you mean 'mine\.py'\?"):
+        load_space("mine")
 
 
 def test_a_missing_file_is_named() -> None:

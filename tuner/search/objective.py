@@ -84,11 +84,18 @@ def objectives_of(names: Sequence[str], first: Objective) -> tuple[Objective, ..
     `dev_loss:minimize`.
 
     Raises:
-        ConfigError: if the first name is another's, a direction is missing or unknown, or a name is given twice.
+        ConfigError: if the first name or its direction is another, a direction is missing or unknown, or a name is
+            given twice.
     """
     if not names:
         return (first,)
     given = ",".join(names)
+    metric, _, direction = names[0].rpartition(":")
+    if metric == first.metric and direction != first.direction and names[0] != first.metric:
+        raise ConfigError(
+            f"--objectives is {given!r}, but the direction of {metric}, the objective of the search space, is "
+            f"{direction!r} there, and must be {first.direction!r} or left out."
+        )
     if names[0] not in (first.metric, f"{first.metric}:{first.direction}"):
         raise ConfigError(
             f"--objectives is {given!r}, but must begin with {first.metric}, the objective of the search space, by "

@@ -22,7 +22,7 @@ from typing import Any, cast
 import optuna
 from optuna.distributions import BaseDistribution
 
-from tuner.errors import SpaceError, unknown_name
+from tuner.errors import ConfigError, SpaceError, unknown_name
 from tuner.io.sources import Sources
 from tuner.search.asking import AskedTrial, LackingError, OutsideError, ParameterError
 from tuner.search.learned_space import LearnedSpace
@@ -272,6 +272,12 @@ def find_space(name_or_path: str) -> Path:
     if name_or_path.endswith(".py"):
         return Path(name_or_path)
     if name_or_path not in available_spaces():
+        if Path(f"{name_or_path}.py").is_file():
+            names = ", ".join(available_spaces())
+            raise ConfigError(
+                f"--space is {name_or_path!r}, but must be a path to a .py file or one of: {names}; did you mean "
+                f"{f'{name_or_path}.py'!r}?"
+            )
         raise unknown_name("--space", name_or_path, [*available_spaces(), "a path to a .py file"])
     return _folder() / f"{name_or_path.replace('-', '_')}.py"
 
