@@ -18,7 +18,7 @@ from torch import nn
 from tyro.conf import Positional, arg
 
 from tuner.cli import Run, main, parse
-from tuner.engine.notebook import NAME as NOTEBOOK
+from tuner.config import NOTEBOOK
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_task, task_of
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError

@@ -51,7 +51,6 @@ def loaded(folder: Path, source: str) -> Task:
         ("OBJECTIVE", "OBJECTVE"),
         ("OBJECTIVE", "objective"),
         ("START", "start"),
-        ("START", "STARTS"),
         ("suggest", "sugest"),
         ("TRAINABLE", "Trainable"),
         ("TRAINABLE", "TRAINABEL"),
@@ -98,6 +97,8 @@ def test_a_helper_that_is_only_like_a_loader_is_told(tmp_path: Path) -> None:
         "def objective(trial): ...",
         'data = "my digits"',
         "prior_width = 3",
+        'XRETRAIN = {"a": 1}',
+        "PRIORS = {'a': 0.5}",
         "start_epoch = 3",
         "retrained = {}",
         '_prior = {"a": 0.5}',
@@ -109,6 +110,10 @@ def test_a_helper_that_is_only_like_a_loader_is_told(tmp_path: Path) -> None:
 )
 def test_ordinary_helpers_are_no_near_misses(tmp_path: Path, more: str) -> None:
     assert loaded(tmp_path, WHOLE + more).notices == ()
+
+
+def test_a_constant_may_be_set_aside_under_another_name(tmp_path: Path) -> None:
+    assert loaded(tmp_path, WHOLE.replace("START", "XSTART")).notices == ()
 
 
 @pytest.mark.parametrize("more", ["def loaddata(data_dir): ...", 'data = "digits"'])

@@ -22,8 +22,8 @@ from tuner.search.objective import Objective
 
 _LIKE = 0.84
 """As difflib measures it: about one letter in six may differ, so that `load_dataset` and `OBJECTVE` are met."""
-_SHORT = 5
-"""Names of fewer letters than this are near by their case alone: of four letters any other word is one away."""
+_SHORT = 6
+"""Names of fewer letters than this are near by their case alone: of a short word many another is one letter away."""
 
 
 def check_names(space: str, brought: Mapping[str, Any], sources: Sources) -> tuple[str, ...]:
@@ -65,6 +65,8 @@ def _is_like(name: str, known: str) -> bool:
     letters, wanted = _letters(name), _letters(known)
     if letters == wanted or len(wanted) < _SHORT:
         return letters == wanted
+    if wanted in letters and known != "load_data":
+        return False  # as XRETRAIN, by which what was RETRAIN is set aside
     return difflib.SequenceMatcher(None, letters, wanted).ratio() >= _LIKE
 
 
