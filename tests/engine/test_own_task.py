@@ -29,6 +29,7 @@ from tuner.loaded_run import LoadedRun
 from tuner.paths import RunPaths
 from tuner.replay import replay
 from tuner.run import run as command
+from tuner.search.space import space_of
 
 FEW: dict[str, Any] = {
     "preset": "smoke",
@@ -98,6 +99,24 @@ def test_a_generator_without_start_is_never_paused_and_has_no_baseline(
     assert run.trials["origin"].tolist()[0] == "random"
     with pytest.raises(StorageError, match="holds no state"):
         run.state()
+
+
+def test_without_start_an_unlucky_random_configuration_does_not_keep_a_space_from_being_searched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = space_of("own", {"suggest": own_task.suggest}).reference()
+    without = GENERATOR.replace('START = [{"step": 0.1}]', "")
+    unlucky = without.replace(
+        "    task = Task(",
+        f"    if hparams['step'] == {first['step']!r}:\n        raise ValueError('unlucky')\n    task = Task(",
+    )
+    assert len(tuned(tmp_path, unlucky, baseline=False).trials) == 4
+    capsys.readouterr()
+    (tmp_path / "runs").rename(tmp_path / "earlier")
+    impossible = without.replace("    task = Task(", "    raise ValueError('no luck at all')\n    task = Task(")
+    with pytest.raises(SpaceError, match=r"none of 20 random configurations .* \(step .*\) because: .* no luck at all"):
+        tuned(tmp_path, impossible, baseline=False)
+    assert capsys.readouterr().out.count("Traceback") == 1
 
 
 def test_a_generator_that_cannot_evaluate_is_known_by_its_last_epoch_on_dev(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from tuner.data.dataset import SearchData
 from tuner.data.splits import Split
 from tuner.engine.in_process import InProcessExecutor
-from tuner.engine.outcome import Infeasible, WorkerLost
+from tuner.engine.outcome import Failed, Infeasible, Reported, WorkerLost
 from tuner.engine.throughput import Probe, sample
 from tuner.engine.worker import Job
 from tuner.errors import SpaceError
 from tuner.models import get_model
+from tuner.search.report import EpochReport
 from tuner.training.classifier import classifier_of
 
 SECONDS = {"first": 50.0, "second": 3.0}
@@ -160,6 +161,69 @@ def test_where_a_first_configuration_is_impossible_others_are_tried_for_a_while(
     assert str(caught.value) == (
         "none of 30 first configurations can be trained, the last because it is infeasible: too wide"
     )
+
+
+def among_random_ones(tmp_path: Path, workers: int = 1, max_failures: int = 0) -> Probe:
+    others = iter([{"n": n} for n in range(1, 50)])
+    return Probe({"n": 0}, None, str(tmp_path), workers=workers, max_failures=max_failures, others=others)
+
+
+def given(measuring: Probe, count: int) -> list[tuple[Any, Any]]:
+    found = [measuring.next() for _ in range(count)]
+    assert measuring.next() is None
+    return [(one[0], one[1].hparams["n"]) for one in found if one is not None]
+
+
+def second_epoch(seconds: float) -> Reported:
+    return Reported(EpochReport(2, {}, seconds), "here:1", finished=True, measures={})
+
+
+def test_a_random_configuration_that_fails_is_replaced_wherever_it_is_measured(tmp_path: Path) -> None:
+    measuring = among_random_ones(tmp_path, workers=3)
+    (first, _), (second, _), (third, n) = given(measuring, 3)
+    assert n == 0
+    assert not measuring.take(first, second_epoch(100.0))
+    assert not measuring.take(second, Failed("'dev_loss' is nan"))
+    assert [n for _, n in given(measuring, 2)] == [1, 1]  # that of the first says nothing of another's speed
+    assert not measuring.take(third, Failed("'dev_loss' is nan"))  # which is known
+    assert [n for _, n in given(measuring, 1)] == [1]
+    for key in list(measuring._running):
+        assert not measuring.take(key, second_epoch(2.0))
+    assert measuring.is_over
+    assert measuring.seconds_per_epoch == 2.0
+
+
+def test_a_training_of_a_replaced_configuration_that_cannot_be_begun_is_replaced_too(tmp_path: Path) -> None:
+    measuring = among_random_ones(tmp_path, workers=2)
+    (first, _), (second, _) = given(measuring, 2)
+    assert not measuring.take(first, WorkerLost("killed", charged=True))
+    measuring.give_back(second)
+    assert [n for _, n in given(measuring, 2)] == [1, 1]
+
+
+def test_after_many_random_configurations_the_last_is_told_with_its_hyperparameters(tmp_path: Path) -> None:
+    measuring = among_random_ones(tmp_path)
+    for expected in range(19):
+        ((key, n),) = given(measuring, 1)
+        assert n == expected
+        assert not measuring.take(key, Failed("'dev_loss' is nan"))
+    with pytest.raises(SpaceError) as caught:
+        measuring.take(given(measuring, 1)[0][0], Failed("'dev_loss'\nis nan"))
+    assert str(caught.value) == (
+        "none of 20 random configurations can be trained, the last (n 19) because: 'dev_loss' is nan"
+    )
+
+
+def test_where_it_takes_long_to_see_that_random_configurations_fail_few_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measuring = among_random_ones(tmp_path)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 100.0)
+    for _ in range(2):
+        assert not measuring.take(given(measuring, 1)[0][0], Failed("no 'dev_loss'"))
+    with pytest.raises(SpaceError, match="none of 3 random configurations can be trained"):
+        measuring.take(given(measuring, 1)[0][0], Failed("no 'dev_loss'"))
 
 
 def test_the_latency_of_a_model_of_rows_is_measured_too(job: Job, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -274,11 +275,14 @@ class _Job:
         return DriverStarted(socket.gethostname(), source_commit(), executor.workers, list(executor.nodes))
 
     def _make_plan(self, executor: Executor) -> Generator[Work, None, Plan]:
+        space = self._ingredients.task.space
         probe = Probe(
             *self._measured(),
             # A cluster that grows need not have grown before the plan is made.
             workers=executor.workers_a_node,
             max_failures=self._config.resources.max_failures,
+            # After the first of them, which is the reference.
+            others=None if space.start else islice(space.random_configurations(), 1, None),
         )
         self._progress.enter(Phase.MEASURING)
         yield probe

@@ -30,6 +30,8 @@ class InProcessExecutor:
     def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1) -> None:
         """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too."""
         self._say = say
+        self._last_told: str | None = None
+        """The last traceback."""
         self.cpus_a_trial = cpus_a_trial
 
     def share_gpus(self, job: Job, assignment: Assignment) -> None:
@@ -59,8 +61,10 @@ class InProcessExecutor:
         assert agenda.is_over, "a work waits, but nothing is under way"
 
     def _told(self, outcome: StepOutcome | WorkerLost) -> StepOutcome | WorkerLost:
-        if isinstance(outcome, Crashed | Failed) and outcome.error is not None:
-            self._say(outcome.error.rstrip())
+        # One mistake may make many configurations fail, one after the other.
+        if isinstance(outcome, Crashed | Failed) and outcome.error not in (None, self._last_told):
+            self._last_told = outcome.error
+            self._say(str(outcome.error).rstrip())
         return outcome
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -12,6 +13,7 @@ from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment
 from tuner.errors import SpaceError
+from tuner.results.wording import hparams_text
 from tuner.training.lr_decay import without_schedule
 
 MEASURED = "measured-"
@@ -24,6 +26,12 @@ _MOST_MEASURED = 8
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
 _MOST_INFEASIBLE = 30
 """Trainings that may declare their configuration impossible, of one that asks for another with each seed."""
+_MOST_UNTRAINABLE = 20
+"""Random configurations that may fail, one after the other, before a space counts as having no other: where four in
+five fail, as they may where a range is far too wide, there is one that does not among so many."""
+_ENOUGH_UNTRAINABLE = 3
+_SECONDS_OF_TRYING = 60.0
+"""After so long, enough of them are enough: of a mistake in the code that a slow epoch shows, the user soon hears."""
 _OF_A_SAMPLE: Mapping[str, Any] = {
     # The speed does not depend on it, and a configuration that diverges is a failed trial, not the end of the study.
     "learning_rate": 1e-6,
@@ -61,15 +69,30 @@ class Probe:
     """Trains a configuration on a sample, several times side by side, to tell the seconds of a full epoch."""
 
     def __init__(
-        self, hparams: Mapping[str, Any], examples: int | None, scratch: str, *, workers: int, max_failures: int
+        self,
+        hparams: Mapping[str, Any],
+        examples: int | None,
+        scratch: str,
+        *,
+        workers: int,
+        max_failures: int,
+        others: Iterator[Mapping[str, Any]] | None = None,
     ) -> None:
         """Measure `hparams` with `workers` trainings on a part of `examples` train examples; if None, on all there is.
 
         Their checkpoints lie below `scratch`, a place on the storage that the study will use, until each is done; one
         whose process is killed leaves some under a name that begins with `MEASURED`. `max_failures` deaths of a
-        process are forgiven.
+        process are forgiven. Where `hparams` are a random configuration, `others` are more of them, of which one is
+        measured instead if it cannot be trained; where they are the user's first start configuration, that must be.
         """
-        self._waiting = [sample(hparams, examples, scratch) for _ in range(min(workers, _MOST_MEASURED))]
+        self._hparams = hparams
+        self._examples = examples
+        self._scratch = scratch
+        self._others = others
+        self._given_up = 0
+        """Random configurations that could not be trained; the seed of the trainings of the next."""
+        self._began = time.monotonic()
+        self._waiting = [self._sample() for _ in range(min(workers, _MOST_MEASURED))]
         self._running: dict[Key, Assignment] = {}
         self._max_failures = max_failures
         self._failures = 0
@@ -101,27 +124,37 @@ class Probe:
 
         Raises:
             SpaceError: if the configuration cannot be trained, is impossible whatever the seed, or processes die too
-                often.
+                often; of random configurations, if that is so of many.
         """
+        if self._is_outdated(key):
+            self._replace(key)
+            return False
         match outcome:
             case Reported():
                 return self._report(key, outcome)
             case Failed() | Crashed():
-                CheckpointStore(str(key)).delete()
-                raise SpaceError(f"{_UNTRAINABLE}: {_in_one_line(outcome.reason)}")
+                self._refuse(key, _in_one_line(outcome.reason))
+                return False
             case Infeasible():
-                self._try_another(key, outcome.reason)
+                self._try_another_seed(key, outcome.reason)
                 return False
             case WorkerLost():
                 self._failures += outcome.charged
                 if self._failures > self._max_failures:
-                    died = f"its worker died {self._failures} times: {_in_one_line(outcome.error)}"
-                    raise SpaceError(f"{_UNTRAINABLE}: {died}")
+                    self._refuse(key, f"its worker died {self._failures} times: {_in_one_line(outcome.error)}")
+                    return False
                 return True
             case Concluded():
                 raise AssertionError(key)  # nobody has asked for it
             case _:
                 assert_never(outcome)
+
+    def give_back(self, key: Key) -> None:
+        """Take back a training that could not be begun."""
+        if self._is_outdated(key):
+            self._replace(key)
+        else:
+            self._waiting.append(self._running.pop(key))
 
     def _report(self, key: Key, reported: Reported) -> bool:
         if not reported.finished and (reported.report.epoch < _EPOCHS):
@@ -131,18 +164,55 @@ class Probe:
         CheckpointStore(str(key)).delete()
         return False
 
-    def _try_another(self, key: Key, reason: str) -> None:
-        """Let another seed be measured: what asks for its parameters as it runs then asks for others."""
+    def _sample(self) -> Assignment:
+        return replace(sample(self._hparams, self._examples, self._scratch), seed=self._given_up)
+
+    def _is_outdated(self, key: Key) -> bool:
+        """Whether a training is of a configuration that another training has shown to be of no use."""
+        return self._others is not None and self._running[key].seed != self._given_up
+
+    def _replace(self, key: Key) -> None:
+        """Let the configuration that is measured now take the place of the one that a training was of."""
         CheckpointStore(str(key)).delete()
+        del self._running[key]
+        self._waiting.append(self._sample())
+
+    def _refuse(self, key: Key, reason: str) -> None:
+        """Go on with another random configuration; raises SpaceError for one of the user's, or if none will do."""
+        if self._others is None:
+            CheckpointStore(str(key)).delete()
+            raise SpaceError(f"{_UNTRAINABLE}: {reason}")
+        tried, waited = self._given_up + 1, time.monotonic() - self._began
+        if tried >= _MOST_UNTRAINABLE or (tried >= _ENOUGH_UNTRAINABLE and waited > _SECONDS_OF_TRYING):
+            CheckpointStore(str(key)).delete()
+            last = f"the last ({hparams_text(self._hparams)})" if self._hparams else "the last"
+            raise SpaceError(f"none of {tried} random configurations can be trained, {last} because: {reason}")
+        self._try_another(key)
+
+    def _try_another(self, key: Key) -> None:
+        """Let all that measure the random configuration of `key` measure the next one."""
+        assert self._others is not None
+        self._hparams = next(self._others)
+        self._given_up, self._failures = self._given_up + 1, 0
+        self._waiting = [self._sample() for _ in (*self._waiting, *self._found)]
+        self._found.clear()
+        self._replace(key)
+
+    def _try_another_seed(self, key: Key, reason: str) -> None:
+        """Let another seed be measured: what asks for its parameters as it runs then asks for others.
+
+        Without a start configuration it is another random one, too.
+        """
         self._infeasible += 1
         if self._infeasible == _MOST_INFEASIBLE:
+            CheckpointStore(str(key)).delete()
             tried = f"none of {_MOST_INFEASIBLE} first configurations can be trained, the last because it is infeasible"
             raise SpaceError(f"{tried}: {_in_one_line(reason)}")
-        self._waiting.append(replace(self._running.pop(key), seed=self._infeasible))
-
-    def give_back(self, key: Key) -> None:
-        """Take back a training that could not be begun."""
-        self._waiting.append(self._running.pop(key))
+        if self._others is None:
+            CheckpointStore(str(key)).delete()
+            self._waiting.append(replace(self._running.pop(key), seed=self._infeasible))
+        else:
+            self._try_another(key)
 
 
 def _in_one_line(text: str) -> str:

@@ -13,7 +13,7 @@ import contextlib
 import difflib
 import inspect
 import traceback
-from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
@@ -208,9 +208,17 @@ class SearchSpace:
 
     def reference(self) -> dict[str, Any]:
         """Return the first start configuration's hyperparameters, without one those of a random configuration."""
-        if self.start:
-            return self.hparams_of_start(0)
-        return self._hparams_of_random(quiet_study(optuna.samplers.RandomSampler(seed=0)))
+        return self.hparams_of_start(0) if self.start else next(self.random_configurations())
+
+    def random_configurations(self) -> Iterator[dict[str, Any]]:
+        """Yield the hyperparameters of random configurations without end, always the same ones.
+
+        Raises:
+            SpaceError: as `hparams_of` does, or if random configurations are nearly always infeasible.
+        """
+        study = quiet_study(optuna.samplers.RandomSampler(seed=0))
+        while True:
+            yield self._hparams_of_random(study)
 
     def _hparams_of_random(self, study: optuna.Study) -> dict[str, Any]:
         for _ in range(_MOST_INFEASIBLE):
