@@ -41,6 +41,10 @@ class TrialFailedError(TunerError):
     """A training that cannot go on, by its configuration's or its author's fault; the same would happen again."""
 
 
+class RehearsalError(TrialFailedError):
+    """A training whose end was rehearsed before the search, and failed by its code, whatever the configuration."""
+
+
 class InfeasibleTrialError(TunerError):
     """A training that declares its configuration impossible: the trial ends, and nothing has failed."""
 

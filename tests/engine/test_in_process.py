@@ -318,7 +318,7 @@ def test_when_every_retraining_failed_a_resume_tries_again_and_says_why(
     space: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("BROKEN_AT", "retraining")
-    with pytest.raises(TunerError, match=r"no retraining .* no such layer; --resume tries it again\."):
+    with pytest.raises(TunerError, match=r"no retraining .* no such layer; --resume tries it again; after a"):
         driver.run_new(config(space, "study", trials=1, max_failures=0), Console(quiet=True))
     paths = RunPaths(space.parent / "runs" / "study")
     assert isinstance(events_of(paths)[-1], RetrainFailed)

@@ -172,6 +172,20 @@ def test_a_task_that_is_not_whole_is_refused_before_the_plan(
     assert not (tmp_path / "runs" / "run").exists()
 
 
+@pytest.mark.parametrize("source", [SOURCE, GENERATOR])
+@pytest.mark.parametrize("start", ["", 'START = [{"step": 0.1}]'])
+def test_a_mistake_in_evaluate_ends_the_run_before_the_search(
+    tmp_path: Path, source: str, start: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistaken = source.replace("        x, y = split", "        x, y, z = split").replace(
+        'self.evaluate(self.data.dev)["rmse"]', "1.0"
+    )
+    with pytest.raises(SpaceError, match=r"could not be retrained to its end: evaluate\(\) of .* raised ValueError: "):
+        tuned(tmp_path, mistaken.replace('START = [{"step": 0.1}]', start), baseline=False)
+    assert "x, y, z = split" in capsys.readouterr().out  # in process the line is told
+    assert not (tmp_path / "runs" / "run").exists()
+
+
 def test_an_ensemble_of_what_cannot_answer_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--keep is 'ensemble', but only models of the built-in training"):
         tuned(tmp_path, SOURCE, keep="ensemble", retrain_seeds=2)

@@ -390,5 +390,11 @@ def test_without_a_retraining_that_succeeded_there_is_nothing_to_keep(books: Boo
     with pytest.raises(TunerError, match="no retraining of the winner succeeded: none was run"):
         keep_best(books.history, books.paths, DESCRIPTION)
     books.events.append(RetrainFailed("tuned", 1, "the train loss is nan in epoch 1."))
-    with pytest.raises(TunerError, match="succeeded: the train loss is nan in epoch 1; --resume tries"):
+    with pytest.raises(TunerError) as caught:
+        keep_best(books.history, books.paths, DESCRIPTION)
+    anew = f"after a change of the code a new run with --warm-start {books.paths.root} makes use of what was found."
+    reason = "no retraining of the winner succeeded: the train loss is nan in epoch 1"
+    assert str(caught.value) == f"{reason}; {anew}"
+    books.events.append(RetrainFailed("tuned", 1, "its worker failed 1 times: killed"))
+    with pytest.raises(TunerError, match="1 times: killed; --resume tries it again; after a change of the code a new"):
         keep_best(books.history, books.paths, DESCRIPTION)

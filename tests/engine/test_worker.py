@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import weakref
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ import torch
 from torch import nn
 
 from tuner.config import DEFAULT_OBJECTIVE
+from tuner.engine.outcome import Failed, Reported, StepOutcome
+from tuner.engine.stepper import Stepper
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import ConfigError, StorageError, TrialFailedError
 from tuner.io import storage
@@ -145,6 +148,82 @@ def test_a_state_that_is_not_taken_back_is_found_before_the_search(job: Job, ass
     worker = rehearsed(job, assign(max_epochs=2, hparams={"takes_back": False}))
     with pytest.raises(TrialFailedError, match=r"load_state_dict\(\) cannot take .* KeyError: 'wieghts'"):
         worker.next_report()
+
+
+def no_evaluation(split: Any) -> Any:
+    raise SystemExit("no")
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        (
+            lambda split: {"accuracy": dict[str, float]()["zzz"]},
+            r"evaluate\(\) of .* raised KeyError: 'zzz', on the dev",
+        ),
+        (
+            lambda split: {"accuracy": [1, 2]},
+            r"the metric 'accuracy' is \[1, 2\] in evaluate\(\), but must be a number",
+        ),
+        (lambda split: 0.5, r"evaluate\(\) brought 0.5, but must bring a dictionary"),
+        ({"accuracy": 0.5}, r"evaluate\(\) of .* raised TypeError: 'dict' object is not callable"),
+        (no_evaluation, r"evaluate\(\) of .* raised SystemExit: no"),
+    ],
+)
+def test_a_mistake_in_evaluate_is_found_before_the_search(
+    job: Job, assign: Assign, evaluate: Any, message: str
+) -> None:
+    outcome = rehearsal(job, assign, told_its_epochs(evaluate))
+    assert isinstance(outcome, Failed)
+    assert outcome.is_rehearsal
+    assert re.match(message, outcome.reason)
+
+
+def test_a_training_is_evaluated_before_the_search_on_dev_alone(job: Job, assign: Assign) -> None:
+    seen = []
+
+    def evaluate(split: Any) -> dict[str, float]:
+        seen.append(split)
+        return {"accuracy": 0.5}
+
+    outcome = rehearsal(job, assign, told_its_epochs(evaluate))
+    assert isinstance(outcome, Reported)
+    assert outcome.evaluation == {"accuracy": 0.5}
+    assert [split is job.splits.dev for split in seen] == [True]
+
+
+@pytest.mark.parametrize(("epochs", "found"), [(1, {"accuracy": 0.5}), (2, None)])
+def test_a_generator_that_is_not_told_its_epochs_is_evaluated_only_if_it_has_ended(
+    job: Job, assign: Assign, epochs: int, found: dict[str, float] | None
+) -> None:
+    def train(hparams: Any, data: Any, *, seed: int, device: Any) -> Any:
+        for _ in range(epochs):
+            yield {"dev_accuracy": 0.5}
+        return lambda split: {"accuracy": 0.5}
+
+    outcome = rehearsal(job, assign, train)
+    assert isinstance(outcome, Reported)
+    assert outcome.evaluation == found
+
+
+def told_its_epochs(evaluate: Any) -> Any:
+    def train(hparams: Any, data: Any, *, seed: int, device: Any, max_epochs: int) -> Any:
+        for _ in range(max_epochs):
+            yield {"dev_accuracy": 0.5}
+        return evaluate
+
+    return train
+
+
+def rehearsal(job: Job, assign: Assign, train: Any) -> StepOutcome:
+    """Return the last outcome of a training whose end is rehearsed, after two epochs or fewer."""
+    stepper = Stepper(replace(job, trainable=trainable_of(train)))
+    stepper.begin(replace(assign(max_epochs=2), is_rehearsed=True))
+    outcome = stepper.step()
+    while isinstance(outcome, Reported) and not outcome.finished:
+        assert outcome.evaluation is None
+        outcome = stepper.step()
+    return outcome
 
 
 def test_a_training_that_takes_its_state_back_is_where_it_was(job: Job, assign: Assign) -> None:

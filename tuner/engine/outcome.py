@@ -31,6 +31,8 @@ class Reported:
     """What was measured of the model, with every report: who listens takes the first."""
     asked: Asked | None = None
     """What the training has asked for by now; None if it was told everything."""
+    evaluation: Mapping[str, float] | None = None
+    """What `evaluate` has found on dev where that is rehearsed; None where it is not, or cannot be yet."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Failed:
     """The traceback, if the reason alone does not tell enough."""
     spoils_process: bool = False
     """Whether its process must not be used again: its device is broken or full of what nothing frees."""
+    is_rehearsal: bool = False
+    """Whether it failed in what is rehearsed of its end: by its code, and not by its configuration."""
 
 
 @dataclass(frozen=True)

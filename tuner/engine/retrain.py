@@ -27,6 +27,9 @@ from tuner.results.selection import ENSEMBLE, TUNED, kept_ensemble, kept_retrain
 from tuner.results.wording import last_line
 from tuner.search.report import fault_of, finite
 
+_WORKER_FAILED = "its worker failed"
+"""So begins the reason of what another time may not fail: what ended the process, or raised an exception."""
+
 
 class RetrainPhase:
     """Gives out the retrainings that are not done, each to go on from its last checkpoint, and writes down their ends.
@@ -170,7 +173,7 @@ class RetrainPhase:
         failures = self._failures[retraining.key]
         if failures <= self._max_failures:
             return True
-        self._fail(retraining, f"its worker failed {failures} times: {reason}")
+        self._fail(retraining, f"{_WORKER_FAILED} {failures} times: {reason}")
         return False
 
     def _fail(self, retraining: Retraining, reason: str) -> None:
@@ -198,9 +201,8 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
     chosen = kept_retraining(history)
     if chosen is None:
         failed = [one.reason for one in failed_before(history)]
-        again = "; --resume tries it again" if failed else ""
         reason = failed[0].rstrip(".") if failed else "none was run"
-        raise TunerError(f"no retraining of the winner succeeded: {reason}{again}.")
+        raise TunerError(f"no retraining of the winner succeeded: {reason}{_what_next(history, paths, failed)}.")
     ensemble = kept_ensemble(history)
     weights = ensemble or chosen
     if weights.weights:
@@ -208,6 +210,22 @@ def keep_best(history: History, paths: RunPaths, description: Mapping[str, Any])
     _move_predictions(paths, ENSEMBLE if ensemble else TUNED, ensemble.seeds[0] if ensemble else chosen.seed)
     of = {"members": len(ensemble.seeds), "seeds": list(ensemble.seeds)} if ensemble else {"seed": chosen.seed}
     write_json(paths.best_hparams, {**description, "hparams": dict(chosen.hparams), **of})
+
+
+def _what_next(history: History, paths: RunPaths, failed: Sequence[str]) -> str:
+    """Return what to do about retrainings that failed for these reasons, as the end of a sentence.
+
+    To try again what failed by its own code is in vain, and mended code is another study.
+    """
+    if not failed:
+        return ""
+    again = "--resume tries it again; " if any(reason.startswith(_WORKER_FAILED) for reason in failed) else ""
+    anew = "a new run"
+    if history.config.get("objective") is None:  # an Optuna objective takes no warm start
+        anew += f" with --warm-start {paths.remote or paths.root} makes use of what was found"
+    else:
+        anew += " is needed"
+    return f"; {again}after a change of the code {anew}"
 
 
 def _move_to_best(paths: RunPaths, kept: RetrainEnded | EnsembleMeasured) -> None:

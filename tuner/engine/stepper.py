@@ -11,7 +11,7 @@ from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
 from tuner.engine.outcome import Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
 from tuner.engine.worker import Assignment, Job, Worker
-from tuner.errors import InfeasibleTrialError, StorageError, TunerError, in_one_line
+from tuner.errors import InfeasibleTrialError, RehearsalError, StorageError, TunerError, in_one_line
 
 _SECONDS_WITHOUT_STORAGE = 2.0
 """Waited here, by the one whose storage is away, and not by the driver, who serves all."""
@@ -60,6 +60,9 @@ class Stepper:
             return StorageAway(str(error))
         except InfeasibleTrialError as error:
             return Infeasible(str(error))
+        except RehearsalError as error:
+            told = None if error.__cause__ is None else traceback.format_exc()
+            return Failed(str(error), told, is_rehearsal=True)
         except TunerError as error:
             return Failed(str(error))
         except (Exception, SystemExit) as error:  # of the user's code, which may be a script's
@@ -82,7 +85,8 @@ class Stepper:
         worker, conclusion = self._worker, self._assignment.conclusion
         if conclusion is not None and worker.finished:
             return worker.conclude(conclusion)
-        return Reported(worker.next_report(), worker.name, worker.finished, self._measures, worker.asked)
+        report = worker.next_report()
+        return Reported(report, worker.name, worker.finished, self._measures, worker.asked, worker.evaluation)
 
     def _set_up(self) -> None:
         share = self._assignment.share

@@ -24,6 +24,7 @@ _SAMPLE_BATCHES = 4
 _MOST_MEASURED = 8
 """Workers measured at the same time; they share a machine's memory and caches, so one alone would flatter."""
 _UNTRAINABLE = "the space's first start configuration cannot be trained"
+_UNFINISHABLE = "a search would be in vain, for what it finds could not be retrained to its end"
 _MOST_INFEASIBLE = 30
 """Trainings that may declare their configuration impossible, of one that asks for another with each seed."""
 _MOST_UNTRAINABLE = 20
@@ -100,6 +101,8 @@ class Probe:
         self._found: list[float] = []
         self.is_single = False
         """Whether the training has a single epoch, as one that fits in one go."""
+        self.evaluation: Mapping[str, float] | None = None
+        """What the training's `evaluate` found on dev; None if it was not asked."""
 
     @property
     def seconds_per_epoch(self) -> float:
@@ -123,8 +126,8 @@ class Probe:
         """Take the seconds of the last epoch; return whether that is still to come.
 
         Raises:
-            SpaceError: if the configuration cannot be trained, is impossible whatever the seed, or processes die too
-                often; of random configurations, if that is so of many.
+            SpaceError: if the training's end fails by its code, or the configuration cannot be trained, is impossible
+                whatever the seed, or processes die too often; of random configurations, if that is so of many.
         """
         if self._is_outdated(key):
             self._replace(key)
@@ -132,6 +135,9 @@ class Probe:
         match outcome:
             case Reported():
                 return self._report(key, outcome)
+            case Failed(is_rehearsal=True):
+                CheckpointStore(str(key)).delete()
+                raise SpaceError(f"{_UNFINISHABLE}: {_in_one_line(outcome.reason)}")
             case Failed() | Crashed():
                 self._refuse(key, _in_one_line(outcome.reason))
                 return False
@@ -160,6 +166,7 @@ class Probe:
         if not reported.finished and (reported.report.epoch < _EPOCHS):
             return True
         self.is_single = reported.report.epoch < _EPOCHS
+        self.evaluation = reported.evaluation
         self._found.append(reported.report.seconds / self._running.pop(key).share)
         CheckpointStore(str(key)).delete()
         return False

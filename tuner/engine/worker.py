@@ -19,9 +19,10 @@ from tuner.data.dataset import SearchData
 from tuner.data.predictions import MAX_EXAMPLES, Predictions
 from tuner.data.splits import as_split
 from tuner.engine.checkpoint_store import CheckpointStore
+from tuner.engine.device_errors import device_failure
 from tuner.engine.outcome import Asked, Concluded
 from tuner.engine.watchdog import watched
-from tuner.errors import DataError, StorageError, TrialFailedError, in_one_line
+from tuner.errors import DataError, RehearsalError, StorageError, TrialFailedError, in_one_line
 from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.sources import Sources
@@ -98,7 +99,7 @@ class Assignment:
     share: float = 1.0
     """Of the examples, the first: to measure how fast it trains, a sample is enough."""
     is_rehearsed: bool = False
-    """Whether the training's state is to be taken back in the end, by one that is built anew."""
+    """Whether the training is to be evaluated on dev in the end, and its state taken back by one that is built anew."""
 
 
 class Worker:
@@ -121,6 +122,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         """Host and process, for the tables."""
         self._training: Session | None = None
+        self.evaluation: Mapping[str, float] | None = None
+        """What a rehearsed training's `evaluate` has found on dev; None before, or if it could not be asked."""
 
     @property
     def training(self) -> Session:
@@ -135,6 +138,7 @@ class Worker:
         have died before it acted on that report. Whoever listens ignores what it has heard.
         """
         self._assignment = assignment
+        self.evaluation = None
         self._store = CheckpointStore(assignment.checkpoints)
         self._build(assignment)
         state = self._store.newest() if self.training.saves_state else None
@@ -172,7 +176,8 @@ class Worker:
         """Return the next epoch's report, trained now or known from the checkpoint.
 
         Raises:
-            TrialFailedError: if the training cannot go on, for it diverged or its metrics are none.
+            TrialFailedError: if the training cannot go on, for it diverged or its metrics are none; a RehearsalError if
+                it is rehearsed, and its end fails.
             StorageError: if the checkpoint cannot be written; the next call tries again, and does not train again.
         """
         report = next(self._known, None)
@@ -186,12 +191,33 @@ class Worker:
             report = self.training.reports[-1]
             self._saved = report.epoch
         self._reported = report.epoch
-        if self._assignment.is_rehearsed and self.training.saves_state and self.finished:
-            self._take_back()
+        if self._assignment.is_rehearsed and self.finished:
+            self._rehearse_evaluation()
+            if self.training.saves_state:
+                self._take_back()
         return report
 
+    def _rehearse_evaluation(self) -> None:
+        """Evaluate on dev what was trained, if it can be; raises RehearsalError if that fails.
+
+        Else a mistake in the user's `evaluate` would show after the whole search. The test set is read only once, and
+        train may be large.
+        """
+        if self.job.splits.dev is None or not self.training.ends:
+            return
+        try:
+            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                self.evaluation = self.training.evaluate(self.job.splits.dev)
+        except TrialFailedError as error:
+            raise RehearsalError(str(error)) from None
+        except (Exception, SystemExit) as error:  # of the user's code
+            if device_failure(error) is not None:
+                raise
+            name = self.job.trainable.name
+            raise RehearsalError(f"evaluate() of {name} raised {in_one_line(error)}, on the dev split.") from error
+
     def _take_back(self) -> None:
-        """Show that a training can go on from what it saves; raises TrialFailedError if it cannot.
+        """Show that a training can go on from what it saves; raises RehearsalError if it cannot.
 
         Else a trial that is promoted would be trained again from its first epoch, and the winner's best epoch be lost
         in the very end.
@@ -201,7 +227,7 @@ class Worker:
         try:
             self.training.load_state_dict(state)
         except Exception as error:  # of the user's code
-            raise TrialFailedError(
+            raise RehearsalError(
                 f"its load_state_dict() cannot take what its state_dict() gave: {in_one_line(error)}"
             ) from error
 

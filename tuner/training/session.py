@@ -59,6 +59,7 @@ class Session:
         self._keep_best = keep_best and spec.saves_state
         self._best_state: Any = None
         self._is_over = False
+        self._can_end = spec.ends
         self.saves_state = spec.saves_state
         """Whether there is a state to save; else a training is only ever begun anew."""
         self.reports: list[EpochReport] = []
@@ -89,6 +90,11 @@ class Session:
         last = last_improvement(self.reports, self._objectives[0])
         stuck = self._patience is not None and last is not None and self.epoch - last.epoch >= self._patience
         return self.epoch >= self._max_epochs or stuck or self._is_over
+
+    @property
+    def ends(self) -> bool:
+        """Whether the training can be evaluated after `max_epochs`: it has ended by itself, or will when asked to."""
+        return self._is_over or self._can_end
 
     def run_epoch(self) -> EpochReport:
         """Train one epoch and return its report; of a training that has ended by itself, the last one again.

@@ -74,11 +74,18 @@ class TrainableSpec:
     """Whether its trainings have a state that can be saved and gone on from."""
     tells_probabilities: bool = False
     """Whether they have the method `probabilities`."""
+    is_generator: bool = False
+    """Whether they are a generator's, which can be evaluated only when it has returned."""
 
     @property
     def takes_precision(self) -> bool:
         """Whether it is told what numbers to compute with."""
         return "precision" in _optional_names(self.factory)
+
+    @property
+    def ends(self) -> bool:
+        """Whether its trainings can be evaluated after as many epochs as they were told to have."""
+        return not self.is_generator or "max_epochs" in _optional_names(self.factory)
 
     def make(
         self,
@@ -106,7 +113,7 @@ def trainable_of(trainable: Any) -> TrainableSpec:
     name = getattr(trainable, "__name__", repr(trainable))
     if inspect.isgeneratorfunction(trainable):
         _check_signature(name, trainable)
-        return TrainableSpec(name, _FromGenerator(trainable), saves_state=False)
+        return TrainableSpec(name, _FromGenerator(trainable), saves_state=False, is_generator=True)
     if not inspect.isclass(trainable):
         raise SpaceError(f"TRAINABLE is {name}, but must be a class or a generator function.")
     lacking = [method for method in ("train_epoch", "evaluate") if not callable(getattr(trainable, method, None))]
