@@ -13,7 +13,8 @@ import pytest
 from tests.commands import SMOKE, Running
 from tests.engine import own_task
 from tests.engine.killed import as_if_killed
-from tuner import Dataset, load_run, tune
+from tuner import Dataset, Objective, load_run, tune
+from tuner.engine.throughput import evaluation_notice
 from tuner.errors import ConfigError, DataError, SpaceError, StorageError, TunerError
 from tuner.journal.events import (
     DriverStarted,
@@ -124,6 +125,40 @@ def test_a_generator_that_cannot_evaluate_is_known_by_its_last_epoch_on_dev(tmp_
     run = tuned(tmp_path, source, baseline=False)
     assert run.final["split"].tolist() == ["dev"]
     assert run.final["rmse"].tolist() == [run.retrain_epochs.sort_values("epoch")["dev_rmse"].iloc[-1]]
+
+
+@pytest.mark.parametrize(
+    ("returned", "notice", "ended"),
+    [
+        (
+            "None",
+            "gives nothing, but should give rmse (or dev_rmse): after the retraining neither train nor test is",
+            "ended after epoch 4: dev 0.",
+        ),
+        (
+            "lambda split: {'mse': 1.0}",
+            "NOTICE: evaluate() gives mse, but not rmse (or dev_rmse): the final table has no value",
+            "ended after epoch 4\n",
+        ),
+    ],
+)
+def test_an_evaluation_without_the_objective_is_told_before_the_search(
+    tmp_path: Path, returned: str, notice: str, ended: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = GENERATOR.replace("    return task.evaluate", f"    return {returned}")
+    tuned(tmp_path, source, baseline=False, trials=1)
+    told = capsys.readouterr().out
+    assert notice in " ".join(told.split()).partition(" epoch 1:")[0]
+    assert ended in told
+
+
+def test_an_evaluation_with_the_objective_needs_no_notice() -> None:
+    of_dev, measured = Objective("dev_rmse", "minimize"), Objective("latency", "minimize")
+    for found, objective in (({"rmse": 1.0}, of_dev), ({"dev_rmse": 1.0}, of_dev), ({}, measured), (None, of_dev)):
+        assert evaluation_notice(found, objective, has_test=True) is None
+    nothing = evaluation_notice({}, of_dev, has_test=False)
+    assert nothing is not None
+    assert "after the retraining train is not measured" in nothing
 
 
 def test_an_objective_whose_name_says_nothing_of_dev_is_of_dev_all_the_same(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_configured
-from tuner.engine.throughput import Probe, sample
+from tuner.engine.throughput import Probe, evaluation_notice, sample
 from tuner.engine.worker import Job
 from tuner.errors import JournalError, TunerError
 from tuner.integrations.callback import Callback
@@ -286,6 +286,10 @@ class _Job:
         )
         self._progress.enter(Phase.MEASURING)
         yield probe
+        dataset, objective = self._ingredients.dataset, self._ingredients.task.objective
+        notice = evaluation_notice(probe.evaluation, objective, has_test=dataset.test is not None)
+        if notice is not None:
+            self._progress.say(f"NOTICE: {notice}")
         config = self._config
         if probe.is_single:  # whatever was asked for: there is no second epoch
             config = replace(config, search=replace(config.search, max_epochs=1, min_epochs=None))

@@ -14,6 +14,8 @@ from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome
 from tuner.engine.worker import Assignment
 from tuner.errors import SpaceError
 from tuner.results.wording import hparams_text
+from tuner.search.objective import MEASURES, Objective
+from tuner.search.report import evaluated, evaluation_name
 from tuner.training.lr_decay import without_schedule
 
 MEASURED = "measured-"
@@ -220,6 +222,21 @@ class Probe:
             self._waiting.append(replace(self._running.pop(key), seed=self._infeasible))
         else:
             self._try_another(key)
+
+
+def evaluation_notice(found: Mapping[str, float] | None, objective: Objective, *, has_test: bool) -> str | None:
+    """Return what a user should know of what `evaluate` found on dev; None if it has the objective or was not asked."""
+    if found is None or objective.metric in MEASURES or evaluated(found, objective) is not None:
+        return None
+    name = evaluation_name(objective)
+    wanted = name if name == objective.metric else f"{name} (or {objective.metric})"
+    if found:
+        return f"evaluate() gives {', '.join(found)}, but not {wanted}: the final table has no value of the objective."
+    lost = "neither train nor test is measured" if has_test else "train is not measured"
+    return (
+        f"evaluate(), or the function that a generator returns, gives nothing, but should give {wanted}: after the "
+        f"retraining {lost}, and dev is what the last epoch reports."
+    )
 
 
 def _in_one_line(text: str) -> str:

@@ -71,7 +71,7 @@ def _tell(event: Event, objective: Objective, *, brief: bool) -> str:
         case RetrainingPlanned():
             return f"the retraining is planned: {planned_text(event)}"
         case EnsembleMeasured():
-            return f"the ensemble of {len(event.seeds)} retrainings: {_tell_evaluations(event, objective)}"
+            return f"the ensemble of {len(event.seeds)} retrainings{_tell_evaluations(event, objective)}"
         case StudyEnded():
             return "the study ended"
         case EpochReported():
@@ -117,14 +117,16 @@ def _tell_retraining(event: RetrainEnded | RetrainFailed, objective: Objective) 
     match event:
         case RetrainEnded():
             what = "with the weights of" if event.weights else "after"
-            return f"ended {what} epoch {event.best_epoch}: {_tell_evaluations(event, objective)}"
+            return f"ended {what} epoch {event.best_epoch}{_tell_evaluations(event, objective)}"
         case RetrainFailed():
             return f"failed: {event.reason}"
 
 
 def _tell_evaluations(event: RetrainEnded | EnsembleMeasured, objective: Objective) -> str:
+    """Return the end of a sentence: the objective on each split where it was measured."""
     found = ((split, evaluated(event.evaluations.get(split, {}), objective)) for split in SPLITS)
-    return ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
+    told = ", ".join(f"{split} {objective.text(value)}" for split, value in found if value is not None)
+    return f": {told}" if told else ""
 
 
 def _tell_epoch(event: EpochReported | RetrainEpochReported, objective: Objective, *, brief: bool) -> str:
