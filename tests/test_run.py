@@ -331,7 +331,7 @@ def test_a_run_at_which_another_process_is_at_work_cannot_be_resumed(command: Co
             "--workers is 999, but with 1 CPUs and 0 GPUs per trial only ",
         ),
         (("--gpus-per-trial", "99"), "--cpus-per-trial is 1 and --gpus-per-trial 99, but the largest machine has "),
-        (("--budget", "1s", "--workers", "1"), "--budget is 1s, but one epoch takes "),
+        (("--budget", "1s", "--workers", "1"), "--budget is 1s, but starting took "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

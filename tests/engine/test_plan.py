@@ -71,7 +71,7 @@ def test_the_least_epochs_that_were_typed_count_with_a_budget_too() -> None:
     assert plan(budget="1h", seconds=56.0).rungs[0] < 4
     assert plan(budget="1h", seconds=56.0, min_epochs=4).rungs == (4, 8)
     assert plan(budget="1h", seconds=56.0, min_epochs=20).rungs == (20,)
-    with pytest.raises(ConfigError, match="but one epoch takes 56s here"):
+    with pytest.raises(ConfigError, match=r"an epoch takes 56\.0s here"):
         plan(budget="1h", seconds=56.0, min_epochs=200)
 
 
@@ -191,8 +191,8 @@ def test_a_budget_too_short_for_one_epoch_says_what_it_would_take_and_that_is_en
         plan(budget="60s", **short)
     # 10 so far, 130 to retrain one epoch, 20 to close, 100 for the one trial.
     assert str(caught.value) == (
-        "--budget is 60s, but one epoch takes 100s here: a search of one trial and the retraining (1 epochs) "
-        "need at least 260s."
+        "--budget is 60s, but starting took 10.0s, 20.0s are kept for measuring and the report, and an epoch takes "
+        "1m 40s here: with a search of one trial and the retraining (1 epoch) that needs at least 260s."
     )
     with pytest.raises(ConfigError):
         plan(budget="259s", **short)
@@ -201,8 +201,26 @@ def test_a_budget_too_short_for_one_epoch_says_what_it_would_take_and_that_is_en
     assert enough.search_seconds == pytest.approx(100)  # less than its share is kept for the retraining
 
 
+def test_a_search_has_a_few_epochs_and_seconds_before_the_retraining_gets_more_than_its_least() -> None:
+    quick: dict[str, Any] = {"workers": 1, "seconds": 0.2, "retrain_seeds": 1}
+    # 81 epochs would take 36 seconds, with what is kept for the end; 6 of the 30 left are the search's.
+    assert plan(budget="60s", started=30.0, **quick).search_seconds == pytest.approx(6.0)
+    # One epoch, its evaluation and the end take 20.26 seconds.
+    assert plan(budget="60s", started=36.0, **quick).search_seconds == pytest.approx(60 - 36 - 20.26)
+    with pytest.raises(ConfigError) as caught:
+        plan(budget="60s", started=38.0, **quick)
+    assert str(caught.value) == (
+        "--budget is 60s, but starting took 38.0s, 20.0s are kept for measuring and the report, and an epoch takes "
+        "0.2s here: with a search of one trial and the retraining (1 epoch) that needs at least 61s."
+    )
+    with pytest.raises(ConfigError, match="an epoch takes 50ms here"):
+        plan(budget="60s", started=38.0, **{**quick, "seconds": 0.05})
+    slow = plan(budget="1000s", started=30.0, workers=1, seconds=100.0, retrain_seeds=1)
+    assert slow.search_seconds == pytest.approx(1000 - 30 - 600)  # which is more than three epochs
+
+
 def test_a_first_rung_that_does_not_fit_is_refused_too() -> None:
-    with pytest.raises(ConfigError, match=r"need at least 433s"):
+    with pytest.raises(ConfigError, match=r"\(10 epochs\) that needs at least 433s"):
         plan(budget="200s", min_epochs=10, max_epochs=10, workers=1, retrain_seeds=2, seconds=10.0, started=107.0)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tuner.config import AUTO, SearchConfig, StudyConfig
-from tuner.engine.clock import RetrainLoad
+from tuner.engine.clock import CLOSING_SECONDS, RetrainLoad
 from tuner.engine.retrain_plan import Lengths, fit_retrainings
 from tuner.errors import ConfigError, JournalError, in_one_line
 from tuner.results.selection import BASELINE, TUNED
+from tuner.results.wording import duration, short_duration
 from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.gp_searcher import Settings
 from tuner.search.hyperband import mean_epochs_of_brackets
@@ -38,6 +40,11 @@ and chose one of a sixteenth of its size."""
 _STARTUP_SHARE = 6
 """One trial in so many is proposed without a model first, and no more than ever: where few trials are expected, a model
 of the first results is worth more than further ones at random (docs/search-evidence.md)."""
+_LEAST_SEARCH_SECONDS = 2.0
+"""A search has at least, for before a trial trains it is proposed, written down and sent to a process."""
+_SEARCH_FIRST = 3
+"""Times the least are the search's before the retraining gets more than its own: an epoch that turns out slower than
+the measured one, or a first trial that fails, must not leave the run without a winner."""
 _LEAST_STRETCH = 2
 """Times as long as in the search is the retraining of the first start configuration at least: then a winner twice as
 dear can still be trained to the search's horizon."""
@@ -106,7 +113,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
     """Return the plan of a study that has been at work for `started` seconds.
 
     Raises:
-        ConfigError: if the budget holds no search and retraining, with what it would take.
+        ConfigError: if the budget holds no search and retraining, with where the time goes and what it would take.
     """
     search, budget, cost = config.search, config.budget_seconds, seconds_per_epoch
     max_epochs = search.max_epochs or _fitted_epochs(config, workers, cost, started)
@@ -121,14 +128,11 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         assert max_trials is not None
         search_seconds, retrain_seconds, expected = max_trials * epochs * cost / workers, least_seconds, max_trials
     else:
-        first_seconds = cost * rungs[0]
-        if budget - started - least_seconds < first_seconds:
-            needed = started + least_seconds + first_seconds
-            raise ConfigError(
-                f"--budget is {config.budget}, but one epoch takes {cost:.0f}s here: a search "
-                f"of one trial and the retraining ({lengths.least} epochs) need at least {needed:.0f}s."
-            )
-        share = min(_share(config), budget - started - first_seconds)
+        first_seconds = max(cost * rungs[0], _LEAST_SEARCH_SECONDS)
+        free = budget - started - least_seconds
+        if free < first_seconds:
+            raise ConfigError(_too_short(config, cost, started, lengths.least, started + least_seconds + first_seconds))
+        share = min(_share(config), budget - started - min(free, _SEARCH_FIRST * first_seconds))
         retrain_seconds = load.share_seconds(share, cost, cost)
         search_seconds = budget - started - retrain_seconds
         affordable = max(1, int(search_seconds * workers / (epochs * cost)))
@@ -152,6 +156,16 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         startup_trials=_startup_trials(search, expected),
         # Without a budget no clock decides, so that a seed gives the same study.
         cost_weight=0.0 if budget is None else round(COST_WEIGHT * (1.0 - exponent), 2),
+    )
+
+
+def _too_short(config: StudyConfig, cost: float, started: float, epochs: int, needed: float) -> str:
+    """Return why the budget holds no search and retraining: where the time goes, and how much would be enough."""
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    return (
+        f"--budget is {config.budget}, but starting took {duration(started)}, {duration(CLOSING_SECONDS)} are kept for "
+        f"measuring and the report, and an epoch takes {short_duration(cost)} here: with a search of one trial and the "
+        f"retraining ({trained}) that needs at least {math.ceil(round(needed, 3))}s."
     )
 
 

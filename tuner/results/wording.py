@@ -277,6 +277,14 @@ def duration(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m {rest:02d}s" if hours else f"{minutes}m {rest:02d}s"
 
 
+def short_duration(seconds: float) -> str:
+    """Return a duration that may be very short: "45ms" or "1.2ms" where `duration` would say "0.0s"."""
+    if seconds >= 0.0995:  # what rounds to a tenth of a second is one
+        return duration(seconds)
+    milliseconds = 1000 * max(0.0, seconds)
+    return f"{milliseconds:.0f}ms" if milliseconds >= 9.95 else f"{milliseconds:.1f}ms"
+
+
 def time_line(summary: Summary) -> str:
     """Return how long was worked on the run, and how long until the search ended, if it has."""
     if summary.search_seconds is None:
