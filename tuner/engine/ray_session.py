@@ -321,5 +321,10 @@ def _init(address: str | None) -> None:
                 ray.shutdown()
                 continue
             reason = " ".join(str(error).split())
+            if address is None and _TOO_SLOW in reason:
+                raise ResourceError(
+                    f"Ray did not start in time in {_STARTS} tries, for this machine is too busy: try again when less "
+                    f"else computes here, or train without Ray, with --in-process; Ray says: {reason}"
+                ) from error
             where = "this machine" if address is None else f"--address {address!r}"
             raise ResourceError(f"Ray cannot be reached at {where}: {reason}") from error
