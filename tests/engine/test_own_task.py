@@ -85,6 +85,12 @@ def TRAINABLE(hparams, data, *, seed, device, max_epochs):
         tuned(tmp_path, source, scheduler="none", max_failures=0)
 
 
+def test_data_without_a_name_are_told_by_their_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tuned(tmp_path, SOURCE.replace(', name="line"', ""), trials=1, max_epochs=1, baseline=False)
+    told = capsys.readouterr().out
+    assert "data       200 train, 100 dev, 100 test\n" in told
+
+
 def test_a_generator_without_start_is_never_paused_and_has_no_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

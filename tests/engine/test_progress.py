@@ -283,6 +283,8 @@ def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
             {"least_retrain_epochs": 40},
             f"retraining {SEEDS}, 40 epochs each",
         ),
+        ({"least_retrain_epochs": 1}, f"retraining {SEEDS}, 1 epoch each"),
+        ({"seconds_per_epoch": 0.012}, "epoch      12ms for the first configuration, with all workers busy"),
     ],
 )
 def test_the_plan_without_stopping_with_a_limit_and_without_a_budget(changes: dict[str, Any], expected: str) -> None:

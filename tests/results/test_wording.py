@@ -9,7 +9,16 @@ from tuner.config import NOTEBOOK
 from tuner.journal.events import EnsembleMeasured, RetrainFailed
 from tuner.journal.history import History
 from tuner.results.summary import summarize
-from tuner.results.wording import answer_line, commands_to_repeat, duration, final_notes, flatten, hparam_text, plain
+from tuner.results.wording import (
+    answer_line,
+    commands_to_repeat,
+    duration,
+    final_notes,
+    flatten,
+    hparam_text,
+    plain,
+    short_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +37,22 @@ from tuner.results.wording import answer_line, commands_to_repeat, duration, fin
 )
 def test_durations_read_naturally(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-1, "0.0ms"),
+        (0.00004, "0.0ms"),
+        (0.0012, "1.2ms"),
+        (0.00996, "10ms"),
+        (0.0994, "99ms"),
+        (0.0996, "0.1s"),
+        (61, "1m 01s"),
+    ],
+)
+def test_very_short_durations_are_told_in_milliseconds(seconds: float, expected: str) -> None:
+    assert short_duration(seconds) == expected
 
 
 def test_control_characters_are_replaced() -> None:

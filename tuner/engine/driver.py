@@ -475,6 +475,8 @@ def _is_infeasible(trial: TrialHistory) -> bool:
 
 def _data_line(dataset: Dataset) -> str:
     sizes = ", ".join(name if size is None else f"{size:,} {name}" for name, size in dataset.sizes.items())
+    if sizes and dataset.name == Dataset.name:  # the user gave none
+        return sizes
     return f"{dataset.name}: {sizes}" if sizes else dataset.name
 
 

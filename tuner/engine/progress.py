@@ -38,7 +38,7 @@ from tuner.journal.events import (
 )
 from tuner.results.selection import BASELINE, TUNED
 from tuner.results.story import sentence
-from tuner.results.wording import duration
+from tuner.results.wording import duration, short_duration
 from tuner.search.trial import TrialState
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -174,7 +174,7 @@ def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[
     """
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
     together = f"{'in' if plan.budget_seconds else 'about'} {duration(total)} together"
-    epoch = duration(plan.seconds_per_epoch)
+    epoch = short_duration(plan.seconds_per_epoch)
     return [
         f"data       {data}",
         f"workers    {plan.workers}, {workers}",
@@ -208,5 +208,5 @@ def _retraining(plan: Plan, retrainings: Sequence[tuple[str, int]]) -> str:
     each = " and ".join(f"{names[one]} with {count} seed{'s' * (count != 1)}" for one, count in seeds.items())
     epochs = plan.expected_retrain_epochs or plan.retrain_lengths.least
     if plan.most_retrain_epochs is None:
-        return f"{each}, {epochs} epochs each"
+        return f"{each}, {epochs} epoch{'s' * (epochs != 1)} each"
     return f"{each}, as many epochs as there is time for: {epochs} of the first configuration"
