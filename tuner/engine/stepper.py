@@ -61,7 +61,8 @@ class Stepper:
         except InfeasibleTrialError as error:
             return Infeasible(str(error))
         except RehearsalError as error:
-            told = None if error.__cause__ is None else traceback.format_exc()
+            cause = error.__cause__  # of the user's code; what is ours of it is told in the reason
+            told = None if cause is None else "".join(traceback.format_exception(cause))
             return Failed(str(error), told, is_rehearsal=True)
         except TunerError as error:
             return Failed(str(error))
