@@ -493,6 +493,37 @@ def test_the_first_reason_to_stop_is_the_one_that_is_kept(driver: Driver) -> Non
     assert driver.events == [SearchEnded("interrupted")]
 
 
+def test_a_search_has_a_winner_while_a_trial_that_reported_has_not_failed(tmp_path: Path) -> None:
+    driver = Driver(tmp_path, workers=2)
+    first, second = driver.begin(), driver.begin()
+    assert not driver.coordinator.has_winner
+    driver.report(first, 1)
+    assert driver.coordinator.has_winner
+    driver.coordinator.fail(first.trial, "diverged")
+    assert not driver.coordinator.has_winner
+    driver.journal.close()
+    later = Driver(tmp_path, workers=2)
+    assert not later.coordinator.has_winner
+    later.report(second, 1)
+    assert later.coordinator.has_winner
+
+
+def test_of_trials_that_could_not_be_retrained_in_time_one_wins_if_there_is_no_other(tmp_path: Path) -> None:
+    dear = clock(RETRAIN_SECONDS + 10.0)
+    driver = Driver(tmp_path, clock=dear)
+    driver.report(driver.begin(), 1, seconds=4.0)
+    assert driver.of(TrialEnded)[-1].reason == NO_TIME_TO_RETRAIN
+    driver.journal.close()
+    later = Driver(tmp_path, clock=dear)
+    assert driver.coordinator.has_winner
+    assert later.coordinator.has_winner
+    later.coordinator.stop("interrupted")
+    later.coordinator.finish()
+    winner = select(fold(read_journal(tmp_path / "journal")))
+    assert winner is not None
+    assert winner.trial == 0
+
+
 def test_a_search_whose_first_three_trials_fail_is_unpromotable(driver: Driver) -> None:
     for expected in (False, False, True):
         driver.coordinator.fail(driver.begin().trial, "the model does not fit")

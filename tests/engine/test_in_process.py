@@ -285,6 +285,68 @@ def test_an_interrupt_in_the_search_ends_it_and_the_winner_is_retrained(
     assert any(isinstance(event, RetrainEnded) for event in events)
 
 
+FAILS_LATER = '''
+import os
+import signal
+from pathlib import Path
+
+from tuner import Dataset, Objective
+
+OBJECTIVE = Objective("dev_loss", "minimize")
+START = [{"x": 0.0}, {"x": 0.5}]
+
+
+def suggest(trial):
+    return {"x": trial.suggest_float("x", 0.0, 1.0)}
+
+
+def load_data(data_dir):
+    return Dataset(train=[1], dev=[2], test=[3], name="three numbers", fingerprint="3")
+
+
+class TRAINABLE:
+    """Where x is 0 it diverges after its first epoch, once the search is on; elsewhere the user interrupts."""
+
+    def __init__(self, hparams, data, *, seed, device):
+        self.x, self.epoch = hparams["x"], 0
+
+    def train_epoch(self):
+        self.epoch += 1
+        if self.x == 0.5 and "INTERRUPTED" in os.environ:
+            os.kill(os.getpid(), signal.SIGINT)
+        journals = Path(__file__).parent.glob("runs/*/journal/*.jsonl")
+        diverges = self.x == 0.0 and self.epoch == 2 and any("TrialProposed" in one.read_text() for one in journals)
+        return {"dev_loss": float("nan") if diverges else self.x + 1 / self.epoch}
+
+    def evaluate(self, split):
+        return {"loss": self.x + 1 / self.epoch}
+
+    def state_dict(self):
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state):
+        self.epoch = state["epoch"]
+'''
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_when_all_that_reported_have_failed_quits_and_a_resume_goes_on(
+    space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.write_text(FAILS_LATER)
+    monkeypatch.setenv("INTERRUPTED", "yes")
+    with pytest.raises(KeyboardInterrupt):
+        driver.run_new(config(space, "study", max_epochs=3, min_epochs=3), Console(quiet=True))
+    paths = RunPaths(space.parent / "runs" / "study")
+    kinds = [type(event) for event in events_of(paths)]
+    assert EpochReported in kinds
+    assert SearchEnded not in kinds
+    monkeypatch.delenv("INTERRUPTED")
+    driver.resume(paths.root, Console(quiet=True))
+    (winner,) = [event.trial for event in events_of(paths) if isinstance(event, WinnerSelected)]
+    assert winner == 1
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("moment", ["before the run", "measuring"])
 def test_an_interrupt_before_there_is_a_journal_leaves_nothing_and_says_so(

@@ -97,8 +97,10 @@ class Coordinator:
         """Of all trials that can win."""
         self._incumbent: int | None = None
         """The best of them."""
-        self.has_report = False
+        self._has_report = False
         """Whether any trial has finished an epoch."""
+        self._has_late = False
+        """Whether a trial has ended that could not be retrained in time: one wins if there is no other."""
         self._restoring = False
         self._first_rung_seconds: float | None = None
         """The least that a trial needs to the first rung: from a dear one nothing follows for the next."""
@@ -122,6 +124,11 @@ class Coordinator:
     def is_exhausted(self) -> bool:
         """Whether no further trial will be given out: there is none now, and no result to come that could change it."""
         return self._nothing_to_give and not self._search.running
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether there is a trial to retrain if the search ends now: one has finished an epoch and has not failed."""
+        return bool(self._records) or self._has_late
 
     def max_epochs(self, trial: int) -> int:
         """Return the epochs of a full training of a trial."""
@@ -445,7 +452,7 @@ class Coordinator:
     @property
     def _all_failed(self) -> bool:
         """Whether so many trials failed, and none ever reported."""
-        return len(self._failures) >= _HOPELESS_FAILURES and not self.has_report
+        return len(self._failures) >= _HOPELESS_FAILURES and not self._has_report
 
     def _count_failure(self, reason: str) -> None:
         self._failures.append(reason)
@@ -468,7 +475,7 @@ class Coordinator:
     # What the clock has to know of the trials.
 
     def _note_record(self, event: EpochReported, rung: int | None) -> None:
-        self.has_report = True
+        self._has_report = True
         self._refusals.clear()
         record = self._records.setdefault(event.trial, _Record())
         record.best = max(record.best, score_of(event, self._objective))
@@ -503,6 +510,7 @@ class Coordinator:
         """Forget a trial that ended so that it cannot win."""
         if end.state is not TrialState.FAILED and end.reason != NO_TIME_TO_RETRAIN:
             return
+        self._has_late = self._has_late or end.state is not TrialState.FAILED
         self._records.pop(end.trial, None)
         if self._incumbent == end.trial:
             self._lead(self._best_but(end.trial))

@@ -148,6 +148,8 @@ class _Job:
         self._coordinator: Coordinator | None = None
         self._files = RunFiles(paths)
         self._interrupts = Interrupts()
+        self._ends_early = False
+        """Whether the user has ended the search."""
         self._known: History | None = None
         """The journal's history, kept up with what is written."""
 
@@ -325,12 +327,15 @@ class _Job:
         self._coordinator = coordinator
         yield SearchPhase(coordinator, self._paths, self._config.resources.max_failures)
         self._coordinator = None  # there is nothing more to end
+        if self._ends_early and not coordinator.has_winner:
+            raise KeyboardInterrupt  # the only one failed while the user interrupted; a resume goes on with the search
         coordinator.finish()
 
     def _end_search(self) -> bool:
         """End the search because the user wants it; False if there is none to end, or it has no winner yet."""
-        if self._coordinator is None or self._coordinator.is_stopping or not self._coordinator.has_report:
+        if self._coordinator is None or self._coordinator.is_stopping or not self._coordinator.has_winner:
             return False
+        self._ends_early = True
         self._coordinator.stop(INTERRUPTED)
         self._progress.say(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
