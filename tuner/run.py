@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tuner import cli, config
 from tuner.config import StudyConfig
-from tuner.engine.interrupt import hangups_ignored
+from tuner.engine.interrupt import hangups_ignored, terminations_interrupt
 from tuner.errors import ConfigError
 from tuner.exits import EXIT_STOPPED
 from tuner.presets import PRESETS, preset
@@ -108,7 +108,7 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
     began = time.monotonic()
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     # Ray's processes are born with what this one does at a signal.
-    with hangups_ignored() if in_own_process else nullcontext():
+    with terminations_interrupt(), hangups_ignored() if in_own_process else nullcontext():
         return _run(arguments, began, in_own_process=in_own_process)
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.commands import Running
 from tests.engine.full_once import full_once
 from tests.environment import untouched_environment
 from tuner import tune
@@ -34,6 +35,7 @@ from tuner.journal.events import (
     RetrainFailed,
     RetrainingPlanned,
     SearchEnded,
+    StudyEnded,
     StudyStarted,
     TrialEnded,
     TrialProposed,
@@ -301,6 +303,8 @@ def suggest(trial):
 
 
 def load_data(data_dir):
+    if "TERMINATED" in os.environ:
+        os.kill(os.getpid(), signal.SIGTERM)
     return Dataset(train=[1], dev=[2], test=[3], name="three numbers", fingerprint="3")
 
 
@@ -345,6 +349,32 @@ def test_an_interrupt_when_all_that_reported_have_failed_quits_and_a_resume_goes
     driver.resume(paths.root, Console(quiet=True))
     (winner,) = [event.trial for event in events_of(paths) if isinstance(event, WinnerSelected)]
     assert winner == 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("moment", ["starting", "reporting"])
+def test_a_command_that_is_terminated_where_nothing_is_trained_says_so_and_can_be_resumed(
+    space: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.write_text(FAILS_LATER)
+    arguments = ["--space", "space.py", "--in-process", "--trials", "2", "--max-epochs", "1", "--retrain-seeds", "1"]
+    if moment == "starting":
+        monkeypatch.setenv("TERMINATED", "yes")
+    with Running(space.parent, *arguments, "--name", "study") as running:
+        if moment == "reporting":
+            running.wait_for(StudyEnded, 1)
+            running.process.terminate()
+        ended = running.end()
+    assert ended.code == 130
+    paths = RunPaths(space.parent / "runs" / "study")
+    if moment == "starting":
+        assert ended.err.strip() == "Stopped. No trial had begun, so nothing is kept."
+        assert not paths.root.exists()
+        return
+    assert ended.err.strip() == "Stopped. Nothing is lost: go on with --resume and the run's folder."
+    assert not paths.report_text.exists()
+    driver.resume(paths.root, Console(quiet=True))
+    assert paths.report_text.exists()
 
 
 @pytest.mark.timeout(120)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tuner.engine.interrupt import interruptible
+from tuner.engine.interrupt import interruptible, sigterm_kept, terminations_interrupt
 
 
 class Search:
@@ -65,6 +65,23 @@ def test_termination_quits_at_once(interrupted_before: bool) -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert search.asked == interrupted_before
+
+
+def test_termination_interrupts_before_and_after_what_can_be_resumed() -> None:
+    with terminations_interrupt():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with interruptible(Search().end):
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_who_takes_sigterm_over_has_it_no_longer_than_the_block() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with sigterm_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_outside_the_main_thread_signals_are_left_alone() -> None:

@@ -1,5 +1,6 @@
 """Ctrl-C once ends the search and goes on to the results; twice, or SIGTERM, quits, and the run can be resumed.
 
+SIGTERM does so from the command's first moment to its last, also where nothing is trained.
 A terminal that is closed ends nothing.
 """
 
@@ -65,6 +66,31 @@ def interruptible(end_search: Callable[[], bool]) -> Iterator[Interrupts]:
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+@contextmanager
+def terminations_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM, which would else kill without a word.
+
+    Outside the main thread, where Python handles no signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with sigterm_kept():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Put back after the block who handles SIGTERM, whoever else takes it over; outside the main thread nobody can."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

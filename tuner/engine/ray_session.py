@@ -18,6 +18,7 @@ from ray._private import ray_constants
 from tuner.config import AUTO, ResourceConfig
 from tuner.engine import autoscaler
 from tuner.engine.early_start import EarlyStart
+from tuner.engine.interrupt import sigterm_kept
 from tuner.engine.processors import usable_cpus
 from tuner.engine.ray_folder import ray_folder
 from tuner.engine.ray_onlookers import without_onlookers
@@ -248,7 +249,8 @@ def _connected(resources: ResourceConfig) -> Iterator[None]:
     os.environ.update(ours)
     try:
         with _this_environment(), _loopback_only() if address is None else nullcontext():
-            with without_onlookers() if address is None else nullcontext():
+            # Ray takes SIGTERM for itself and would end this process with a code and no word of its own.
+            with without_onlookers() if address is None else nullcontext(), sigterm_kept():
                 _init(address)
             yield
     finally:
