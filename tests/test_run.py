@@ -6,6 +6,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from tests.commands import SMOKE, Ended, in_a_process
+from tests.environment import untouched_environment
 from tuner import cli, config
 from tuner.data import load_dataset
 from tuner.errors import ConfigError
@@ -340,6 +343,33 @@ def test_more_than_the_machine_or_the_time_can_give_is_refused_with_the_numbers_
 ) -> None:
     assert_refused(command(*SMOKE, "--space", str(space_file), *arguments), text)
     assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_a_command_whose_ray_never_comes_up_ends_with_its_word_and_its_exit_code() -> None:
+    code = """
+import threading
+from contextlib import contextmanager
+
+from tuner import run
+from tuner.engine import ray_session
+from tuner.engine.early_start import EarlyStart
+
+@contextmanager
+def never():
+    threading.Event().wait()
+    yield
+
+ray_session._SECONDS_TO_END_EARLY = 0.2
+ray_session._started_early.append(EarlyStart(never(), "ray"))
+run.main(["--budget", "soon"])
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env=untouched_environment()
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: --budget")
 
 
 @pytest.mark.timeout(180)

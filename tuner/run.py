@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +21,7 @@ from tuner import cli, config
 from tuner.config import StudyConfig
 from tuner.engine.interrupt import hangups_ignored, terminations_interrupt
 from tuner.errors import ConfigError
-from tuner.exits import EXIT_STOPPED
+from tuner.exits import EXIT_NO, EXIT_STOPPED
 from tuner.presets import PRESETS, preset
 from tuner.screen import lasting_console
 
@@ -145,10 +147,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         cli.main(lambda: run(argv, in_own_process=True))
     finally:  # the user has been told of an error by now, and need not wait for what was started
-        if "tuner.engine.ray_session" in sys.modules:
-            from tuner.engine.ray_session import end_early
+        with terminations_interrupt():
+            _end_early()
 
-            end_early()
+
+def _end_early() -> None:
+    """End a Ray that was started early, or else the process, with the exit code that it has come to."""
+    if "tuner.engine.ray_session" not in sys.modules:
+        return
+    from tuner.engine.ray_session import end_early
+
+    with suppress(KeyboardInterrupt):
+        if end_early():
+            return
+    error = sys.exc_info()[1]
+    if not isinstance(error, SystemExit):
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # Python's own end would wait for the thread, or break off in it.
+    os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else EXIT_NO)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,29 @@ def test_other_things_go_on_while_it_is_entered_and_it_is_left_after_the_block()
     context.may_enter.set()
     with start.entered():
         assert context.happened == ["entered"]
+    assert context.happened == ["entered", "left"]
+
+
+def test_who_is_interrupted_while_waiting_lets_it_be_left() -> None:
+    context = Context()
+    start = EarlyStart(context(), LOGGER)
+    threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT)).start()
+    threading.Timer(0.4, context.may_enter.set).start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), start.entered():
+            raise AssertionError("it was not entered")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert context.happened == ["entered", "left"]
+
+
+def test_what_is_not_needed_is_left_as_soon_as_it_is_entered_but_nobody_waits_for_ever() -> None:
+    context = Context()
+    start = EarlyStart(context(), LOGGER)
+    assert not start.leave(0.1)
+    context.may_enter.set()
+    assert start.leave(30.0)
     assert context.happened == ["entered", "left"]
 
 

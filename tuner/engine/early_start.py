@@ -33,16 +33,27 @@ class EarlyStart:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Wait until the context is entered, hold it for the block, and leave it; raises what entering it raised."""
-        self._is_entered.wait()
-        for record in tuple(self._said.buffer):
-            self._logger.handle(record)
-        if self._error is not None:
-            raise self._error
         try:
+            self._is_entered.wait()
+            for record in tuple(self._said.buffer):
+                self._logger.handle(record)
+            if self._error is not None:
+                raise self._error
             yield
         finally:
             self._may_leave.set()
             self._thread.join()
+
+    def leave(self, seconds: float) -> bool:
+        """Leave the context, or as soon as it is entered; return whether that is done after so many seconds at most."""
+        self._may_leave.set()
+        self._thread.join(seconds)
+        return not self.is_held
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the context may still be entered or left."""
+        return self._thread.is_alive()
 
     def _hold(self) -> None:
         try:

@@ -6,8 +6,9 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,9 @@ _TOKEN = secrets.token_hex(32)
 """Of all local sessions of this process: Ray reads the token once, and would be refused with an earlier session's."""
 
 
+_SECONDS_TO_END_EARLY = 15.0
+"""For a Ray that starts to come up and go again."""
+
 _started_early: list[EarlyStart] = []
 """What the next session takes over."""
 
@@ -92,11 +96,13 @@ def _connected_and_imported(resources: ResourceConfig) -> Iterator[None]:
         yield
 
 
-def end_early() -> None:
-    """End what was started early and never needed: a process that exits while Ray starts would hang in it."""
-    while _started_early:
-        with suppress(ResourceError), _started_early.pop().entered():
-            pass
+def end_early() -> bool:
+    """End what was started early; return whether it has ended: a process that exits while Ray starts would hang in it.
+
+    An interrupt in the midst of an import may leave a lock behind, for which the other thread's imports wait for ever.
+    """
+    until = time.monotonic() + _SECONDS_TO_END_EARLY
+    return all(start.leave(max(0.0, until - time.monotonic())) for start in _started_early)
 
 
 @contextmanager
@@ -112,8 +118,13 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     _prepare_environment()
     with ray_logged(log):
         if _started_early:
-            with _started_early.pop().entered(), _own():
-                yield
+            early = _started_early.pop()
+            try:
+                with early.entered(), _own():
+                    yield
+            finally:
+                if early.is_held:  # a second interrupt; now it is for `end_early`
+                    _started_early.append(early)
         elif ray.is_initialized():  # a notebook's own session is used, and left as it is
             _check_address(resources.address)
             yield
