@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -218,13 +220,56 @@ def test_a_resumed_run_goes_on_from_the_earlier_drivers_events(watched: tuple[Pr
 def test_a_signal_that_comes_while_an_event_is_taken_may_speak(
     watched: tuple[Progress, io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Though the ticker draws meanwhile, and waits for the state."""
     progress, shown = watched
-    monkeypatch.setattr(LiveState, "take", lambda *_: progress.say("interrupted"))
+
+    def take(*_: object) -> None:
+        assert progress._ticker is not None
+        progress._ticker.changed()
+        time.sleep(1.0)
+        progress.say_soon("interrupted")
+
+    monkeypatch.setattr(LiveState, "take", take)
     event = threading.Thread(target=progress.on_event, args=[proposed(0)], daemon=True)
     event.start()
     event.join(timeout=5)
     assert not event.is_alive()
-    assert "interrupted" in shown.getvalue()
+    until(shown, "interrupted")
+
+
+def test_what_a_signal_tells_is_said_where_nothing_is_drawn_and_nothing_happens_and_at_the_latest_at_the_end() -> None:
+    shown = io.StringIO()
+    with Progress(Console(file=shown, width=100), lambda: 0.0) as progress:
+        progress.say_soon("interrupted")
+        until(shown, "interrupted\n")
+        progress.say_soon("again")
+    assert shown.getvalue() == "interrupted\nagain\n"
+
+
+def test_a_signal_may_speak_while_a_full_pipe_holds_a_line_up() -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(theirs, "w", buffering=1) as stream:
+        progress = Progress(Console(file=stream, width=100), lambda: 0.0)
+        before = signal.signal(signal.SIGINT, lambda *_: progress.say_soon("interrupted"))
+        reader = threading.Thread(target=_read_late, args=[ours])
+        threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        reader.start()
+        try:
+            with progress:
+                for _ in range(1000):
+                    progress.say("x" * 100)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    reader.join()
+
+
+def _read_late(pipe: int) -> None:
+    time.sleep(1.0)
+    said = b""
+    while more := os.read(pipe, 1 << 16):
+        said += more
+    os.close(pipe)
+    assert b"interrupted" in said
 
 
 def test_a_view_that_cannot_be_drawn_ends_nothing(

@@ -332,12 +332,15 @@ class _Job:
         coordinator.finish()
 
     def _end_search(self) -> bool:
-        """End the search because the user wants it; False if there is none to end, or it has no winner yet."""
+        """End the search because the user wants it; False if there is none to end, or it has no winner yet.
+
+        A signal calls it in the middle of anything, so it takes no lock and writes nothing.
+        """
         if self._coordinator is None or self._coordinator.is_stopping or not self._coordinator.has_winner:
             return False
         self._ends_early = True
         self._coordinator.stop(INTERRUPTED)
-        self._progress.say(
+        self._progress.say_soon(
             "Interrupted: the search ends and the winner is retrained. Press Ctrl-C again to quit now; "
             f"then go on with --resume {self._where}."
         )

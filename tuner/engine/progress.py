@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -68,8 +68,10 @@ class Progress:
         self._console = console
         self._elapsed = elapsed
         self._state = LiveState()
-        self._lock = threading.RLock()
-        """Of the state. Taken again by the thread that has it: what a signal tells comes in the middle of anything."""
+        self._lock = threading.Lock()
+        """Of the state."""
+        self._sayings: deque[str] = deque()
+        """What a signal wants to be said."""
         self._glyphs = glyphs_for(console)
         self._block: TerminalBlock | None = None
         self._cell: NotebookCell | None = None
@@ -77,6 +79,7 @@ class Progress:
             self._cell = NotebookCell(self._lines)
         elif is_live and is_drawn_on(console):
             self._block = TerminalBlock(console, self._lines)
+        self._is_drawn = self._block is not None or self._cell is not None
         self._showing = ExitStack()
         self._ticker: Ticker | None = None
         self._last_line = -_SECONDS_BETWEEN_LINES
@@ -84,9 +87,8 @@ class Progress:
     def __enter__(self) -> Self:
         if self._block is not None:
             self._showing.enter_context(self._block)
-            self._ticker = self._showing.enter_context(Ticker(self._block.draw))
-        elif self._cell is not None:
-            self._ticker = self._showing.enter_context(Ticker(self._cell.draw))
+        # Also where nothing is drawn: the driver may train, or wait for its storage, for hours.
+        self._ticker = self._showing.enter_context(Ticker(self._tick))
         return self
 
     def __exit__(
@@ -94,6 +96,7 @@ class Progress:
     ) -> None:
         self._ticker = None
         self._showing.close()
+        self._say_what_waits()
         if self._cell is not None:
             self._cell.draw()
 
@@ -104,6 +107,25 @@ class Progress:
             self._block.print_above(text)
         else:
             self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    def say_soon(self, text: str) -> None:
+        """Let a line be said within about a second: for a signal, which comes in the middle of anything.
+
+        It may come while this thread writes, or holds a lock that another one waits for.
+        """
+        self._sayings.append(text)
+
+    def _say_what_waits(self) -> None:
+        with suppress(IndexError):  # another thread says it
+            while self._sayings:
+                self.say(self._sayings.popleft())
+
+    def _tick(self) -> None:
+        self._say_what_waits()
+        if self._block is not None:
+            self._block.draw()
+        elif self._cell is not None:
+            self._cell.draw()
 
     @property
     def width(self) -> int:
@@ -134,6 +156,7 @@ class Progress:
 
     def on_event(self, event: Event) -> None:
         """Take an event that has been written down."""
+        self._say_what_waits()
         with self._lock:
             self._state.take(event)
         if self._is_due(event):
@@ -155,7 +178,7 @@ class Progress:
         if has_failed or isinstance(event, _TOLD_AT_ONCE):
             self._last_line = time.monotonic()
             return True
-        if self._ticker is not None or not isinstance(event, _TOLD_NOW_AND_THEN):
+        if self._is_drawn or not isinstance(event, _TOLD_NOW_AND_THEN):
             return False  # the view shows it
         if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
