@@ -18,7 +18,7 @@ from tuner import config as configs
 from tuner.config import DEFAULT_OBJECTIVE, ResourceConfig, SearchConfig, StudyConfig
 from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INFEASIBLE, INTERRUPTED, TIME_IS_OVER, Coordinator
+from tuner.engine.coordinator import ALL_ENDED, INFEASIBLE, INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
 from tuner.engine.recorded import remember
 from tuner.engine.replay import DivergenceError, Replay
@@ -100,6 +100,8 @@ class Drivers:
         remember(Sources.read(space))
         self.paths = RunPaths(root)
         self.elapsed = 0.0
+        self.times: list[float] = []
+        """By their own clock, when they wrote each event."""
         self.warm_started: WarmStarted | None = None
 
     def drive(self, *, dies_after: int | None = None, meddle: Callable[[Coordinator], None] | None = None) -> None:
@@ -113,6 +115,7 @@ class Drivers:
                     if written == dies_after:
                         raise DeathError
                     journal.append(event)
+                    self.times.append(self.elapsed)
                     written += 1
 
             with contextlib.suppress(DeathError):
@@ -488,6 +491,31 @@ def test_with_a_budget_the_time_that_a_converged_search_left_is_told_and_planned
     assert planned.seconds_left is not None
     assert planned.seconds_left > left
     replay(drivers.paths.root)
+
+
+@pytest.mark.parametrize("budget", [29.4, 30.0])
+def test_an_end_for_want_of_time_for_another_trial_is_derived_again_and_older_runs_called_it_otherwise(
+    drivers: Drivers, budget: float
+) -> None:
+    drivers.config = replace(drivers.config, budget=f"{budget}s", search=replace(drivers.config.search, trials=99))
+    known: list[Coordinator] = []
+    drivers.drive(meddle=known.append)
+    assert not known[-1].is_stopping  # the time was not over, but too short
+    assert end_of_search(drivers).reason == TIME_IS_OVER
+    entries = [
+        replace(entry, elapsed=time)
+        for entry, time in zip(read_journal(drivers.paths.journal), drivers.times, strict=True)
+    ]
+    Replay(drivers.config, drivers.space, entries).run()
+    older = [
+        replace(entry, event=replace(entry.event, reason=ALL_ENDED))
+        if isinstance(entry.event, TrialEnded | SearchEnded) and entry.event.reason == TIME_IS_OVER
+        else entry
+        for entry in entries
+    ]
+    Replay(drivers.config, drivers.space, of_version(5, older)).run()
+    with pytest.raises(DivergenceError, match=ALL_ENDED):
+        Replay(drivers.config, drivers.space, older).run()
 
 
 def set_times(entries: list[Entry], seconds: float) -> list[Entry]:

@@ -622,6 +622,28 @@ def test_the_search_ends_when_only_the_time_for_retraining_is_left(tmp_path: Pat
     assert driver.events[-1] == SearchEnded("the time for the search is over")
 
 
+@pytest.mark.parametrize(("left", "reason"), [(2.1, "all trials have ended"), (1.9, "the time for the search is over")])
+def test_a_search_whose_time_left_is_too_short_for_another_trial_says_so(
+    tmp_path: Path, left: float, reason: str
+) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.report(driver.begin(), 1)  # of 2 seconds
+    now[0] = 100.0 - left
+    assert not driver.coordinator.is_stopping
+    driver.coordinator.finish()
+    assert driver.events[-2:] == [TrialEnded(0, TrialState.PRUNED, reason), SearchEnded(reason)]
+
+
+def test_a_search_over_all_its_trials_has_ended_for_want_of_trials_however_late_it_is(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, trials=1, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    driver.report(driver.begin(), 1, finished=True)
+    now[0] = 99.9
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded("all trials have ended")
+
+
 def test_a_cheaper_incumbent_leaves_more_time_to_search(tmp_path: Path) -> None:
     now = [0.0]
     driver = Driver(tmp_path, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))

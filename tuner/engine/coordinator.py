@@ -42,6 +42,7 @@ INTERRUPTED = "interrupted"
 INFEASIBLE = "infeasible as it ran: "
 """How the reason of a trial begins whose training declared its configuration impossible."""
 TIME_IS_OVER = "the time for the search is over"
+ALL_ENDED = "all trials have ended"
 
 _HOPELESS_FAILURES = 3
 """If this many trials failed and none ever reported, the fault is not the configurations'."""
@@ -168,9 +169,7 @@ class Coordinator:
             return None
         if self._is_hopeless and self._search.running:
             return None  # they will tell
-        # A trial that cannot reach the first rung in the time left could not change the result.
-        is_time = self._clock.search_seconds_left > (self._first_rung_seconds or 0.0)
-        proposal = self._search.next_trial() if is_time else None
+        proposal = self._search.next_trial() if self._is_time else None
         self._nothing_to_give = proposal is None
         if proposal is None:
             return None
@@ -178,6 +177,11 @@ class Coordinator:
             self._record(TrialPromoted(proposal.number))
             return self._trials[proposal.number]
         return self._begin(proposal)
+
+    @property
+    def _is_time(self) -> bool:
+        """Whether a trial could reach the first rung in the time left; one that cannot could not change the result."""
+        return self._clock.search_seconds_left > (self._first_rung_seconds or 0.0)
 
     def _take_over(self, trial: TrialHistory) -> bool:
         """Take what an earlier run reported of an equal trial; return whether the trial then goes on to be trained.
@@ -293,12 +297,20 @@ class Coordinator:
 
     def finish(self) -> None:
         """End the search: whatever has not ended is PRUNED."""
-        converged = None if self._stop_reason else self._search.converged
         left = self._clock.search_seconds_left
-        reason = self._stop_reason or converged or "all trials have ended"
+        reason = self._why_over
+        has_converged = reason == self._search.converged
         # In one go: on a busy or a distant disk, each writing down of its own takes time from the retraining.
         self._end_all([TrialEnded(trial, TrialState.PRUNED, reason) for trial in self.unfinished])
-        self._record(SearchEnded(reason, max(0.0, left) if converged and math.isfinite(left) else None))
+        self._record(SearchEnded(reason, max(0.0, left) if has_converged and math.isfinite(left) else None))
+
+    @property
+    def _why_over(self) -> str:
+        if self._stop_reason is not None:
+            return self._stop_reason
+        if not self._is_time and not self._search.is_through:
+            return TIME_IS_OVER
+        return self._search.converged or ALL_ENDED
 
     # Resume.
 

@@ -5,7 +5,8 @@ a search of its own, by the same classes as the driver, and compares: proposals,
 and of the search, the winner, and the epoch whose weights each retraining kept.
 
 Before version 5 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
-had nothing more to propose.
+had nothing more to propose. Before version 6 a search that ended because the time left was too short for another trial
+gave as its reason that all trials had ended.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
@@ -22,7 +23,7 @@ from typing import Any
 from tuner.config import StudyConfig
 from tuner.engine.after_search import AfterSearch
 from tuner.engine.brains import coordinator_of
-from tuner.engine.coordinator import INFEASIBLE, INTERRUPTED, Coordinator
+from tuner.engine.coordinator import ALL_ENDED, INFEASIBLE, INTERRUPTED, TIME_IS_OVER, Coordinator
 from tuner.engine.plan import Plan
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
@@ -62,6 +63,8 @@ _TIES_BY_FRONT_SINCE = 6
 """The same; before, of equals by the first of several objectives one could win that another was better than."""
 _ASKED_IS_KEPT_SINCE = 6
 """The same; before, a call that began again lost what it had asked for late."""
+_SHORT_TIME_TOLD_SINCE = 6
+"""The same; before, a search whose time left was too short for another trial said that all had ended."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
 
@@ -84,6 +87,7 @@ class Replay:
         self._ties_are_given = opening.schema_version < _TIES_BY_FRONT_SINCE and len(config.search.objectives) > 1
         self._asked_is_given = opening.schema_version < _ASKED_IS_KEPT_SINCE
         self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
+        self._short_time_is_told = opening.schema_version >= _SHORT_TIME_TOLD_SINCE
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
         self._workers: int | None = None
@@ -159,6 +163,8 @@ class Replay:
         derived = self._derived.popleft() if self._derived else None
         if isinstance(event, SearchEnded) and isinstance(derived, SearchEnded) and derived.seconds_left is not None:
             derived = replace(derived, seconds_left=event.seconds_left)  # a time, which is given
+        if not self._short_time_is_told and _reason(event) == ALL_ENDED and _reason(derived) == TIME_IS_OVER:
+            derived = replace(derived, reason=ALL_ENDED)  # type: ignore[type-var] # it has a reason
         self._compare(index, event, derived)
         if isinstance(event, EpochReported):
             self._reports[event.trial] = event
@@ -196,7 +202,9 @@ class Replay:
                     finished = last.finished or event.state is TrialState.COMPLETE
                     self._coordinator.take(replace(last, finished=finished))
             case TrialEnded() | SearchEnded():
-                self._now = after
+                # There was no time any more, or there still was.
+                is_over = event.reason == TIME_IS_OVER or not self._short_time_is_told
+                self._now = after if is_over else before
                 self._finish(event)
             case _:
                 self._now = before
@@ -257,6 +265,10 @@ class Replay:
             raise DivergenceError(
                 f"event {index}: the journal has {_differing(written, derived)}, but {follows} follows."
             )
+
+
+def _reason(event: Event | None) -> str | None:
+    return event.reason if isinstance(event, TrialEnded | SearchEnded) else None
 
 
 def _text(event: Event) -> str:

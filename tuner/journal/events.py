@@ -2,8 +2,8 @@
 
 Every event is one JSON object whose `kind` is the class's name. Readers ignore fields they do not know, so a field can
 be added without a new version; `SCHEMA_VERSION` changes when the meaning of an existing field does, with a new kind,
-which older readers would take for damage, and when other proposals follow from the same record. Older versions are read
-and gone on with: see `upgrade`.
+which older readers would take for damage, and when other proposals or reasons follow from the same record. Older
+versions are read and gone on with: see `upgrade`.
 """
 
 from __future__ import annotations

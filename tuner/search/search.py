@@ -77,6 +77,11 @@ class Search:
         """Why nothing new is proposed, if that is because the search has converged and not for want of trials."""
         return None if self._convergence is None or self._has_all_trials else self._convergence.reason
 
+    @property
+    def is_through(self) -> bool:
+        """Whether there is nothing left to give out, also if there were time: no PAUSED trial and no new one."""
+        return not self._paused and (self._exhausted or self._has_all_trials or self.converged is not None)
+
     def next_trial(self) -> Proposal | None:
         """Return the trial to run next, RUNNING from now on: a PAUSED one that is promoted, else a new one.
 
