@@ -49,7 +49,7 @@ PLAN = Plan(
 
 
 RETRAININGS = [("tuned", 1), ("tuned", 2), ("baseline", 1)]
-WORKERS = "one for each of 2 usable cores of this machine, at niceness 0"
+WORKERS = "3, one for each of 3 usable cores of this machine, at niceness 0"
 SEEDS = "the winner with 2 seeds and the baseline with 1 seed"
 
 
@@ -300,9 +300,10 @@ def test_where_no_cursor_can_be_moved_there_are_lines(
 
 
 def test_the_plan_says_what_will_happen_and_how_long_it_takes() -> None:
+    """Made for two workers; this driver has three."""
     assert plan_lines(PLAN, "digits: 1,078 train", WORKERS, RETRAININGS) == [
         "data       digits: 1,078 train",
-        "workers    2, one for each of 2 usable cores of this machine, at niceness 0",
+        "workers    3, one for each of 3 usable cores of this machine, at niceness 0",
         "epoch      12.3s for the first configuration, with all workers busy",
         "rungs      1 3 9 epochs; one trial in 3 goes on from each",
         "trials     about 17 if they cost what the first configuration does",

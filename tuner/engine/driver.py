@@ -243,7 +243,8 @@ class _Job:
         """Do what is to be done between the works of the run, and yield each when its time has come."""
         plan = yield from self._open(executor)
         dataset = self._ingredients.dataset
-        workers, retrainings = executor.workers_in_words, wanted_retrainings(self._config)
+        workers = f"{executor.workers}, {executor.workers_in_words}"
+        retrainings = wanted_retrainings(self._config)
         self._progress.show_plan(plan, _data_line(dataset), workers, retrainings)
         if self._history().search_ended is None:
             yield from self._search(plan, executor.workers)

@@ -192,7 +192,7 @@ def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[
     Args:
         plan: What is planned.
         data: The data set in words.
-        workers: Why there are so many workers.
+        workers: How many workers there are, which after a resume may be others than were planned with, and why.
         retrainings: Candidates with seeds, which follow the search.
     """
     total = plan.budget_seconds or plan.search_seconds + plan.retrain_seconds
@@ -200,7 +200,7 @@ def plan_lines(plan: Plan, data: str, workers: str, retrainings: Sequence[tuple[
     epoch = short_duration(plan.seconds_per_epoch)
     return [
         f"data       {data}",
-        f"workers    {plan.workers}, {workers}",
+        f"workers    {workers}",
         f"epoch      {epoch} for the first configuration, with all workers busy",
         f"rungs      {_rungs(plan)}",
         f"trials     {_trials(plan)}",
