@@ -258,18 +258,29 @@ def test_where_nothing_fits_any_more_the_rest_is_given_up(watched: Watched) -> N
     ]
 
 
-def test_a_retraining_that_cannot_be_finished_ends_after_the_last_epoch_that_fits(watched: Watched) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "blame"), [(20.0, "less time is left than planned"), (20.5, "epochs are slower than planned")]
+)
+def test_a_retraining_that_cannot_be_finished_ends_after_the_last_epoch_that_fits(
+    watched: Watched, seconds: float, blame: str
+) -> None:
     tuned = watched.begin()
     watched.left = 72.1  # 26 seconds are for another epoch and the evaluation, 20 for the closing
-    assert not watched.times.epoch(tuned, 11, 20.0)
+    assert not watched.times.epoch(tuned, 11, seconds)
     watched.left = 45.9
-    assert watched.times.epoch(tuned, 12, 20.0)
+    assert watched.times.epoch(tuned, 12, seconds)
     assert watched.said == [
         (
             "tuned seed 1 ends with its best epoch so far, after 12 of 51: "
-            "epochs were slower than planned, and the budget is over."
+            f"{blame}, and only the time for the report is left."
         )
     ]
+
+
+def test_where_time_went_on_a_restart_the_epochs_are_not_blamed(watched: Watched) -> None:
+    watched.left = 1500.0
+    assert watched.times.fit(watched.waiting)[0].max_epochs < 51
+    assert watched.said[0].startswith("Less time is left than planned, so the rest of the retraining is planned anew: ")
 
 
 def test_a_later_driver_leaves_what_has_begun_as_long_as_it_is_and_counts_what_was_trained(watched: Watched) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -179,9 +179,10 @@ class RetrainTimes:
             for one in self.planned.retrainings
             if (one["candidate"], one["seed"]) not in {late.key for late in before}
         ]
+        blame = self._blame(costs)
         self.planned = self.after.event(self.history, [*others, *after], costs, left)
         self.record(self.planned)
-        self.say(_in_words(before, after))
+        self.say(_in_words(before, after, blame))
         kept = {one.key for one in after}
         return [*begun, *(one for one in retrainings_of(self.planned) if one.key in kept)]
 
@@ -196,9 +197,10 @@ class RetrainTimes:
         is_over = epoch >= retraining.max_epochs or not self.saves_state
         late = not is_over and is_last_epoch(self._cost(retraining.candidate), self.seconds_left())
         if late:
+            blame = self._blame([retraining.candidate])
             self.say(
                 f"{retraining.candidate} seed {retraining.seed} ends with its best epoch so far, after {epoch} of "
-                f"{retraining.max_epochs}: epochs were slower than planned, and the budget is over."
+                f"{retraining.max_epochs}: {blame}, and only the time for the report is left."
             )
         return late
 
@@ -216,13 +218,18 @@ class RetrainTimes:
         ended = any(one.ended and one.candidate == TUNED for one in self.history.retrains.values())
         return ended or any(one.retraining.candidate == TUNED for one in going)
 
+    def _blame(self, candidates: Iterable[str]) -> str:
+        """Return why it is late: if epochs cost what was planned, time has gone elsewhere, as on a restart."""
+        is_slow = any(self._cost(one) > self.planned.seconds_per_epoch[one] for one in candidates)
+        return "epochs are slower than planned" if is_slow else "less time is left than planned"
+
     def _cost(self, candidate: str) -> float:
         known = self._costs.get(candidate)
         median = None if known is None else known.median
         return self.planned.seconds_per_epoch[candidate] if median is None else median
 
 
-def _in_words(before: Sequence[PlannedRetraining], after: Sequence[PlannedRetraining]) -> str:
+def _in_words(before: Sequence[PlannedRetraining], after: Sequence[PlannedRetraining], blame: str) -> str:
     kept = {one.key: one for one in after}
     dropped = [f"{one.candidate} seed {one.seed}" for one in before if one.key not in kept]
     shorter = [
@@ -231,4 +238,4 @@ def _in_words(before: Sequence[PlannedRetraining], after: Sequence[PlannedRetrai
         if one.key in kept and kept[one.key].epochs < one.epochs
     ]
     changes = [*([f"without {', '.join(dropped)}"] if dropped else []), *shorter]
-    return f"Epochs are slower than planned, so the rest of the retraining is planned anew: {'; '.join(changes)}."
+    return f"{blame.capitalize()}, so the rest of the retraining is planned anew: {'; '.join(changes)}."
