@@ -119,7 +119,7 @@ def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
 
 def test_a_newer_schema_asks_for_an_update(tmp_path: Path) -> None:
     write(tmp_path, StudyStarted({}, {}, schema_version=99))
-    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 5"):
+    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 6"):
         read_journal(tmp_path)
 
 
