@@ -180,6 +180,12 @@ def test_a_bad_file_is_refused_and_runs_nothing(tmp_path: Path, name: str, text:
         read_file(path)
 
 
+def test_what_yaml_merges_in_may_be_given_anew(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("a: &a {trials: 3, seed: 1}\nb: &b {<<: *a, trials: 4}\nc: {<<: *a, <<: *b}\nd: {1: x, '1': y}\n")
+    assert read_file(path)["b"] == {"trials": 4, "seed": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

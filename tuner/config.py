@@ -191,6 +191,8 @@ _KINDS = {
     "tuple_type": "a list",
 }
 """Pydantic's names for what a value must be, in words."""
+_MERGE = "tag:yaml.org,2002:merge"
+"""Of the key `<<` of a YAML mapping."""
 _SEED_BITS = 53
 """The seeds of the retrainings are a thousand times as large, and 64-bit integers."""
 _ADAPTER = TypeAdapter(StudyConfig)
@@ -427,16 +429,28 @@ def _once_each(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     return dict(pairs)
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """Plain values alone, and each key of a mapping once; what `<<` merges in may be given anew."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        _once_each([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-        return super().construct_mapping(node, deep)
-
-
 def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _YamlLoader)  # noqa: S506 - it is a safe loader
+    """Return plain values alone; of each mapping a key may be given once, but for what `<<` merges in."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    waiting, seen = [root] if root is not None else [], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node.value, list):
+            continue
+        seen.add(id(node))  # an alias is the node itself
+        if isinstance(node, yaml.MappingNode):
+            _check_once(node)
+            waiting += [value for _, value in node.value]
+        else:
+            waiting += node.value
+    return yaml.safe_load(text)
+
+
+def _check_once(node: yaml.MappingNode) -> None:
+    keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+    for (tag, name), times in keys.items():
+        if times > 1 and tag != _MERGE:
+            raise _GivenTwiceError(repr(name))
 
 
 def check(config: StudyConfig) -> None:

@@ -38,7 +38,9 @@ TRAINABLE = train
 def loaded(folder: Path, source: str) -> Task:
     path = folder / "own.py"
     path.write_text(source)
-    return load_task(str(path))
+    task = load_task(str(path))
+    task.check_names()
+    return task
 
 
 @pytest.mark.parametrize(
@@ -76,15 +78,15 @@ def test_so_is_one_of_what_may_be_left_out(tmp_path: Path, more: str, known: str
         loaded(tmp_path, WHOLE + more)
 
 
-def test_a_loader_of_the_same_letters_is_refused_even_if_the_file_itself_calls_it(tmp_path: Path) -> None:
-    source = WHOLE.replace("load_data", "loaddata") + 'if __name__ == "__main__":\n    print(loaddata(None))\n'
-    with pytest.raises(SpaceError, match="did you mean 'load_data'"):
-        loaded(tmp_path, source)
+def test_a_run_that_was_begun_goes_on_with_the_names_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(WHOLE + 'prior = {"a": 0.5}')
+    assert "did you mean 'PRIOR'" in load_task(str(path)).misspelt.surely[0]
 
 
 def test_a_helper_that_is_only_like_a_loader_is_told(tmp_path: Path) -> None:
     source = WHOLE.replace("load_data", "load_datas") + "ALL = load_datas(None)\n"
-    assert "defines 'load_datas' and no 'load_data'" in loaded(tmp_path, source).notices[0]
+    assert "defines 'load_datas' and no 'load_data'" in loaded(tmp_path, source).misspelt.perhaps[0]
 
 
 @pytest.mark.parametrize(
@@ -105,22 +107,23 @@ def test_a_helper_that_is_only_like_a_loader_is_told(tmp_path: Path) -> None:
         'PRETRAIN = {"a": 1}\nprint(PRETRAIN)',
         "def retrain(): ...",
         'state = [{"a": 1}]',
+        'prior = {"mean": 0.0}\nWIDTH = prior["mean"]',
         "from tuner.integrations.callback import Callback as Calback",
     ],
 )
 def test_ordinary_helpers_are_no_near_misses(tmp_path: Path, more: str) -> None:
-    assert loaded(tmp_path, WHOLE + more).notices == ()
+    assert loaded(tmp_path, WHOLE + more).misspelt.perhaps == ()
 
 
 def test_a_constant_may_be_set_aside_under_another_name(tmp_path: Path) -> None:
-    assert loaded(tmp_path, WHOLE.replace("START", "XSTART")).notices == ()
+    assert loaded(tmp_path, WHOLE.replace("START", "XSTART")).misspelt.perhaps == ()
 
 
 @pytest.mark.parametrize("more", ["def loaddata(data_dir): ...", 'data = "digits"'])
 def test_what_is_defined_is_not_looked_for(tmp_path: Path, more: str) -> None:
-    assert loaded(tmp_path, WHOLE + more).notices == ()
+    assert loaded(tmp_path, WHOLE + more).misspelt.perhaps == ()
 
 
 def test_a_training_may_load_its_own_data_by_a_name_of_the_same_letters(tmp_path: Path) -> None:
     source = WHOLE.replace("load_data(data_dir)", "loaddata()") + "DATASET = loaddata()\n"
-    assert "defines 'loaddata'" in loaded(tmp_path, source).notices[0]
+    assert "defines 'loaddata'" in loaded(tmp_path, source).misspelt.perhaps[0]

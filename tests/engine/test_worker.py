@@ -179,6 +179,43 @@ def test_a_mistake_in_evaluate_is_found_before_the_search(
     assert re.match(message, outcome.reason)
 
 
+def test_what_may_lie_in_so_few_epochs_is_only_told(job: Job, assign: Assign) -> None:
+    outcome = rehearsal(job, assign, told_its_epochs(lambda split: {"accuracy": 1 / 0}))
+    assert isinstance(outcome, Reported)
+    assert outcome.evaluation == "evaluate() of train raised ZeroDivisionError: division by zero, on the dev split."
+
+
+class Folding(Keeping):
+    """Its `evaluate` leaves another model than it has trained, as who fuses layers does."""
+
+    is_folded = False
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        self.is_folded = True
+        return {"accuracy": 0.5}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.is_folded else super().state_dict()
+
+
+def test_what_is_evaluated_may_be_another_model_thereafter(job: Job, assign: Assign) -> None:
+    worker = Worker(replace(job, trainable=trainable_of(Folding)))
+    worker.begin(replace(assign(max_epochs=1, hparams={"takes_back": True}), is_rehearsed=True))
+    assert worker.next_report().epoch == 1
+    assert worker.evaluation == {"accuracy": 0.5}
+
+
+def test_a_generator_that_takes_whatever_there_is_need_not_end(job: Job, assign: Assign) -> None:
+    def train(hparams: Any, data: Any, *, seed: int, device: Any, **rest: Any) -> Any:
+        for _ in range(5):
+            yield {"dev_accuracy": 0.5}
+        return lambda split: {"accuracy": 0.5}
+
+    outcome = rehearsal(job, assign, train)
+    assert isinstance(outcome, Reported)
+    assert outcome.evaluation is None
+
+
 def test_a_training_is_evaluated_before_the_search_on_dev_alone(job: Job, assign: Assign) -> None:
     seen = []
 

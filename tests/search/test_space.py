@@ -163,7 +163,6 @@ def suggest(trial):
             {"x": 0.5, "kind": "plain", "kinds": 1},
             r"START\[1\] .* is 1 for 'kinds', but .* did you mean 'kind'",
         ),
-        ({"x": 0.5, "kind": "plain", "width": 1}, r"is 1 for 'width', but must name a .* known are: kind, n, x\."),
     ],
 )
 def test_a_start_that_does_not_fit_says_which_and_what_would(
@@ -171,9 +170,29 @@ def test_a_start_that_does_not_fit_says_which_and_what_would(
 ) -> None:
     space = make_space(f"START = [{{'x': 0.5, 'kind': 'plain'}}, {start}]\n{BRANCHES}")
     with pytest.raises(SpaceError, match=message):
-        space.check(None)
+        check_all(space)
+
+
+def check_all(space: SearchSpace) -> None:
+    space.check(None)
+    space.check_starts()
+
+
+@pytest.mark.parametrize("more", ["'note': 'from the paper'", "'y': 0.3"])
+def test_a_start_may_hold_what_is_hardly_ever_asked_for(make_space: MakeSpace, more: str) -> None:
+    rare = """
+def suggest(trial):
+    hparams = {"x": trial.suggest_float("x", 0.0, 1.0)}
+    if hparams["x"] > 0.9999:
+        hparams["y"] = trial.suggest_float("y", 0.0, 1.0)
+    return hparams
+"""
+    space = make_space(f"START = [{{'x': 0.5, {more}}}]\n{rare}")
+    space.check(None)
+    space.check_starts()
 
 
 def test_a_start_may_name_a_parameter_of_another_branch(make_space: MakeSpace) -> None:
     space = make_space(f"START = [{{'x': 0.5, 'kind': 'plain', 'n': 3}}]\n{BRANCHES}")
     assert space.check(None)[0] == {"x": 0.5}
+    space.check_starts()

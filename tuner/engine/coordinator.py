@@ -308,9 +308,9 @@ class Coordinator:
     def _why_over(self) -> str:
         if self._stop_reason is not None:
             return self._stop_reason
-        if not self._is_time and not self._search.is_through:
-            return TIME_IS_OVER
-        return self._search.converged or ALL_ENDED
+        if self._search.converged is not None:
+            return self._search.converged
+        return ALL_ENDED if self._is_time or self._search.is_through else TIME_IS_OVER
 
     # Resume.
 

@@ -87,7 +87,10 @@ def run_new(
     began = time.monotonic() if began is None else began
     try:
         config = configs.with_absolute_paths(config)
-        ingredients = gather(config, task or load_configured(config), callbacks)
+        task = task or load_configured(config)
+        task.check_names()
+        ingredients = gather(config, task, callbacks)
+        task.space.check_starts()
         remember(ingredients.task.sources)
         _ = ingredients.warm_start  # which may be unusable
         paths = create_run(config)

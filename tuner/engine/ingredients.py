@@ -94,7 +94,7 @@ def _suited(config: StudyConfig, task: Task) -> StudyConfig:
 
 def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Dataset) -> list[str]:
     """Return what of the user's wishes the task cannot do, and what its data have to say."""
-    notices = [*([dataset.notice] if dataset.notice else []), *task.notices]
+    notices = [*([dataset.notice] if dataset.notice else []), *task.misspelt.perhaps]
     if callable(task.data) and wished.data.dataset != AUTO:
         notices.append(f"dataset {wished.data.dataset!r} is not used: what is trained brings data of its own.")
     if wished.resources.precision != AUTO and not task.trainable.takes_precision:

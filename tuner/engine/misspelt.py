@@ -11,6 +11,7 @@ import ast
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tuner.data import available_datasets
@@ -26,26 +27,38 @@ _SHORT = 6
 """Names of fewer letters than this are near by their case alone: of a short word many another is one letter away."""
 
 
-def check_names(space: str, brought: Mapping[str, Any], sources: Sources) -> tuple[str, ...]:
-    """Return what must be told of names that may be misspelt, if anything, each in a sentence.
+@dataclass(frozen=True)
+class Misspelt:
+    """Names that are nearly one of ours, each in a sentence."""
+
+    surely: tuple[str, ...] = ()
+    """A new run is refused for them; one that was begun goes on, for its file cannot be mended."""
+    perhaps: tuple[str, ...] = ()
+    """Told as notices."""
+
+
+def check_names(space: str, brought: Mapping[str, Any], sources: Sources) -> Misspelt:
+    """Return the names that are or may be misspelt.
 
     `brought` is what the main file of `sources` defines, or what a notebook has given by the known names alone.
 
     Raises:
-        SpaceError: for a name that surely is misspelt.
+        SpaceError: if one of those without which there is no task surely is misspelt.
     """
     near = [(name, known) for known in _lacking(brought) for name in _near(known, brought)]
     own, used = _names_of(sources) if near else (set(), set())
-    told = []
+    surely, perhaps = [], []
     for name, known in near:
         if name not in own:
             continue  # what is imported has its name from elsewhere
         sentence = f"space {space!r} defines {name!r} and no {known!r}"
         if _is_sure(name, known, brought[name], used):
-            raise SpaceError(f"{sentence}, so it would not be used; did you mean {known!r}?")
-        if known == "load_data":
-            told.append(f"{sentence}: what it loads is not trained on, unless the training does so by itself.")
-    return tuple(told)
+            surely.append(f"{sentence}, so it would not be used; did you mean {known!r}?")
+            if known in _REQUIRED:
+                raise SpaceError(surely[-1])
+        elif known == "load_data":
+            perhaps.append(f"{sentence}: what it loads is not trained on, unless the training does so by itself.")
+    return Misspelt(tuple(surely), tuple(perhaps))
 
 
 def _lacking(brought: Mapping[str, Any]) -> Iterator[str]:
@@ -77,14 +90,12 @@ def _letters(name: str) -> str:
 def _is_sure(name: str, known: str, value: Any, used: set[str]) -> bool:
     """Whether a near miss of the right kind can be nothing else.
 
-    What the file itself never reads can only have been meant for us, and our own objects have no other use. The same
-    letters are sure even where the file reads them, as a script that also runs by itself does; but not those of the
-    names of which one must be defined, for a helper `model` is an ordinary thing, and its lack is told anyway.
+    What the file itself never reads can only have been meant for us, and our own objects have no other use. What it
+    reads is the file's own business: a Bayesian's `prior`, a `loadData` that the training calls.
     """
-    if name not in used or known in ("OBJECTIVE", "CALLBACKS"):
+    if known in ("OBJECTIVE", "CALLBACKS"):
         return True
-    is_same = _letters(name) == _letters(known) and known not in ("suggest", "TRAINABLE", "MODEL")
-    return is_same and (known != "load_data" or _takes_one(value))
+    return name not in used and (known != "load_data" or _takes_one(value))
 
 
 def _names_of(sources: Sources) -> tuple[set[str], set[str]]:
@@ -140,6 +151,7 @@ _ALTERNATIVES: Sequence[tuple[str, ...]] = (
     ("RETRAIN",),
 )
 """The names that a task file may define; of those in one group, one."""
+_REQUIRED = ("suggest", "TRAINABLE", "MODEL")
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "suggest": _is_function,
     "TRAINABLE": callable,

@@ -31,7 +31,7 @@ class Reported:
     """What was measured of the model, with every report: who listens takes the first."""
     asked: Asked | None = None
     """What the training has asked for by now; None if it was told everything."""
-    evaluation: Mapping[str, float] | None = None
+    evaluation: Mapping[str, float] | str | None = None
     """What `evaluate` has found on dev where that is rehearsed; None where it is not, or cannot be yet."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tuner.config import DEFAULT_OBJECTIVE, DataConfig, StudyConfig
 from tuner.data import AUTO, data_dir_of, load_dataset
 from tuner.data.dataset import Dataset, SearchData
 from tuner.engine.dry_run import check_hparams
-from tuner.engine.misspelt import check_names
+from tuner.engine.misspelt import Misspelt, check_names
 from tuner.engine.worker import MODEL_SUFFIX
 from tuner.errors import DataError, SpaceError, TunerError, in_one_line
 from tuner.integrations.callback import Callback
@@ -50,8 +50,8 @@ class Task:
     """The code that brought all this."""
     callbacks: tuple[Callback, ...] = ()
     """What is told of the study as it goes; it stays with the driver."""
-    notices: tuple[str, ...] = ()
-    """What the user should know of the file, though it may be as it was meant."""
+    misspelt: Misspelt = field(default_factory=Misspelt)
+    """Names in the file that are nearly those of ours."""
 
     def load_data(self, config: DataConfig) -> Dataset:
         """Return the task's own data set, else the one that the configuration names.
@@ -75,6 +75,11 @@ class Task:
                 "tuner.Dataset(train=..., dev=..., test=...)."
             )
         return found
+
+    def check_names(self) -> None:
+        """Refuse names in the file that would be passed over in silence: for a new run. Raises SpaceError."""
+        if self.misspelt.surely:
+            raise SpaceError(self.misspelt.surely[0])
 
     def check(self) -> list[dict[str, Any]]:
         """Try the space before the data are loaded, and return the configurations that were tried.
@@ -150,7 +155,7 @@ def load_task(name_or_path: str) -> Task:
 
 def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
     """Return the task of that name made of what a file or a notebook brings; raises SpaceError as `load_task` does."""
-    notices = check_names(name, brought, sources)
+    misspelt = check_names(name, brought, sources)
     space = space_of(name, brought)
     data, objective = _data_of(name, brought), _objective_of(name, brought)
     callbacks = checked_callbacks(brought.get("CALLBACKS", ()), f"CALLBACKS of space {name!r}")
@@ -161,11 +166,11 @@ def task_of(name: str, brought: Mapping[str, Any], sources: Sources) -> Task:
             "training of its own."
         )
     if own is not None:
-        return Task(space, trainable_of(own), None, data, objective, sources, callbacks, notices)
+        return Task(space, trainable_of(own), None, data, objective, sources, callbacks, misspelt)
     if not (isinstance(model, str) or callable(model)):
         raise SpaceError(f"MODEL of space {name!r} must be a model's name or a callable that builds one.")
     spec = get_model(model)
-    return Task(space, classifier_of(spec), spec, data, objective, sources, callbacks, notices)
+    return Task(space, classifier_of(spec), spec, data, objective, sources, callbacks, misspelt)
 
 
 def _task_of_objective(

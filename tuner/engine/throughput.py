@@ -103,7 +103,7 @@ class Probe:
         self._found: list[float] = []
         self.is_single = False
         """Whether the training has a single epoch, as one that fits in one go."""
-        self.evaluation: Mapping[str, float] | None = None
+        self.evaluation: Mapping[str, float] | str | None = None
         """What the training's `evaluate` found on dev; None if it was not asked."""
 
     @property
@@ -224,8 +224,10 @@ class Probe:
             self._try_another(key)
 
 
-def evaluation_notice(found: Mapping[str, float] | None, objective: Objective, *, has_test: bool) -> str | None:
+def evaluation_notice(found: Mapping[str, float] | str | None, objective: Objective, *, has_test: bool) -> str | None:
     """Return what a user should know of what `evaluate` found on dev; None if it has the objective or was not asked."""
+    if isinstance(found, str):
+        return f"{found} If it does so after the retraining, nothing of the winner will be measured."
     if found is None or objective.metric in MEASURES or evaluated(found, objective) is not None:
         return None
     name = evaluation_name(objective)

@@ -37,6 +37,7 @@ from tuner.training.precision import resolve
 from tuner.training.session import Session
 from tuner.training.trainable import TrainableSpec
 
+_MISTAKES = (NameError, ImportError, KeyError, AttributeError, TypeError, SystemExit)
 _LOG = logging.getLogger(__name__)
 
 MODEL_SUFFIX = ".safetensors"
@@ -122,8 +123,9 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         """Host and process, for the tables."""
         self._training: Session | None = None
-        self.evaluation: Mapping[str, float] | None = None
-        """What a rehearsed training's `evaluate` has found on dev; None before, or if it could not be asked."""
+        self.evaluation: Mapping[str, float] | str | None = None
+        """What a rehearsed training's `evaluate` has found on dev, or why it failed; None before, or if it could not be
+        asked."""
 
     @property
     def training(self) -> Session:
@@ -192,16 +194,18 @@ class Worker:
             self._saved = report.epoch
         self._reported = report.epoch
         if self._assignment.is_rehearsed and self.finished:
+            # As in the end: first the state is written, for what is evaluated may be another model thereafter.
+            state = self.training.state_dict() if self.training.saves_state else None
             self._rehearse_evaluation()
-            if self.training.saves_state:
-                self._take_back()
+            if state is not None:
+                self._take_back(state)
         return report
 
     def _rehearse_evaluation(self) -> None:
-        """Evaluate on dev what was trained, if it can be; raises RehearsalError if that fails.
+        """Evaluate on dev what was trained, if it can be; raises RehearsalError if a mistake in the code shows.
 
-        Else a mistake in the user's `evaluate` would show after the whole search. The test set is read only once, and
-        train may be large.
+        Else it would show after the whole search. What else goes wrong is told, for it may lie in so few epochs, or in
+        this configuration. The test set is read only once, and train may be large.
         """
         if self.job.splits.dev is None or not self.training.ends:
             return
@@ -213,16 +217,17 @@ class Worker:
         except (Exception, SystemExit) as error:  # of the user's code
             if device_failure(error) is not None:
                 raise
-            name = self.job.trainable.name
-            raise RehearsalError(f"evaluate() of {name} raised {in_one_line(error)}, on the dev split.") from error
+            fault = f"evaluate() of {self.job.trainable.name} raised {in_one_line(error)}, on the dev split."
+            if _is_mistake(error):
+                raise RehearsalError(fault) from error
+            self.evaluation = fault
 
-    def _take_back(self) -> None:
+    def _take_back(self, state: Mapping[str, Any]) -> None:
         """Show that a training can go on from what it saves; raises RehearsalError if it cannot.
 
         Else a trial that is promoted would be trained again from its first epoch, and the winner's best epoch be lost
         in the very end.
         """
-        state = self.training.state_dict()
         self._build(self._assignment)
         try:
             self.training.load_state_dict(state)
@@ -337,3 +342,11 @@ def _of_dev(report: EpochReport, objectives: Sequence[Objective]) -> dict[str, f
     """
     names = {objective.metric for objective in objectives}
     return {without_split(name): value for name, value in report.metrics.items() if is_of_dev(name) or name in names}
+
+
+def _is_mistake(error: BaseException) -> bool:
+    """Whether an exception tells of the code alone: more epochs, or another configuration, would not help.
+
+    What is None may be so only until an epoch that was not trained.
+    """
+    return isinstance(error, _MISTAKES) and "None" not in str(error)

@@ -161,7 +161,7 @@ class SearchSpace:
         and may read anything.
 
         Raises:
-            SpaceError: if a start configuration fails, is infeasible or holds what is no parameter, random ones nearly
+            SpaceError: if a start configuration fails, is infeasible, random ones nearly
                 always are infeasible, or the space returns a hyperparameter nobody knows.
         """
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
@@ -169,12 +169,18 @@ class SearchSpace:
         tried += [self._hparams_of_random(study) for _ in range(_CHECKED_SAMPLES)]
         for hparams in (*tried, self.retrain):
             self._check_known(hparams, known)
-        self._check_starts(study)
         self._check_counting({name for hparams in (*tried, self.retrain) for name in hparams}, study)
         return tried
 
-    def _check_starts(self, study: optuna.Study) -> None:
-        """Refuse a name in START that no configuration asks for; one of another branch than the start's may stay."""
+    def check_starts(self) -> None:
+        """Refuse a name in START that is nearly that of a parameter, and that no configuration asks for.
+
+        What else is there may be of a branch that is hardly ever met.
+
+        Raises:
+            SpaceError: for such a name, or as `hparams_of` does.
+        """
+        study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         asked = [self.answer(start)[0].params for start in self.start]
         met = set().union(*asked)
         for index, start in enumerate(self.start):
@@ -183,7 +189,7 @@ class SearchSpace:
                 while name not in met and draws < _DRAWS_FOR_A_START:
                     met |= self._asked_at_random(study)
                     draws += 1
-                if name not in met:
+                if name not in met and difflib.get_close_matches(name, met, n=1):
                     raise SpaceError(
                         f"START[{index}] of space {self.name!r} is {start[name]!r} for {name!r}, but must name a "
                         f"parameter that suggest() asks for; {nearest_known(name, met)}"
@@ -191,7 +197,7 @@ class SearchSpace:
 
     def _asked_at_random(self, study: optuna.Study) -> set[str]:
         trial = study.ask()
-        with contextlib.suppress(InfeasibleError):
+        with contextlib.suppress(SpaceError):  # of a rare branch, which is told when it is met
             self.ask(trial)
         return set(trial.params)
 

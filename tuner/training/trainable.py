@@ -85,7 +85,8 @@ class TrainableSpec:
     @property
     def ends(self) -> bool:
         """Whether its trainings can be evaluated after as many epochs as they were told to have."""
-        return not self.is_generator or "max_epochs" in _optional_names(self.factory)
+        # Who takes whatever there is (`**rest`) need not end by it.
+        return not self.is_generator or "max_epochs" in inspect.signature(self.factory).parameters
 
     def make(
         self,
