@@ -8,7 +8,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -422,34 +422,35 @@ class _GivenTwiceError(Exception):
 
 def _once_each(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     """Return a mapping of these pairs; raises _GivenTwiceError."""
-    counted = Counter(key for key, _ in pairs)
-    for key, times in counted.items():
-        if times > 1:
-            raise _GivenTwiceError(repr(key))
+    _check_once(("", key) for key, _ in pairs)
     return dict(pairs)
 
 
 def _load_yaml(text: str) -> Any:
     """Return plain values alone; of each mapping a key may be given once, but for what `<<` merges in."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    waiting, seen = [root] if root is not None else [], set()
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return None
+    waiting, seen = [root], set()
     while waiting:
         node = waiting.pop()
         if id(node) in seen or not isinstance(node.value, list):
             continue
         seen.add(id(node))  # an alias is the node itself
         if isinstance(node, yaml.MappingNode):
-            _check_once(node)
+            keys = (key for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            _check_once((key.tag, key.value) for key in keys if key.tag != _MERGE)
             waiting += [value for _, value in node.value]
         else:
             waiting += node.value
-    return yaml.safe_load(text)
+    return loader.construct_document(root)
 
 
-def _check_once(node: yaml.MappingNode) -> None:
-    keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-    for (tag, name), times in keys.items():
-        if times > 1 and tag != _MERGE:
+def _check_once(keys: Iterable[tuple[str, str]]) -> None:
+    """Raise _GivenTwiceError for the first of the keys, of a kind and a name, that stands there twice."""
+    for (_, name), times in Counter(keys).items():
+        if times > 1:
             raise _GivenTwiceError(repr(name))
 
 
