@@ -13,7 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.integrations.callback import Callback, Epoch, RetrainEpoch, StudyEnd, StudyStart, TrialEnd, TrialStart
+from tuner.integrations.callback import (
+    Callback,
+    Epoch,
+    RetrainEpoch,
+    Retraining,
+    StudyEnd,
+    StudyStart,
+    TrialEnd,
+    TrialStart,
+)
 from tuner.integrations.trackers import FOLDER
 from tuner.integrations.trackers.values import Scalar, finals, flat, retraining_name
 from tuner.search.trial import TrialState
@@ -27,9 +36,8 @@ class Tracker(Callback):
     def __init__(self, folder: Path | None = None) -> None:
         """Write below `folder`, by default the run's."""
         self._folder = folder
-        self._open: dict[int, _EventFiles] = {}
-        """By trial that has not ended."""
-        self._retrainings: dict[str, _EventFiles] = {}
+        self._open: dict[str, _EventFiles] = {}
+        """By the name of their folder, of the trials that have not ended and of the retrainings."""
         self._objective = ""
 
     def on_study_start(self, study: StudyStart) -> None:
@@ -39,44 +47,44 @@ class Tracker(Callback):
 
     def on_trial_start(self, trial: TrialStart) -> None:
         """Write the hyperparameters."""
-        self._of(trial.trial).start(flat(trial.hparams), trial.time)
+        self._of(_of_trial(trial.trial)).start(flat(trial.hparams), trial.time)
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Write the metrics."""
-        self._of(epoch.trial).scalars(epoch.metrics, epoch.epoch, epoch.time)
+        self._of(_of_trial(epoch.trial)).scalars(epoch.metrics, epoch.epoch, epoch.time)
 
     def on_trial_end(self, trial: TrialEnd) -> None:
         """Write the best value, what was measured of the model, and how the trial ended."""
-        files = self._of(trial.trial)
+        files = self._of(_of_trial(trial.trial))
         if trial.best_epoch is not None:
             best = {f"best/{self._objective}": trial.metrics[self._objective]}
             files.scalars(best, trial.best_epoch, trial.time)
         files.scalars({f"model/{name}": value for name, value in trial.measures.items()}, 0, trial.time)
         files.end(trial.state is not TrialState.FAILED, trial.time)
-        del self._open[trial.trial]
+        del self._open[_of_trial(trial.trial)]
 
     def on_retrain_epoch(self, epoch: RetrainEpoch) -> None:
         """Write the metrics."""
-        self._retrained(retraining_name(epoch)).scalars(epoch.metrics, epoch.epoch, epoch.time)
+        self._of(_of_retraining(epoch)).scalars(epoch.metrics, epoch.epoch, epoch.time)
 
     def on_study_end(self, study: StudyEnd) -> None:
         """Write what the retrainings scored."""
         for one in study.retrainings if study.finished else ():
-            self._retrained(retraining_name(one)).scalars(finals(one.evaluations), one.best_epoch or 0, study.time)
+            self._of(_of_retraining(one)).scalars(finals(one.evaluations), one.best_epoch or 0, study.time)
 
-    def _retrained(self, name: str) -> _EventFiles:
-        if name not in self._retrainings:
-            self._retrainings[name] = self._files(f"retrained-{name}")
-        return self._retrainings[name]
+    def _of(self, run: str) -> _EventFiles:
+        if run not in self._open:
+            assert self._folder is not None
+            self._open[run] = _EventFiles(self._folder / run)
+        return self._open[run]
 
-    def _of(self, trial: int) -> _EventFiles:
-        if trial not in self._open:
-            self._open[trial] = self._files(f"trial-{trial:05d}")
-        return self._open[trial]
 
-    def _files(self, name: str) -> _EventFiles:
-        assert self._folder is not None
-        return _EventFiles(self._folder / name)
+def _of_trial(trial: int) -> str:
+    return f"trial-{trial:05d}"
+
+
+def _of_retraining(one: Retraining | RetrainEpoch) -> str:
+    return f"retrained-{retraining_name(one)}"
 
 
 class _EventFiles:
