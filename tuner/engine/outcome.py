@@ -32,7 +32,8 @@ class Reported:
     asked: Asked | None = None
     """What the training has asked for by now; None if it was told everything."""
     evaluation: Mapping[str, float] | str | None = None
-    """What `evaluate` has found on dev where that is rehearsed; None where it is not, or cannot be yet."""
+    """What `evaluate` has found on dev where that is rehearsed, or why it failed; None where it is not,
+    or cannot be yet."""
 
 
 @dataclass(frozen=True)

@@ -59,12 +59,10 @@ _GIVEN = (StudyStarted, RetrainEpochReported, RetrainFailed, EnsembleMeasured, S
 """Events outside the search that follow from nothing in the journal."""
 _PROPOSALS_DERIVED_SINCE = 5
 """Version of the journal."""
-_TIES_BY_FRONT_SINCE = 6
-"""The same; before, of equals by the first of several objectives one could win that another was better than."""
-_ASKED_IS_KEPT_SINCE = 6
-"""The same; before, a call that began again lost what it had asked for late."""
-_SHORT_TIME_TOLD_SINCE = 6
-"""The same; before, a search whose time left was too short for another trial said that all had ended."""
+_ENDS_DERIVED_SINCE = 6
+"""The same. Before, of equals by the first of several objectives one could win that another was better than, a call
+that began again lost what it had asked for late, and a search too short of time for another trial said that all had
+ended."""
 _CONSEQUENCES = 3
 """Events a driver writes at once after a result, at most."""
 
@@ -84,10 +82,8 @@ class Replay:
         opening = entries[0].event
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         self._objective = opening.objective
-        self._ties_are_given = opening.schema_version < _TIES_BY_FRONT_SINCE and len(config.search.objectives) > 1
-        self._asked_is_given = opening.schema_version < _ASKED_IS_KEPT_SINCE
         self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
-        self._short_time_is_told = opening.schema_version >= _SHORT_TIME_TOLD_SINCE
+        self._ends_are_given = opening.schema_version < _ENDS_DERIVED_SINCE
         self._warm_start: WarmStart | None = None
         self._plan: Plan | None = None
         self._workers: int | None = None
@@ -163,7 +159,7 @@ class Replay:
         derived = self._derived.popleft() if self._derived else None
         if isinstance(event, SearchEnded) and isinstance(derived, SearchEnded) and derived.seconds_left is not None:
             derived = replace(derived, seconds_left=event.seconds_left)  # a time, which is given
-        if not self._short_time_is_told and _reason(event) == ALL_ENDED and _reason(derived) == TIME_IS_OVER:
+        if self._ends_are_given and _reason(event) == ALL_ENDED and _reason(derived) == TIME_IS_OVER:
             derived = replace(derived, reason=ALL_ENDED)  # type: ignore[type-var] # it has a reason
         self._compare(index, event, derived)
         if isinstance(event, EpochReported):
@@ -172,7 +168,7 @@ class Replay:
     def _is_given(self, event: Event) -> bool:
         """Return whether an event of an older version followed from rules that are no more."""
         is_proposal, is_asked = isinstance(event, TrialProposed), isinstance(event, ParamsAsked)
-        return (is_proposal and self._proposals_are_given) or (is_asked and self._asked_is_given)
+        return (is_proposal and self._proposals_are_given) or (is_asked and self._ends_are_given)
 
     def _provoke(self, index: int, event: Event) -> None:
         """Let the coordinator do what it must have done to write `event`."""
@@ -203,7 +199,7 @@ class Replay:
                     self._coordinator.take(replace(last, finished=finished))
             case TrialEnded() | SearchEnded():
                 # There was no time any more, or there still was.
-                is_over = event.reason == TIME_IS_OVER or not self._short_time_is_told
+                is_over = event.reason == TIME_IS_OVER or self._ends_are_given
                 self._now = after if is_over else before
                 self._finish(event)
             case _:
@@ -236,7 +232,7 @@ class Replay:
 
     def _check_winner(self, index: int, event: WinnerSelected) -> None:
         winner = select(fold(self._entries[:index]))
-        if winner is not None and self._ties_are_given:
+        if winner is not None and self._ends_are_given and len(self._config.search.objectives) > 1:
             winner = replace(event, metric=winner.metric, value=winner.value)
         self._compare(index, event, winner)
 

@@ -104,7 +104,7 @@ class Probe:
         self.is_single = False
         """Whether the training has a single epoch, as one that fits in one go."""
         self.evaluation: Mapping[str, float] | str | None = None
-        """What the training's `evaluate` found on dev; None if it was not asked."""
+        """What the training's `evaluate` found on dev, or why it failed; None if it was not asked."""
 
     @property
     def seconds_per_epoch(self) -> float:
