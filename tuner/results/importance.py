@@ -30,11 +30,11 @@ def importances(history: History) -> dict[str, float]:
     Empty while fewer than `MIN_TRIALS` trials have finished an epoch, and if nothing was varied, nothing mattered, or
     the best cannot be told from the others.
     """
-    ranked = ranked_trials(history)
+    standings, ranked = _ranked(history)
     if len(ranked) < MIN_TRIALS or not any(trial.proposed.distributions for trial in ranked):
         return {}
     share = max(_BEST_SHARE, _BEST_TRIALS / len(ranked))
-    places = _places(ranked, history)
+    places = _places(standings)
     last = places[math.ceil(share * len(ranked)) - 1]
     if sum(place <= last for place in places) > _MOST_BEST * len(ranked):
         return {}
@@ -74,16 +74,22 @@ def prepare() -> None:
 
 def ranked_trials(history: History) -> list[TrialHistory]:
     """Return the trials that finished an epoch and did not fail, the best first, of equals the earlier one."""
-    trials = [one for _, one in sorted(history.trials.items()) if one.epochs and one.state is not TrialState.FAILED]
-    return sorted(trials, key=lambda one: _standing(one, history), reverse=True)
+    return _ranked(history)[1]
 
 
-def _places(ranked: Sequence[TrialHistory], history: History) -> list[int]:
+_Standing = tuple[float, float]
+"""Of a trial's best epoch, as `rank` has it."""
+
+
+def _ranked(history: History) -> tuple[list[_Standing], list[TrialHistory]]:
+    """Return the standings and the trials of `ranked_trials`."""
+    trials = (one for _, one in sorted(history.trials.items()) if one.state is not TrialState.FAILED)
+    known = [(rank(best, history.objective), one) for one in trials if (best := one.best) is not None]
+    known.sort(key=lambda pair: pair[0], reverse=True)
+    return [standing for standing, _ in known], [trial for _, trial in known]
+
+
+def _places(standings: Sequence[_Standing]) -> list[int]:
     """Return of each the place of the first of its equals: their order says nothing."""
-    first: dict[tuple[float, float], int] = {}
-    return [first.setdefault(_standing(trial, history), place) for place, trial in enumerate(ranked)]
-
-
-def _standing(trial: TrialHistory, history: History) -> tuple[float, float]:
-    assert trial.best is not None, trial.number
-    return rank(trial.best, history.objective)
+    first: dict[_Standing, int] = {}
+    return [first.setdefault(standing, place) for place, standing in enumerate(standings)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tuner.journal.events import EnsembleMeasured, RetrainEnded, WinnerSelected
+from tuner.journal.events import EnsembleMeasured, EpochReported, RetrainEnded, WinnerSelected
 from tuner.journal.history import History, RetrainHistory
 from tuner.results.front import placed_trials
 from tuner.search.objective import Objective
-from tuner.search.report import DEV_LOSS, evaluated, loss_of, rank, score_of
+from tuner.search.report import DEV_LOSS, evaluated, loss_of, rank
 from tuner.search.trial import TrialState
 
 IN_TIME_RULE = "Trials whose retraining would not fit into the time do not count."
@@ -51,17 +51,12 @@ def select(history: History) -> WinnerSelected | None:
     # Of equals by the first objective one may be worse than another in each of the rest.
     placed = placed_trials(history)
     front = {one.trial for one in placed if one.is_on_front}
-    reports = (report for trial in timely for report in trial.epochs.values())
-    best = max(
-        reports,
-        key=lambda one: (
-            score_of(one, objective),
-            one.trial in front,
-            *rank(one, objective),
-            -one.trial,
-            -one.epoch,
-        ),
-    )
+
+    def place(report: EpochReported) -> tuple[float, bool, float, int, int]:
+        score, loss = rank(report, objective)
+        return score, report.trial in front, loss, -report.trial, -report.epoch
+
+    best = max((report for trial in timely for report in trial.epochs.values()), key=place)
     hparams = history.trials[best.trial].proposed.hparams
     knows_loss = objective.metric != DEV_LOSS and DEV_LOSS in best.metrics
     words = rule(objective, knows_loss, knows_others=bool(placed))
