@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 SQLITE = "sqlite:///"
 """What stands before the path of a database in its address."""
+
+
+MEASURED = "measured-"
+"""How names of checkpoints begin that belong to trainings before the plan, which measure how fast they are."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,16 @@ class RunPaths:
     def log(self) -> Path:
         """What Ray and our own loggers said."""
         return self.root / "run.log"
+
+    @property
+    def logs(self) -> Path:
+        """The folder with what trainings printed, and why they failed."""
+        return self.root / "logs"
+
+    def log_of(self, checkpoints: str | Path) -> Path:
+        """Return the log of the training with these checkpoints; those before the plan have one together."""
+        name = PurePosixPath(checkpoints).name
+        return self.logs / f"{MEASURED.rstrip('-') if name.startswith(MEASURED) else name}.log"
 
     @property
     def trackers(self) -> Path:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +21,13 @@ from tests.engine.full_once import full_once
 from tuner.config import ResourceConfig
 from tuner.engine import ray_executor as module
 from tuner.engine.executor import Key
-from tuner.engine.outcome import Outcome, Reported, WorkerLost
+from tuner.engine.outcome import Crashed, Outcome, Reported, WorkerLost
 from tuner.engine.ray_executor import RayExecutor
 from tuner.engine.ray_session import workers_available
 from tuner.engine.trainable import OUTCOME
+from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Assignment, Job
+from tuner.paths import RunPaths
 from tuner.search.report import EpochReport
 from tuner.training.trainable import trainable_of
 
@@ -122,14 +128,15 @@ def test_works_that_a_signal_cut_short_are_not_taken_for_done(ray_running: None,
 class Patient(Trainings):
     """One training of three epochs, which goes on when it has lost its process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hparams: Mapping[str, Any] | None = None) -> None:
         super().__init__(range(1))
         self._folder = folder
+        self._hparams = hparams or {}
         self.outcomes: list[Outcome] = []
 
     def next(self) -> tuple[Key, Assignment] | None:
         found = super().next()
-        return found and (found[0], Assignment({}, 1, 3, self._folder / "trial"))
+        return found and (found[0], Assignment(self._hparams, 1, 3, self._folder / "trial"))
 
     def take(self, key: Key, outcome: Outcome) -> bool:
         self.outcomes.append(outcome)
@@ -148,6 +155,57 @@ def test_a_training_whose_device_was_full_goes_on_in_another_process(
     reports = [outcome.report for outcome in work.outcomes if isinstance(outcome, Reported)]
     assert [report.epoch for report in reports] == [1, 1, 2, 3]
     assert reports[0].metrics["process"] != reports[2].metrics["process"]
+
+
+class Talkative:
+    """A training that prints and warns, and whose second epoch fails the first time."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> None:
+        self.folder, self.epoch = Path(hparams["folder"]), 0
+        print("building")
+
+    def train_epoch(self) -> dict[str, float]:
+        for percent in range(101):
+            print(f"\r{percent}%", end="", file=sys.stderr)
+        print(file=sys.stderr)
+        logging.getLogger("mine").warning("mind the %s", "gap")
+        failing = self.folder / "has failed"
+        if self.epoch == 1 and not failing.exists():
+            failing.touch()
+            print("about to fail")
+            raise ValueError("not this time")
+        self.epoch += 1
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
+
+@pytest.mark.timeout(120)
+def test_what_a_training_prints_and_why_it_failed_stands_in_its_log(
+    ray_running: None, job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    work = Patient(tmp_path, {"folder": str(tmp_path)})
+    logs = TrainingLogs(RunPaths(tmp_path), print)
+    executor = RayExecutor(ResourceConfig(), workers=1, name=str(tmp_path), say=print, logs=logs)
+    executor.run(replace(job, trainable=trainable_of(Talkative)), iter([work]))
+    assert [type(outcome) for outcome in work.outcomes] == [Reported, Crashed, Reported, Reported, Reported]
+    told = re.sub(r"\d\d:\d\d:\d\d", "TIME", (tmp_path / "logs" / "trial.log").read_text())
+    assert told.startswith(
+        "--- epoch 1, TIME\nbuilding\n100%\nmind the gap\n"
+        "--- failed, TIME\n100%\nmind the gap\nabout to fail\nTraceback (most recent call last):\n"
+    )
+    assert told.endswith(
+        "ValueError: not this time\n--- epoch 1, TIME\nbuilding\n"
+        "--- epoch 2, TIME\n100%\nmind the gap\n--- epoch 3, TIME\n100%\nmind the gap\n"
+    )
+    assert capfd.readouterr().out == ""
 
 
 # GPUs, which exist in Ray's books alone.

@@ -41,6 +41,7 @@ from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
 from tuner.engine.task import Task, load_configured
 from tuner.engine.throughput import Probe, evaluation_notice, sample
+from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Job
 from tuner.errors import JournalError, TunerError
 from tuner.integrations.callback import Callback
@@ -223,7 +224,8 @@ class _Job:
     def _executor(self) -> Iterator[Executor]:
         """Make ready what trains; Ray is imported only where it is used."""
         if self._config.resources.in_process:
-            yield InProcessExecutor(self._progress.say, of_a_trial(settle(self._config.resources, []))[0])
+            cpus, _ = of_a_trial(settle(self._config.resources, []))
+            yield InProcessExecutor(self._progress.say, cpus, TrainingLogs(self._paths, self._progress.say))
             return
         from tuner.engine.ray_executor import ray_executor
 

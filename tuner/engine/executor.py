@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from tuner.engine.outcome import Outcome, StorageAway, WorkerLost
+from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Assignment, Job
 from tuner.errors import StorageError
 from tuner.io.retry import Outage
@@ -97,10 +98,11 @@ class Agenda:
     be written.
     """
 
-    def __init__(self, works: Iterator[Work], say: Callable[[str], None]) -> None:
-        """Do `works`; what cannot wait is told with `say`."""
+    def __init__(self, works: Iterator[Work], say: Callable[[str], None], logs: TrainingLogs | None = None) -> None:
+        """Do `works`; what cannot wait is told with `say`, and what trainings print is kept in `logs`."""
         self._works = works
         self._say = say
+        self._logs = logs
         self._work: Work | None = None
         self._numbers = itertools.count()
         self.is_over = False
@@ -121,8 +123,10 @@ class Agenda:
         """Whether the order's outcome still matters."""
         return order.work is self.current
 
-    def take(self, order: Order, outcome: Outcome | StorageAway) -> bool:
-        """Hand an outcome over; return whether the training goes on."""
+    def take(self, order: Order, outcome: Outcome | StorageAway, printed: str = "") -> bool:
+        """Hand an outcome over, after what was `printed` until then is kept; return whether the training goes on."""
+        if self._logs is not None:
+            self._logs.take(order.assignment.checkpoints, outcome, printed)
         return self.is_wanted(order) and self._guarded(lambda: _take(order, outcome), False)
 
     def give_back(self, order: Order) -> None:

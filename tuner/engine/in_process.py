@@ -11,6 +11,7 @@ import torch
 from tuner.engine.executor import Agenda, Work
 from tuner.engine.outcome import Crashed, Failed, StepOutcome, WorkerLost
 from tuner.engine.stepper import LostDeviceError, Stepper
+from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Assignment, Job
 
 T = TypeVar("T")
@@ -27,9 +28,13 @@ class InProcessExecutor:
     workers_in_words = "in this process, one training after the other"
     nodes: Sequence[Mapping[str, Any]] = ()
 
-    def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1) -> None:
-        """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too."""
+    def __init__(self, say: Callable[[str], None], cpus_a_trial: int = 1, logs: TrainingLogs | None = None) -> None:
+        """Train with `cpus_a_trial` threads; tell with `say` what cannot wait, tracebacks of the user's code too.
+
+        Why a training failed stands in `logs`; what it prints is on the screen, where a debugger needs it.
+        """
         self._say = say
+        self._logs = logs
         self._last_told: str | None = None
         """The last traceback."""
         self.cpus_a_trial = cpus_a_trial
@@ -43,7 +48,7 @@ class InProcessExecutor:
 
     def run(self, job: Job, works: Iterator[Work]) -> None:
         """Do the works as `Executor` says."""
-        agenda = Agenda(works, self._say)
+        agenda = Agenda(works, self._say, self._logs)
         if os.environ.get("PYTHONBREAKPOINT", "").startswith("ray."):
             del os.environ["PYTHONBREAKPOINT"]  # left by a Ray of this process, whose debugger wants a cluster
         threads = torch.get_num_threads()

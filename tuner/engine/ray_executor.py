@@ -33,6 +33,7 @@ from tuner.engine.ray_tune import Processes, TuneCallback, TuneScheduler, TuneSe
 from tuner.engine.sending import check_code_travels, check_data_fit, send_by_value
 from tuner.engine.task import Task
 from tuner.engine.trainable import ORDER, TrialTrainable
+from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Assignment, Job
 from tuner.errors import StorageError
 from tuner.paths import RunPaths
@@ -59,7 +60,8 @@ def ray_executor(
         check_data_fit(dataset.splits)
         # The driver's own machine is known without asking.
         nodes = hardware_of_nodes(resources.precision) if resources.address is not None else []
-        yield RayExecutor(resources, workers=workers, nodes=nodes, name=str(paths.root.resolve()), say=say)
+        logs = TrainingLogs(paths, say)
+        yield RayExecutor(resources, workers=workers, nodes=nodes, name=str(paths.root.resolve()), say=say, logs=logs)
 
 
 class RayExecutor:
@@ -74,11 +76,12 @@ class RayExecutor:
         say: Callable[[str], None],
         nodes: Sequence[Mapping[str, Any]] = (),
         trainable: type[tune.Trainable] = TrialTrainable,
+        logs: TrainingLogs | None = None,
     ) -> None:
         """Use at most `workers` processes, each with the CPUs and GPUs of a trial.
 
         `name` is the run's, by which what a driver killed on this machine has left is found and removed. What cannot
-        wait is told with `say`.
+        wait is told with `say`; what trainings print is kept in `logs`.
         """
         self._resources = resources
         self.workers = workers
@@ -89,6 +92,7 @@ class RayExecutor:
         self._name = name
         self._say = say
         self._trainable = trainable
+        self._logs = logs
 
     def share_gpus(self, job: Job, assignment: Assignment) -> None:
         """Let several trainings share each GPU if it has room, by the memory that `assignment` takes.
@@ -121,7 +125,7 @@ class RayExecutor:
 
     def run(self, job: Job, works: Iterator[Work]) -> None:
         """Do the works as `Executor` says; SIGUSR1 is like a second Ctrl-C."""
-        agenda = Agenda(works, self._say)
+        agenda = Agenda(works, self._say, self._logs)
         processes = Processes(self.workers)
         resources = {"cpu": self.cpus_a_trial, "gpu": self._gpus_a_trial}
         with _scratch(self._name) as scratch, every_death_survived(), no_count_of_callbacks(), no_table_of_results():

@@ -21,7 +21,7 @@ from tuner.engine.executor import Agenda, Order
 from tuner.engine.outcome import Failed, StepOutcome, WorkerLost
 from tuner.engine.ray_patches import has_resources
 from tuner.engine.ray_session import is_lost_node
-from tuner.engine.trainable import ASSIGNMENT, ORDER, OUTCOME
+from tuner.engine.trainable import ASSIGNMENT, ORDER, OUTCOME, PRINTED
 from tuner.engine.watchdog import take_report
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ class TuneScheduler(_Unrecorded, FIFOScheduler):
         """
         outcome: StepOutcome = result[OUTCOME]
         order = self._processes.order_of(trial)
-        if order is None or self._agenda.take(order, outcome):  # a process without an order is about to end
+        printed = result.get(PRINTED, "")
+        if order is None or self._agenda.take(order, outcome, printed):  # a process without an order is about to end
             return str(TrialScheduler.CONTINUE)
         if isinstance(outcome, Failed) and outcome.spoils_process:
             self._processes.end(trial)
@@ -233,7 +234,8 @@ class TuneCallback(_Unrecorded, TrialProgressCallback):
         """Print nothing."""
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Drop Ray's statistics of each metric, which nobody reads: Ray keeps every trial to the end, with 30 KiB."""
+        """Drop what nobody reads: Ray keeps every trial to the end, with 30 KiB, and with what it printed last."""
+        trial.run_metadata.last_result.pop(PRINTED, None)
         trial.run_metadata.metric_analysis = {}
         trial.run_metadata.metric_n_steps = {}
 

@@ -11,13 +11,12 @@ from tuner.data.dataset import Dataset
 from tuner.data.sample import DataSample
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.task import Task
-from tuner.engine.throughput import MEASURED
 from tuner.io import storage
 from tuner.io.arrays import write_arrays
 from tuner.io.files import remove_unfinished, write_json, write_whole
 from tuner.io.mirror import Mirror
 from tuner.journal.history import History
-from tuner.paths import RunPaths
+from tuner.paths import MEASURED, RunPaths
 
 
 class RunFiles:

@@ -13,12 +13,11 @@ from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment
 from tuner.errors import SpaceError
+from tuner.paths import MEASURED
 from tuner.results.wording import hparams_text
 from tuner.search.objective import MEASURES, Objective
 from tuner.search.report import evaluated, evaluation_name
 from tuner.training.lr_decay import without_schedule
-
-MEASURED = "measured-"
 
 _SAMPLE_EXAMPLES = 1280
 _SAMPLE_BATCHES = 4

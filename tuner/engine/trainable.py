@@ -7,13 +7,14 @@ from typing import Any
 from ray import tune
 from threadpoolctl import threadpool_limits
 
+from tuner.engine.printed import Printed
 from tuner.engine.stepper import Stepper
 from tuner.engine.worker import Job
 
 ORDER, ASSIGNMENT = "order", "assignment"
 """Keys of a configuration: the order's number, and what is to be done."""
-OUTCOME = "outcome"
-"""Key of a result."""
+OUTCOME, PRINTED = "outcome", "printed"
+"""Keys of a result: what came of the step, and what was printed until then, if anything was."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -22,6 +23,7 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Begin the first assignment of this process; `job` comes from the object store."""
         assert job is not None
+        self._printed = Printed()
         # What was imported before this process had a training took all cores for its own.
         threadpool_limits(job.threads)
         self._stepper = Stepper(job)
@@ -33,5 +35,6 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Do a step and return its outcome."""
-        return {OUTCOME: self._stepper.step()}
+        """Do a step and return its outcome, with what it printed."""
+        outcome, printed = self._stepper.step(), self._printed.take()
+        return {OUTCOME: outcome, PRINTED: printed} if printed else {OUTCOME: outcome}
