@@ -18,7 +18,7 @@ class TrainingLogs:
     """A file for each training that printed something or failed."""
 
     def __init__(self, paths: RunPaths, say: Callable[[str], None]) -> None:
-        """Write into the run at `paths`, whose folder is made when there is something; tell with `say` if that fails."""
+        """Write into the run at `paths`; tell with `say` if that fails."""
         self._paths = paths
         self._say = say
         self._has_failed = False

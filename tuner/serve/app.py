@@ -10,7 +10,7 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -19,7 +19,8 @@ from tuner.serve.feed import Feed
 from tuner.serve.files import Files
 from tuner.serve.guard import Guard
 from tuner.serve.listing import Listing
-from tuner.serve.runs import RunsFolder
+from tuner.serve.logs import log_names, log_text, logs_page
+from tuner.serve.runs import RunsFolder, RunSource
 from tuner.serve.watched import WatchedRun
 
 _KEPT = 8
@@ -32,6 +33,8 @@ def build_app(runs: RunsFolder, *, host: str, port: int, token: str | None, with
     routes = [
         Route("/", page.file("list.html")),
         Route("/runs/{name}", page.run),
+        Route("/runs/{name}/logs", page.logs),
+        Route("/runs/{name}/logs/{file}", page.log),
         Route("/static/{file}", page.static),
         Route("/api/runs", page.list_events),
         Route("/api/runs/{name}", page.run_events),
@@ -66,6 +69,18 @@ class _Page:
         await self._feed(request.path_params["name"])
         return self._files.answer("run.html", request)
 
+    async def logs(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        paths = (await self._source(name)).paths
+        return HTMLResponse(logs_page(name, await asyncio.to_thread(log_names, paths)))
+
+    async def log(self, request: Request) -> Response:
+        paths = (await self._source(request.path_params["name"])).paths
+        text = await asyncio.to_thread(log_text, paths, request.path_params["file"])
+        if text is None:
+            raise HTTPException(404, "There is no such log.")
+        return PlainTextResponse(text)
+
     async def static(self, request: Request) -> Response:
         return self._files.answer(request.path_params["file"], request)
 
@@ -75,12 +90,16 @@ class _Page:
     async def run_events(self, request: Request) -> Response:
         return _events(request, await self._feed(request.path_params["name"]))
 
+    async def _source(self, name: str) -> RunSource:
+        source = await asyncio.to_thread(self._runs.source, name)
+        if source is None:
+            raise HTTPException(404, "There is no such run.")
+        return source
+
     async def _feed(self, name: str) -> Feed:
         """Return the feed of a run; raises HTTPException if there is no such run."""
         if name not in self._watched:
-            source = await asyncio.to_thread(self._runs.source, name)
-            if source is None:
-                raise HTTPException(404, "There is no such run.")
+            source = await self._source(name)
             self._watched.setdefault(name, Feed(WatchedRun(name, source)))
         self._watched.move_to_end(name)
         idle = [other for other, feed in self._watched.items() if feed.is_idle and other != name]

@@ -80,6 +80,7 @@ def status_of(name: str, source: RunSource, live: LiveHistory) -> dict[str, Any]
         "marks": _marks(history, summary),
         "ladder": _ladder(history, summary),
         "running": _running(history)[:_RUNNING_SHOWN] if line["state"] in ("running", "silent") else [],
+        "logs": source.paths.logs.is_dir(),
         "workers": history.drivers[-1].workers if history.drivers else None,
         "warm": None if history.warm_start is None else plain(history.warm_start.source),
     }

@@ -27,6 +27,8 @@
     drawLadder(found);
     drawRunning(found);
     offerToTry();
+    byId("logs").href = `/runs/${encodeURIComponent(name)}/logs`;
+    show(byId("logs-box"), found.logs === true);
     tick();
   }
 
