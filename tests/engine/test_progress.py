@@ -122,6 +122,13 @@ def test_without_a_terminal_a_line_comes_at_most_every_five_seconds(screen: Scre
     assert screen.lines[-1].startswith("[55.0s] ")
 
 
+def test_a_log_says_what_is_done_before_there_is_a_plan(screen: Screen) -> None:
+    screen.progress.enter(Phase.MEASURING)
+    assert screen.lines == ["measuring how fast it trains"]
+    screen.progress.enter(Phase.REPORT)
+    assert len(screen.lines) == 1  # the plan and the events tell the rest
+
+
 @pytest.mark.parametrize(("event", "text"), IMPORTANT, ids=lambda value: type(value).__name__)
 def test_what_must_not_be_missed_is_told_at_once(screen: Screen, event: Event, text: str) -> None:
     screen.progress.on_event(epoch(0, 1, 0.5))

@@ -19,7 +19,7 @@ from tuner.engine.live.glyphs import glyphs_for
 from tuner.engine.live.state import LiveState, Phase
 from tuner.engine.live.terminal import TerminalBlock, is_drawn_on
 from tuner.engine.live.ticker import Ticker
-from tuner.engine.live.view import Size, draw
+from tuner.engine.live.view import DOING, Size, draw
 from tuner.engine.plan import Plan
 from tuner.engine.run_log import say_to_log
 from tuner.journal.events import (
@@ -143,7 +143,9 @@ class Progress:
             self.say(line)
 
     def enter(self, phase: Phase) -> None:
-        """Show what is being done now, where no event tells it."""
+        """Show what is being done now, where no event tells it; a log is told of what comes before its first line."""
+        if phase is Phase.MEASURING and not self._is_drawn:
+            self.say(DOING[phase])
         with self._lock:
             self._state.phase = phase
         if self._ticker is not None:

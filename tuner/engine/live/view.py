@@ -24,7 +24,7 @@ _WIDE = 110
 """There is room for everything."""
 _WIDEST = 160
 """Beyond it the eye loses the line."""
-_DOING = {
+DOING = {
     Phase.STARTING: "starting the workers",
     Phase.MEASURING: "measuring how fast it trains",
     Phase.SEARCH: "search",
@@ -32,6 +32,7 @@ _DOING = {
     Phase.ENSEMBLE: "measuring the ensemble",
     Phase.REPORT: "writing tables and report",
 }
+"""What is being done, in words."""
 _STATE_STYLES = {TrialState.FAILED: "red", TrialState.RUNNING: "green"}
 _MOST_TROUBLES = 3
 _STEEPEST = 0.05
@@ -115,7 +116,7 @@ class _Painter:
 
     def _clock(self) -> Text:
         state = self.state
-        label = Cell(_DOING[state.phase], "bold")
+        label = Cell(DOING[state.phase], "bold")
         share, words = self._progress()
         for text in (*words, ""):
             room = self.width - len(label.text) - len(text) - 4
