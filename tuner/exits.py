@@ -32,7 +32,8 @@ _IN_ASCII = {"\N{PLUS-MINUS SIGN}": "+-", "\N{REPLACEMENT CHARACTER}": "?"}
 def main(run: Callable[[], int | None]) -> NoReturn:
     """Run a command and exit with what it returns; None is 0.
 
-    A TunerError is one line on stderr and exit code 2, and so is an output that cannot be written, as on a full disk.
+    A TunerError is one line on stderr and exit code 2, after the traceback of the user's code if it says where that
+    went wrong, and so is an output that cannot be written, as on a full disk.
     Ctrl-C is 130, and a reader that leaves before the end is 1.
     """
     _make_printable()
@@ -41,7 +42,7 @@ def main(run: Callable[[], int | None]) -> NoReturn:
         code = _code_of(run)
         sys.stdout.flush()
     except TunerError as error:
-        _complain(f"error: {error}")
+        _complain(*getattr(error, "__notes__", ()), f"error: {error}")
         code = EXIT_BAD_INPUT
     except KeyboardInterrupt:
         _complain("stopped.")
@@ -77,9 +78,11 @@ def _is_of_output(error: OSError) -> bool:
     return False
 
 
-def _complain(text: str) -> None:
+def _complain(*text: str) -> None:
+    """Print the last text in a line, below the others as they are."""
+    *above, sentence = text
     with contextlib.suppress(OSError):  # then nobody can be told
-        print(" ".join(text.split()), file=sys.stderr)
+        print(*above, " ".join(sentence.split()), sep="\n", file=sys.stderr)
 
 
 def _make_printable() -> None:

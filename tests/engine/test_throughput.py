@@ -115,18 +115,21 @@ def test_every_worker_measures_and_the_mean_counts(job: Job, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("model", "hparams", "reason"),
+    ("model", "hparams", "reason", "where"),
     [
-        (broken, {}, "ValueError: no such layer: conv7"),
-        (seeing, {"batch_size": 1}, "batch_size is 1, but must be at least 2."),
+        (broken, {}, "ValueError: no such layer: conv7", ["in broken"]),
+        (seeing, {"batch_size": 1}, "batch_size is 1, but must be at least 2.", []),
     ],
 )
 def test_a_first_configuration_that_cannot_be_trained_at_all_is_told_in_a_line(
-    job: Job, model: Any, hparams: dict[str, Any], reason: str, tmp_path: Path
+    job: Job, model: Any, hparams: dict[str, Any], reason: str, where: list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(SpaceError) as caught:
         measure(tmp_path, replace(job, trainable=classifier_of(get_model(model))), hparams)
     assert str(caught.value) == f"the space's first start configuration cannot be trained: {reason}"
+    traces = getattr(caught.value, "__notes__", [])
+    assert len(traces) == len(where)
+    assert all(line in trace and "stepper.py" not in trace for line, trace in zip(where, traces, strict=True))
 
 
 def test_a_process_that_dies_is_forgiven_as_often_as_that_of_a_trial(job: Job, tmp_path: Path) -> None:

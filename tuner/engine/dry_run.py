@@ -13,7 +13,8 @@ import torch
 
 from tuner.data.dataset import SearchData
 from tuner.data.splits import as_split
-from tuner.errors import ConfigError, SpaceError, in_one_line
+from tuner.engine.traces import trace
+from tuner.errors import ConfigError, SpaceError, TunerError, in_one_line
 from tuner.models import ModelSpec
 from tuner.models.summary import evaluating
 from tuner.search.space import SearchSpace, unknown_hyperparameter
@@ -77,7 +78,10 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
             if place == 0:
                 reason = in_one_line(error)
                 what = "first start configuration" if space.start else "first configuration"
-                raise SpaceError(f"the {what} of space {space.name!r} cannot be trained: {reason}") from error
+                refused = SpaceError(f"the {what} of space {space.name!r} cannot be trained: {reason}")
+                if not isinstance(error, TunerError):
+                    refused.add_note(trace(error).rstrip("\n"))
+                raise refused from error
             asked |= set(hparams)  # a trial that fails, and says why; what it would have read is not known
         asked |= watched.asked
     return asked

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import traceback
 from collections.abc import Mapping
 
 from tuner.data.splits import as_split
 from tuner.engine.device_errors import device_failure
 from tuner.engine.outcome import Crashed, Failed, Infeasible, Reported, StepOutcome, StorageAway
+from tuner.engine.traces import trace
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.errors import InfeasibleTrialError, RehearsalError, StorageError, TunerError, in_one_line
 
@@ -62,7 +62,7 @@ class Stepper:
             return Infeasible(str(error))
         except RehearsalError as error:
             cause = error.__cause__  # of the user's code; what is ours of it is told in the reason
-            told = None if cause is None else "".join(traceback.format_exception(cause))
+            told = None if cause is None else trace(cause)
             return Failed(str(error), told, is_rehearsal=True)
         except TunerError as error:
             return Failed(str(error))
@@ -70,11 +70,11 @@ class Stepper:
             reason, has_trained = device_failure(error), self._has_trained
             self._is_set_up = False
             if reason is None:
-                return Crashed(in_one_line(error), traceback.format_exc())
+                return Crashed(in_one_line(error), trace(error))
             self.is_spoilt = True
             if has_trained:  # so it may be another's doing, such as of who shares the device
                 raise LostDeviceError(reason) from error
-            return Failed(reason, traceback.format_exc(), spoils_process=True)
+            return Failed(reason, trace(error), spoils_process=True)
 
     @property
     def _has_trained(self) -> bool:

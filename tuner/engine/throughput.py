@@ -138,9 +138,9 @@ class Probe:
                 return self._report(key, outcome)
             case Failed(is_rehearsal=True):
                 CheckpointStore(str(key)).delete()
-                raise SpaceError(f"{_UNFINISHABLE}: {_in_one_line(outcome.reason)}")
+                raise _with_trace(SpaceError(f"{_UNFINISHABLE}: {_in_one_line(outcome.reason)}"), outcome.error)
             case Failed() | Crashed():
-                self._refuse(key, _in_one_line(outcome.reason))
+                self._refuse(key, _in_one_line(outcome.reason), outcome.error)
                 return False
             case Infeasible():
                 self._try_another_seed(key, outcome.reason)
@@ -185,16 +185,17 @@ class Probe:
         del self._running[key]
         self._waiting.append(self._sample())
 
-    def _refuse(self, key: Key, reason: str) -> None:
+    def _refuse(self, key: Key, reason: str, trace: str | None = None) -> None:
         """Go on with another random configuration; raises SpaceError for one of the user's, or if none will do."""
         if self._others is None:
             CheckpointStore(str(key)).delete()
-            raise SpaceError(f"{_UNTRAINABLE}: {reason}")
+            raise _with_trace(SpaceError(f"{_UNTRAINABLE}: {reason}"), trace)
         tried, waited = self._given_up + 1, time.monotonic() - self._began
         if tried >= _MOST_UNTRAINABLE or (tried >= _ENOUGH_UNTRAINABLE and waited > _SECONDS_OF_TRYING):
             CheckpointStore(str(key)).delete()
             last = f"the last ({hparams_text(self._hparams)})" if self._hparams else "the last"
-            raise SpaceError(f"none of {tried} random configurations can be trained, {last} because: {reason}")
+            tried_in_vain = f"none of {tried} random configurations can be trained, {last} because: {reason}"
+            raise _with_trace(SpaceError(tried_in_vain), trace)
         self._try_another(key)
 
     def _try_another(self, key: Key) -> None:
@@ -238,6 +239,13 @@ def evaluation_notice(found: Mapping[str, float] | str | None, objective: Object
         f"evaluate(), or the function that a generator returns, gives nothing, but should give {wanted}: after the "
         f"retraining {lost}, and dev is what the last epoch reports."
     )
+
+
+def _with_trace(error: SpaceError, trace: str | None) -> SpaceError:
+    """Return the error with the traceback of the user's code, which says where in it."""
+    if trace is not None:
+        error.add_note(trace.rstrip("\n"))
+    return error
 
 
 def _in_one_line(text: str) -> str:
