@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
+import re
 import sys
 import threading
 
@@ -38,31 +40,64 @@ def test_of_a_progress_bar_the_last_line_is_kept(monkeypatch: pytest.MonkeyPatch
     assert printed.take() == f"100%|{'#' * 100}\nafter it\n"
 
 
-@pytest.mark.parametrize("end", ["\n", "\r", ""])
+@pytest.mark.parametrize("end", ["\n", ""])
 def test_of_what_has_no_end_beginning_and_end_are_kept(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     printed, *_ = heard(monkeypatch)
     print("the beginning")
     for number in range(50_000):
         print(f"line {number}", end=end)
     print("\nthe end")
-    kept = printed.take()
+    check_ends(printed.take(), 14 + sum(len(f"line {number}{end}") for number in range(50_000)) + 9)
+
+
+def test_of_one_long_line_beginning_and_end_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed, *_ = heard(monkeypatch)
+    print("the beginning" + "x" * 200_000 + "the end")
+    check_ends(printed.take(), 200_021)
+
+
+def check_ends(kept: str, length: int) -> None:
+    """Check that both ends of a text of that length are there, and that it is told how much is not."""
+    assert kept.startswith("the beginning")
     assert kept.endswith("the end\n")
-    assert len(kept) < 65_000
-    if end != "\r":
-        assert kept.startswith("the beginning\nline 0")
-        assert "characters are left out ...\n" in kept
-    else:
-        assert kept == "the beginning\nline 49999\nthe end\n"
+    first, note, last = re.split(r"\n(\.\.\. [\d,]+ characters are left out \.\.\.)\n", kept)
+    left_out = int(re.sub(r"\D", "", note))
+    assert len(first) + len(last) + left_out == length
+    assert 40_000 < len(kept) < 65_000
+
+
+def test_a_line_that_is_drawn_again_without_end_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed, *_ = heard(monkeypatch)
+    for number in range(50_000):
+        print(f"\x1b[32mline {number}\x1b[0m", end="\r")
+    assert printed.take() == "line 49999\n"
+
+
+def test_a_bar_that_is_wiped_out_leaves_nothing_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed, *_ = heard(monkeypatch)
+    print("\r50%" + "\r" + " " * 50 + "\r", end="")
+    assert printed.take().strip() == ""
+
+
+def test_a_copy_of_a_stream_that_is_heard_fails_as_one_of_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard(monkeypatch)
+    with pytest.raises(TypeError):
+        sys.stdout.write(b"bytes")  # type: ignore[arg-type]
+    copied = copy.copy(sys.stdout)
+    assert copied.write("x") == 1
 
 
 def test_threads_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     printed, *_ = heard(monkeypatch)
-    threads = [threading.Thread(target=lambda: [sys.stdout.write("x\n") for _ in range(500)]) for _ in range(8)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=lambda: [sys.stdout.write("x") for _ in range(500)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert printed.take() == "x\n" * 4000
+    sys.setswitchinterval(interval)
+    assert printed.take() == "x" * 4000 + "\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")

@@ -42,11 +42,11 @@ def test_a_training_that_prints_nothing_has_no_log(logs: TrainingLogs, tmp_path:
 @pytest.mark.parametrize(
     ("outcome", "heading", "trouble"),
     [
-        (REPORT, "epoch 3", ""),
+        (REPORT, "epoch 3, here:1", ""),
         (Concluded({}, "", 2), "evaluation of epoch 2", ""),
         (StorageAway("no bucket"), "the storage is away", ""),
         (Failed("it diverged"), "failed", "it diverged\n"),
-        (Failed("out of memory", "Traceback\n"), "failed", "Traceback\n"),
+        (Failed("out of memory", "Traceback\n"), "failed", "out of memory\nTraceback\n"),
         (Crashed("ValueError: no", "Traceback\nValueError: no\n"), "failed", "Traceback\nValueError: no\n"),
         (Infeasible("too wide"), "infeasible", "too wide\n"),
         (WorkerLost("killed by the system\n\n", charged=True), "the process was lost", "killed by the system\n"),
@@ -57,7 +57,7 @@ def test_a_log_says_what_was_printed_when_and_what_went_wrong(
 ) -> None:
     logs.take(tmp_path / "checkpoints" / "trial-00003", outcome, "printed \udc80\n")
     text = (tmp_path / "logs" / "trial-00003.log").read_text()
-    assert re.fullmatch(rf"--- {heading}, \d\d:\d\d:\d\d\nprinted \?\n{re.escape(trouble)}", text)
+    assert re.fullmatch(rf"--- {heading}, \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\nprinted \?\n{re.escape(trouble)}", text)
 
 
 def test_what_is_measured_before_the_plan_has_one_log(logs: TrainingLogs, tmp_path: Path) -> None:
@@ -67,12 +67,22 @@ def test_what_is_measured_before_the_plan_has_one_log(logs: TrainingLogs, tmp_pa
     assert (tmp_path / "logs" / "measured.log").read_text().count("measured-") == 2
 
 
-def test_a_log_grows_no_longer_than_it_may(logs: TrainingLogs, tmp_path: Path) -> None:
-    for _ in range(20):
-        logs.take("checkpoints/trial-00001", REPORT, "é" * 30_000 + "\n")
-    text = (tmp_path / "logs" / "trial-00001.log").read_bytes()
-    assert 1_000_000 <= len(text) < 1_000_100
-    assert text.endswith(b"this file is full.\n")
+def test_a_log_grows_no_longer_than_it_may_but_says_why_its_training_failed(logs: TrainingLogs, tmp_path: Path) -> None:
+    for number in range(60):
+        logs.take("checkpoints/trial-00001", REPORT, f"number {number}" + "x" * 30_000 + "\n")
+    logs.take("checkpoints/trial-00001", Crashed("ValueError: no", "ValueError: no\n"), "about to fail\n")
+    text = (tmp_path / "logs" / "trial-00001.log").read_text()
+    assert 900_000 < len(text) < 1_010_000
+    assert text.count("number") == text.count("--- epoch") - 1
+    assert "number 32" in text
+    assert "number 33" not in text
+    assert text.count("this file is full") == 1
+    assert text.endswith("\nValueError: no\n")
+
+
+def test_blank_lines_alone_are_no_log(logs: TrainingLogs, tmp_path: Path) -> None:
+    logs.take("checkpoints/trial-00001", REPORT, "\n  \n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_log_that_cannot_be_written_costs_no_training_and_is_told_once(

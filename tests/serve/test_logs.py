@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from tests.browser import violations, watched
 from tests.results.conftest import HOSTILE, OPENING, SEARCH
 from tests.serve.conftest import Serve
 from tuner.journal.store import JournalWriter
+from tuner.paths import RunPaths
+from tuner.serve.logs import log_names, log_text
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -49,15 +52,34 @@ def test_a_run_without_logs_offers_none(serve: Serve, tmp_path: Path) -> None:
     with served.events("/api/runs/quiet") as events:
         assert next(value for name, value in events if name == "status")["logs"] is False
     assert served.ask("/runs/quiet/logs/trial-00003.log").status == 404
+    assert b"There are none here." in served.ask("/runs/quiet/logs").body
     assert served.ask("/runs/nobody/logs").status == 404
 
 
-@pytest.mark.parametrize("name", ["..%2Fsecret.log", "%2e%2e%2fsecret.log", "nothing.log", ".log", "..", "trial-00003"])
-def test_only_logs_are_read(serve: Serve, run: Path, name: str) -> None:
-    run.rename(run.parent / "run")
-    answer = serve(run.parent).ask(f"/runs/run/logs/{name}")
-    assert answer.status == 404
-    assert b"secret" not in answer.body
+@pytest.mark.parametrize("name", ["notes.txt", ".log", "folder.log", "link.log", "pipe.log", "nothing.log"])
+def test_only_logs_are_listed_and_read(serve: Serve, run: Path, name: str) -> None:
+    run = run.rename(run.parent / "run")
+    for file in ("notes.txt", ".log"):
+        (run / "logs" / file).write_text("secret")
+    (run / "logs" / "folder.log").mkdir()
+    (run / "logs" / "link.log").symlink_to(run / "secret.log")
+    os.mkfifo(run / "logs" / "pipe.log")
+    served = serve(run.parent)
+    assert served.ask(f"/runs/run/logs/{name}").status == 404
+    assert f">{name}<" not in served.ask("/runs/run/logs").body.decode()
+
+
+@pytest.mark.parametrize("name", ["../secret.log", "..", "/etc/hostname"])
+def test_a_name_that_leads_elsewhere_is_none_of_a_log(run: Path, name: str) -> None:
+    assert log_text(RunPaths(run), name) is None
+    assert log_text(RunPaths(run), "trial-00003.log") is not None
+
+
+def test_a_folder_of_logs_that_lies_elsewhere_is_not_read(run: Path, tmp_path: Path) -> None:
+    (run / "logs").rename(tmp_path / "elsewhere")
+    (run / "logs").symlink_to(tmp_path / "elsewhere")
+    assert log_names(RunPaths(run)) == []
+    assert log_text(RunPaths(run), "trial-00003.log") is None
 
 
 def test_a_log_is_text_whatever_it_holds(serve: Serve, run: Path) -> None:

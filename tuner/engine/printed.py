@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -11,7 +12,9 @@ from typing import Any, TextIO
 _FIRST, _LAST = 16_000, 48_000
 """Of what is printed between two outcomes, so many characters are kept of the beginning, and of the end."""
 _LONGEST_LINE = 8_000
-"""What is longer is kept as several lines."""
+"""What is longer is kept in pieces."""
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What sets colours, and moves a terminal's cursor."""
 
 
 class Printed:
@@ -50,19 +53,22 @@ class _Heard:
         self._printed = printed
 
     def write(self, text: str) -> int:
+        written = self._stream.write(text)
         self._printed.hear(text)
-        return self._stream.write(text)
+        return written
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # of a copy that is not made yet
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
 
 class _Kept:
-    """The first and the last lines of a text that may have no end."""
+    """The first and the last pieces of a text that may have no end."""
 
     def __init__(self) -> None:
         self._first: list[str] = []
@@ -74,29 +80,32 @@ class _Kept:
     def add(self, text: str) -> None:
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
-            self._keep(line)
+            self._keep_line(line)
         if len(self._line) > _LONGEST_LINE:
             self._line = _as_seen(self._line)
-        if len(self._line) > _LONGEST_LINE:
-            self._keep(self._line)
-            self._line = ""
+        while len(self._line) > _LONGEST_LINE:
+            self._keep(self._line[:_LONGEST_LINE])
+            self._line = self._line[_LONGEST_LINE:]
 
     def text(self) -> str:
         if self._line:
-            self._keep(self._line)
+            self._keep_line(self._line)
             self._line = ""
-        middle = [f"... {self._left_out:,} characters are left out ...\n"] if self._left_out else []
+        middle = [f"\n... {self._left_out:,} characters are left out ...\n"] if self._left_out else []
         return "".join((*self._first, *middle, *self._last))
 
-    def _keep(self, line: str) -> None:
-        seen = _as_seen(line) + "\n"
-        if len(seen) <= self._room and not self._last:
-            self._first.append(seen)
-            self._room -= len(seen)
+    def _keep_line(self, line: str) -> None:
+        seen = _as_seen(line).rstrip() + "\n"
+        for start in range(0, len(seen), _LONGEST_LINE):
+            self._keep(seen[start : start + _LONGEST_LINE])
+
+    def _keep(self, piece: str) -> None:
+        if len(piece) <= self._room and not self._last:
+            self._first.append(piece)
+            self._room -= len(piece)
             return
-        seen = seen[-_LAST:]
-        self._last.append(seen)
-        self._held += len(seen)
+        self._last.append(piece)
+        self._held += len(piece)
         while self._held > _LAST:
             dropped = len(self._last.popleft())
             self._held -= dropped
@@ -104,5 +113,5 @@ class _Kept:
 
 
 def _as_seen(line: str) -> str:
-    """Return what stands in a line when all of it is printed: a carriage return begins it anew."""
-    return line.rstrip("\r").rpartition("\r")[2]
+    """Return what stands in a line that is printed, without colours: a carriage return begins it anew."""
+    return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])

@@ -7,6 +7,7 @@ from typing import Any
 from ray import tune
 from threadpoolctl import threadpool_limits
 
+from tuner.engine.outcome import StorageAway
 from tuner.engine.printed import Printed
 from tuner.engine.stepper import Stepper
 from tuner.engine.worker import Job
@@ -20,10 +21,14 @@ OUTCOME, PRINTED = "outcome", "printed"
 class TrialTrainable(tune.Trainable):
     """Does an assignment; each of Ray's steps is one of its own, and its outcome the result."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Listen to what is printed before the job comes, whose libraries make loggers of their own when imported."""
+        self._printed = Printed()
+        super().__init__(*args, **kwargs)
+
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Begin the first assignment of this process; `job` comes from the object store."""
         assert job is not None
-        self._printed = Printed()
         # What was imported before this process had a training took all cores for its own.
         threadpool_limits(job.threads)
         self._stepper = Stepper(job)
@@ -31,10 +36,13 @@ class TrialTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another assignment in the same process."""
+        self._printed.take()  # what the one before printed after its end
         self._stepper.begin(new_config[ASSIGNMENT])
         return True
 
     def step(self) -> dict[str, Any]:
         """Do a step and return its outcome, with what it printed."""
-        outcome, printed = self._stepper.step(), self._printed.take()
+        outcome = self._stepper.step()
+        # While the storage is away, the same is tried, and printed, every few seconds.
+        printed = "" if isinstance(outcome, StorageAway) else self._printed.take()
         return {OUTCOME: outcome, PRINTED: printed} if printed else {OUTCOME: outcome}

@@ -11,7 +11,7 @@ from tuner.paths import RunPaths
 
 _MOST_BYTES = 1_000_000
 """Of a file: a training that prints without end fills no disk."""
-_FULL = "\n--- What came later is not kept: this file is full.\n"
+_FULL = "What it printed from now on is not kept: this file is full.\n"
 
 
 class TrainingLogs:
@@ -22,36 +22,40 @@ class TrainingLogs:
         self._paths = paths
         self._say = say
         self._has_failed = False
+        self._full: set[Path] = set()
 
     def take(self, checkpoints: str | Path, outcome: StepOutcome | WorkerLost, printed: str) -> None:
         """Append what the training with these checkpoints printed in a step, and what went wrong there.
 
         That it cannot be written is told once, and nothing else comes of it: no training depends on it.
         """
-        text = printed + _trouble(outcome)
-        if not text:
+        trouble = _trouble(outcome)
+        if not printed.strip() and not trouble:
             return
         try:
-            self._append(self._paths.log_of(checkpoints), f"--- {_heading(outcome)}\n{text}")
+            self._append(self._paths.log_of(checkpoints), _heading(outcome), printed, trouble)
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
                 self._say(f"NOTICE: what trainings print cannot be kept in {self._paths.logs}: {error.strerror}.")
 
-    def _append(self, path: Path, text: str) -> None:
+    def _append(self, path: Path, heading: str, printed: str, trouble: str) -> None:
         path.parent.mkdir(exist_ok=True)
         # Not in text mode, whose ends of lines differ between systems, and which does not say how long the file is.
         with path.open("ab") as file:
-            room = _MOST_BYTES - file.tell()
-            if room > 0:
-                encoded = text.encode(errors="replace")
-                file.write(encoded if len(encoded) < room else encoded[:room] + _FULL.encode())
+            if path in self._full:
+                printed = ""
+            elif file.tell() + len(printed) > _MOST_BYTES:
+                printed = _FULL
+                self._full.add(path)
+            if printed or trouble:  # why it failed is kept in any case: a training fails only a few times
+                file.write(f"--- {heading}\n{printed}{trouble}".encode(errors="replace"))
 
 
 def _heading(outcome: StepOutcome | WorkerLost) -> str:
     match outcome:
         case Reported():
-            what = f"epoch {outcome.report.epoch}"
+            what = f"epoch {outcome.report.epoch}, {outcome.worker}"
         case Concluded():
             what = f"evaluation of epoch {outcome.epoch}"
         case StorageAway():
@@ -62,15 +66,15 @@ def _heading(outcome: StepOutcome | WorkerLost) -> str:
             what = "failed"
         case WorkerLost():
             what = "the process was lost"
-    return f"{what}, {time.strftime('%H:%M:%S')}"
+    return f"{what}, {time.strftime('%Y-%m-%d %H:%M:%S')}"
 
 
 def _trouble(outcome: StepOutcome | WorkerLost) -> str:
     match outcome:
+        case Failed():
+            told = outcome.reason if outcome.error is None else f"{outcome.reason}\n{outcome.error}"
         case Crashed() | WorkerLost():
             told = outcome.error
-        case Failed():
-            told = outcome.error or outcome.reason
         case Infeasible():
             told = outcome.reason
         case _:

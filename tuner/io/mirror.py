@@ -44,7 +44,8 @@ class Mirror:
     def pull(self) -> bool:
         """Make the folder what the bucket says, but for checkpoints; return whether there is a run.
 
-        Whoever lets a driver work on the copy holds its lock, which stays.
+        Logs of trainings stay: those of a run that was cut short are on its driver's machine alone. Whoever lets a
+        driver work on the copy holds its lock, which stays too.
 
         Raises:
             JournalError: if a part of the journal is missing.
@@ -53,7 +54,7 @@ class Mirror:
         found = self._names()
         if not found:
             return False
-        self.clear()
+        self._clear(but=self._paths.logs)
         names = [name for name in found if not name.startswith("checkpoints/") and name != OWNER]
         storage.side_by_side(lambda name: storage.fetch(self._place, name, self._paths.root / name), names)
         self._join_parts(names)
@@ -62,7 +63,12 @@ class Mirror:
 
     def clear(self) -> None:
         """Delete the copy, but for the lock, which would no longer keep anybody out."""
+        self._clear()
+
+    def _clear(self, but: Path | None = None) -> None:
         for path in sorted(self._paths.root.rglob("*"), reverse=True):
+            if but is not None and path.is_relative_to(but):
+                continue
             if path.is_dir() and not path.is_symlink():
                 if path != self._paths.journal:
                     path.rmdir()
@@ -91,8 +97,7 @@ class Mirror:
         """Bring files below the run's folder into the bucket as they are; raises as `publish_journal` does."""
         try:
             self._stay_owner()
-            for path in files:
-                self._place.put(path, str(path.relative_to(self._paths.root)))
+            storage.side_by_side(lambda path: self._place.put(path, str(path.relative_to(self._paths.root))), files)
         except OSError as error:
             raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
 
