@@ -119,7 +119,8 @@ def test_a_run_prints_little_and_nothing_of_rays(smoke: Finished) -> None:
 
 @RUN
 def test_a_run_prints_the_plan_the_events_the_answer_and_what_to_do_next(smoke: Finished) -> None:
-    lines = smoke.ended.out.splitlines()
+    first, *lines = smoke.ended.out.splitlines()
+    assert first == "measuring how fast it trains"
     assert lines[0] == "data       digits: 1,074 train, 359 dev, 364 test"
     assert lines[1].startswith("workers    1, as --workers says; this machine has ")
     assert lines[2].startswith("epoch      ")

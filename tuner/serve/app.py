@@ -36,6 +36,7 @@ def build_app(runs: RunsFolder, *, host: str, port: int, token: str | None, with
         Route("/runs/{name}/logs", page.logs),
         Route("/runs/{name}/logs/{file}", page.log),
         Route("/static/{file}", page.static),
+        Route("/favicon.ico", page.file("icon.svg")),  # asked for where a log, which is plain text, names no icon
         Route("/api/runs", page.list_events),
         Route("/api/runs/{name}", page.run_events),
     ]
