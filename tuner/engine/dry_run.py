@@ -13,7 +13,7 @@ import torch
 
 from tuner.data.dataset import SearchData
 from tuner.data.splits import as_split
-from tuner.engine.traces import trace
+from tuner.engine.traces import trace, with_trace
 from tuner.errors import ConfigError, SpaceError, TunerError, in_one_line
 from tuner.models import ModelSpec
 from tuner.models.summary import evaluating
@@ -79,9 +79,7 @@ def _read(space: SearchSpace, model: ModelSpec, data: SearchData, chosen: Sequen
                 reason = in_one_line(error)
                 what = "first start configuration" if space.start else "first configuration"
                 refused = SpaceError(f"the {what} of space {space.name!r} cannot be trained: {reason}")
-                if not isinstance(error, TunerError):
-                    refused.add_note(trace(error).rstrip("\n"))
-                raise refused from error
+                raise with_trace(refused, None if isinstance(error, TunerError) else trace(error)) from error
             asked |= set(hparams)  # a trial that fails, and says why; what it would have read is not known
         asked |= watched.asked
     return asked

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 from tuner.engine.checkpoint_store import CheckpointStore
 from tuner.engine.executor import Key
 from tuner.engine.outcome import Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
+from tuner.engine.traces import with_trace
 from tuner.engine.worker import Assignment
 from tuner.errors import SpaceError
 from tuner.paths import MEASURED
@@ -138,7 +139,7 @@ class Probe:
                 return self._report(key, outcome)
             case Failed(is_rehearsal=True):
                 CheckpointStore(str(key)).delete()
-                raise _with_trace(SpaceError(f"{_UNFINISHABLE}: {_in_one_line(outcome.reason)}"), outcome.error)
+                raise with_trace(SpaceError(f"{_UNFINISHABLE}: {_in_one_line(outcome.reason)}"), outcome.error)
             case Failed() | Crashed():
                 self._refuse(key, _in_one_line(outcome.reason), outcome.error)
                 return False
@@ -189,13 +190,13 @@ class Probe:
         """Go on with another random configuration; raises SpaceError for one of the user's, or if none will do."""
         if self._others is None:
             CheckpointStore(str(key)).delete()
-            raise _with_trace(SpaceError(f"{_UNTRAINABLE}: {reason}"), trace)
+            raise with_trace(SpaceError(f"{_UNTRAINABLE}: {reason}"), trace)
         tried, waited = self._given_up + 1, time.monotonic() - self._began
         if tried >= _MOST_UNTRAINABLE or (tried >= _ENOUGH_UNTRAINABLE and waited > _SECONDS_OF_TRYING):
             CheckpointStore(str(key)).delete()
             last = f"the last ({hparams_text(self._hparams)})" if self._hparams else "the last"
             tried_in_vain = f"none of {tried} random configurations can be trained, {last} because: {reason}"
-            raise _with_trace(SpaceError(tried_in_vain), trace)
+            raise with_trace(SpaceError(tried_in_vain), trace)
         self._try_another(key)
 
     def _try_another(self, key: Key) -> None:
@@ -239,13 +240,6 @@ def evaluation_notice(found: Mapping[str, float] | str | None, objective: Object
         f"evaluate(), or the function that a generator returns, gives nothing, but should give {wanted}: after the "
         f"retraining {lost}, and dev is what the last epoch reports."
     )
-
-
-def _with_trace(error: SpaceError, trace: str | None) -> SpaceError:
-    """Return the error with the traceback of the user's code, which says where in it."""
-    if trace is not None:
-        error.add_note(trace.rstrip("\n"))
-    return error
 
 
 def _in_one_line(text: str) -> str:

@@ -7,6 +7,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from tuner.errors import SpaceError
+
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
 
@@ -14,6 +16,13 @@ def trace(error: BaseException) -> str:
     """Return the traceback of an exception from where our code called another's; all of it if it is ours alone."""
     frames = _outside(error.__traceback__) or error.__traceback__
     return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def with_trace(error: SpaceError, told: str | None) -> SpaceError:
+    """Return the error with the traceback of the user's code, if there is one: commands show it above the sentence."""
+    if told is not None:
+        error.add_note(told.rstrip("\n"))
+    return error
 
 
 def _outside(frames: TracebackType | None) -> TracebackType | None:
