@@ -6,7 +6,9 @@ import os
 import re
 import stat
 from html import escape
+from importlib import resources
 from pathlib import Path
+from string import Template
 from urllib.parse import quote
 
 from tuner.paths import RunPaths
@@ -55,27 +57,5 @@ def logs_page(run: str, names: list[str]) -> str:
     address = f"/runs/{quote(run, safe='')}"
     links = "\n".join(f'<li><a href="{address}/logs/{name}">{name}</a></li>' for name in names)
     found = f"<ul>\n{links}\n</ul>" if names else f"<p>{_NONE}</p>"
-    title = f"Logs of {escape(run)}"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title} - tuner</title>
-<link rel="icon" href="/static/icon.svg">
-<link rel="stylesheet" href="/static/report.css">
-<link rel="stylesheet" href="/static/page.css">
-</head>
-<body>
-<header class="top">
-<p class="note back"><a href="{address}">The run</a></p>
-<h1>{title}</h1>
-</header>
-<main>
-<p>What each training printed, epoch by epoch, and why it failed.</p>
-{found}
-</main>
-</body>
-</html>
-"""
+    page = Template(resources.files("tuner.serve").joinpath("static", "logs.html").read_text(encoding="utf-8"))
+    return page.substitute(run=escape(run), address=address, found=found)
