@@ -44,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     deadline = time.time() + 60 * arguments.minutes
     if arguments.peer == "untuned":
-        hparams, seeds = dict(_task().space.reference()), 3
+        hparams, seeds = _task().space.reference(), 3
     else:
         seconds = SEARCH_SHARE * 60 * arguments.minutes
         search = {"ray": _ray_tune, "optuna": _optuna}[arguments.peer]

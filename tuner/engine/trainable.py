@@ -15,7 +15,7 @@ from tuner.engine.worker import Job
 ORDER, ASSIGNMENT = "order", "assignment"
 """Keys of a configuration: the order's number, and what is to be done."""
 OUTCOME, PRINTED = "outcome", "printed"
-"""Keys of a result: what came of the step, and what was printed until then, if anything was."""
+"""Keys of a result: what came of the step, and what was printed until then."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -45,4 +45,4 @@ class TrialTrainable(tune.Trainable):
         outcome = self._stepper.step()
         # While the storage is away, the same is tried, and printed, every few seconds.
         printed = "" if isinstance(outcome, StorageAway) else self._printed.take()
-        return {OUTCOME: outcome, PRINTED: printed} if printed else {OUTCOME: outcome}
+        return {OUTCOME: outcome, PRINTED: printed}

@@ -54,18 +54,15 @@ class Mirror:
         found = self._names()
         if not found:
             return False
-        self._clear(but=self._paths.logs)
+        self.clear(but=self._paths.logs)
         names = [name for name in found if not name.startswith("checkpoints/") and name != OWNER]
         storage.side_by_side(lambda name: storage.fetch(self._place, name, self._paths.root / name), names)
         self._join_parts(names)
         self._published = self._sizes()
         return True
 
-    def clear(self) -> None:
-        """Delete the copy, but for the lock, which would no longer keep anybody out."""
-        self._clear()
-
-    def _clear(self, but: Path | None = None) -> None:
+    def clear(self, but: Path | None = None) -> None:
+        """Delete the copy, but for the lock, which would no longer keep anybody out, and the folder `but`."""
         for path in sorted(self._paths.root.rglob("*"), reverse=True):
             if but is not None and path.is_relative_to(but):
                 continue
