@@ -79,7 +79,7 @@ def test_a_bar_that_is_wiped_out_leaves_nothing_to_read(monkeypatch: pytest.Monk
     assert printed.take().strip() == ""
 
 
-def test_a_copy_of_a_stream_that_is_heard_fails_as_one_of_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_is_heard_takes_text_alone_and_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     heard(monkeypatch)
     with pytest.raises(TypeError):
         sys.stdout.write(b"bytes")  # type: ignore[arg-type]
@@ -90,13 +90,15 @@ def test_a_copy_of_a_stream_that_is_heard_fails_as_one_of_the_stream(monkeypatch
 def test_threads_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     printed, *_ = heard(monkeypatch)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
     threads = [threading.Thread(target=lambda: [sys.stdout.write("x") for _ in range(500)]) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sys.setswitchinterval(interval)
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert printed.take() == "x" * 4000 + "\n"
 
 
