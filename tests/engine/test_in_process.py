@@ -181,6 +181,20 @@ def test_without_ray_a_breakpoint_works_and_a_traceback_shows_the_users_line(spa
     assert found.stdout.rstrip().endswith("NO RAY")
 
 
+@pytest.mark.timeout(180)
+def test_a_traceback_that_ends_the_run_is_told_once(space: Path) -> None:
+    command = ["--preset", "smoke", "--space", str(space), "--in-process", "--trials", "2", "--max-epochs", "1"]
+    found = subprocess.run(
+        [sys.executable, "-m", "tuner.run", *command, "--storage", str(space.parent / "runs")],
+        env={**untouched_environment(), "BROKEN_AT": "measuring"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2, found.stderr
+    assert (found.stdout + found.stderr).count("in build") == 1
+
+
 def test_one_of_many_workers_is_refused_in_this_process(space: Path) -> None:
     for changes in ({"workers": 2}, {"address": "auto"}):
         with pytest.raises(ConfigError, match="--in-process trains one trial after another"):

@@ -223,14 +223,15 @@ class _Job:
     @contextmanager
     def _executor(self) -> Iterator[Executor]:
         """Make ready what trains; Ray is imported only where it is used."""
+        logs = TrainingLogs(self._paths, self._progress.say)
         if self._config.resources.in_process:
             cpus, _ = of_a_trial(settle(self._config.resources, []))
-            yield InProcessExecutor(self._progress.say, cpus, TrainingLogs(self._paths, self._progress.say))
+            yield InProcessExecutor(self._progress.say, cpus, logs)
             return
         from tuner.engine.ray_executor import ray_executor
 
         task, dataset = self._ingredients.task, self._ingredients.dataset
-        with ray_executor(self._config, self._paths, task, dataset, self._progress.say) as executor:
+        with ray_executor(self._config, self._paths, task, dataset, self._progress.say, logs) as executor:
             yield executor
 
     def _work(self, executor: Executor) -> None:

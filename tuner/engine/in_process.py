@@ -56,8 +56,12 @@ class InProcessExecutor:
             stepper = Stepper(job)
             while (order := agenda.next()) is not None:
                 stepper = _begun(stepper, job, order.assignment)
-                while agenda.take(order, self._told(_outcome(stepper))):
-                    if stepper.is_spoilt:
+                goes_on = True
+                while goes_on:
+                    outcome = _outcome(stepper)
+                    goes_on = agenda.take(order, outcome)
+                    self._tell(outcome, agenda.error)
+                    if goes_on and stepper.is_spoilt:
                         stepper = _begun(stepper, job, order.assignment)
         finally:
             torch.set_num_threads(threads)
@@ -65,12 +69,14 @@ class InProcessExecutor:
             raise agenda.error
         assert agenda.is_over, "a work waits, but nothing is under way"
 
-    def _told(self, outcome: StepOutcome | WorkerLost) -> StepOutcome | WorkerLost:
+    def _tell(self, outcome: StepOutcome | WorkerLost, ended_by: Exception | None) -> None:
+        """Show the traceback of what failed, unless the error that ended the run by it will."""
         # One mistake may make many configurations fail, one after the other.
         if isinstance(outcome, Crashed | Failed) and outcome.error not in (None, self._last_told):
             self._last_told = outcome.error
-            self._say(str(outcome.error).rstrip())
-        return outcome
+            traceback = str(outcome.error).rstrip()
+            if traceback not in getattr(ended_by, "__notes__", ()):
+                self._say(traceback)
 
 
 def _begun(stepper: Stepper, job: Job, assignment: Assignment) -> Stepper:

@@ -43,9 +43,16 @@ T = TypeVar("T")
 
 @contextmanager
 def ray_executor(
-    config: StudyConfig, paths: RunPaths, task: Task, dataset: Dataset, say: Callable[[str], None]
+    config: StudyConfig,
+    paths: RunPaths,
+    task: Task,
+    dataset: Dataset,
+    say: Callable[[str], None],
+    logs: TrainingLogs | None = None,
 ) -> Iterator[RayExecutor]:
     """Start Ray, or join a cluster, see that all its nodes can keep checkpoints, and yield what trains `task` there.
+
+    What cannot wait is told with `say`; what trainings print is kept in `logs`.
 
     Raises:
         ResourceError: if there is no cluster, or no room for as many workers as are wanted.
@@ -60,7 +67,6 @@ def ray_executor(
         check_data_fit(dataset.splits)
         # The driver's own machine is known without asking.
         nodes = hardware_of_nodes(resources.precision) if resources.address is not None else []
-        logs = TrainingLogs(paths, say)
         yield RayExecutor(resources, workers=workers, nodes=nodes, name=str(paths.root.resolve()), say=say, logs=logs)
 
 
