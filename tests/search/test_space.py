@@ -179,7 +179,7 @@ def check_all(space: SearchSpace) -> None:
 
 
 @pytest.mark.parametrize("more", ["'note': 'from the paper'", "'y': 0.3"])
-def test_a_start_may_hold_what_is_hardly_ever_asked_for(make_space: MakeSpace, more: str) -> None:
+def test_a_start_may_hold_what_is_hardly_ever_asked_for_and_is_told_of_it(make_space: MakeSpace, more: str) -> None:
     rare = """
 def suggest(trial):
     hparams = {"x": trial.suggest_float("x", 0.0, 1.0)}
@@ -189,10 +189,13 @@ def suggest(trial):
 """
     space = make_space(f"START = [{{'x': 0.5, {more}}}]\n{rare}")
     space.check(None)
-    space.check_starts()
+    name, value = more.split(": ")
+    (notice,) = space.check_starts()
+    assert f"is {value} for {name}, which suggest() asked for in none of 200 random configurations" in notice
+    assert notice.endswith("it has no effect, unless a rare one does; known are: x.")
 
 
 def test_a_start_may_name_a_parameter_of_another_branch(make_space: MakeSpace) -> None:
     space = make_space(f"START = [{{'x': 0.5, 'kind': 'plain', 'n': 3}}]\n{BRANCHES}")
     assert space.check(None)[0] == {"x": 0.5}
-    space.check_starts()
+    assert space.check_starts() == []

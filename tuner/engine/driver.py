@@ -91,7 +91,7 @@ def run_new(
         task = task or load_configured(config)
         task.check_names()
         ingredients = gather(config, task, callbacks)
-        task.space.check_starts()
+        ingredients = replace(ingredients, notices=[*ingredients.notices, *task.space.check_starts()])
         remember(ingredients.task.sources)
         _ = ingredients.warm_start  # which may be unusable
         paths = create_run(config)

@@ -172,10 +172,10 @@ class SearchSpace:
         self._check_counting({name for hparams in (*tried, self.retrain) for name in hparams}, study)
         return tried
 
-    def check_starts(self) -> None:
+    def check_starts(self) -> list[str]:
         """Refuse a name in START that is nearly that of a parameter, and that no configuration asks for.
 
-        What else is there may be of a branch that is hardly ever met.
+        Any other name that none asks for may be of a branch that is hardly ever met; it is returned, in words.
 
         Raises:
             SpaceError: for such a name, or as `hparams_of` does.
@@ -183,17 +183,24 @@ class SearchSpace:
         study = quiet_study(optuna.samplers.RandomSampler(seed=0))
         asked = [self.answer(start)[0].params for start in self.start]
         met = set().union(*asked)
+        notices = []
         for index, start in enumerate(self.start):
             for name in start:
                 draws = 0
                 while name not in met and draws < _DRAWS_FOR_A_START:
                     met |= self._asked_at_random(study)
                     draws += 1
-                if name not in met and difflib.get_close_matches(name, met, n=1):
-                    raise SpaceError(
-                        f"START[{index}] of space {self.name!r} is {start[name]!r} for {name!r}, but must name a "
-                        f"parameter that suggest() asks for; {nearest_known(name, met)}"
-                    )
+                if name in met:
+                    continue
+                given = f"START[{index}] of space {self.name!r} is {start[name]!r} for {name!r}"
+                if difflib.get_close_matches(name, met, n=1):
+                    law = "must name a parameter that suggest() asks for"
+                    raise SpaceError(f"{given}, but {law}; {nearest_known(name, met)}")
+                notices.append(
+                    f"{given}, which suggest() asked for in none of {_DRAWS_FOR_A_START} random configurations: "
+                    f"it has no effect, unless a rare one does; {nearest_known(name, met)}"
+                )
+        return notices
 
     def _asked_at_random(self, study: optuna.Study) -> set[str]:
         trial = study.ask()
