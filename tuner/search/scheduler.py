@@ -35,16 +35,17 @@ class Decision:
 
 
 _AFTER_ALL = "after all {} epochs"
+_AFTER_ONE = "after its only epoch"
 
 
 def after_all(result: str, epochs: int) -> str:
     """Return the reason of a decision that ends a trial which has had all its epochs."""
-    return f"{result} {_AFTER_ALL.format(epochs)}"
+    return f"{result} {_AFTER_ONE if epochs == 1 else _AFTER_ALL.format(epochs)}"
 
 
 def had_all(reason: str) -> bool:
     """Return whether a trial ended for the reason `after_all`: with a budget of cost some have all before others."""
-    return re.search(_AFTER_ALL.format(r"\d+") + "$", reason) is not None
+    return reason.endswith(_AFTER_ONE) or re.search(_AFTER_ALL.format(r"\d+") + "$", reason) is not None
 
 
 PROTECTED = "protected, so that it goes on from the first rung"

@@ -1,0 +1,20 @@
+"""Tests of `tuner.search.scheduler`: the reasons that its decisions give."""
+
+import pytest
+
+from tuner.search.scheduler import after_all, had_all
+
+
+@pytest.mark.parametrize(("epochs", "reason"), [(1, "0.9 after its only epoch"), (3, "0.9 after all 3 epochs")])
+def test_who_had_all_epochs_is_known_by_the_reason(epochs: int, reason: str) -> None:
+    assert after_all("0.9", epochs) == reason
+    assert had_all(reason)
+
+
+@pytest.mark.parametrize("reason", ["0.9 after all 1 epochs", "0.9 after all 12 epochs"])
+def test_older_reasons_are_known(reason: str) -> None:
+    assert had_all(reason)
+
+
+def test_who_stopped_early_had_not_all() -> None:
+    assert not had_all("no improvement in 3 epochs")
