@@ -129,3 +129,12 @@ def test_a_read_only_array_as_ray_gives_is_taken_without_a_warning_or_a_copy() -
 def test_arrays_that_torch_does_not_take_as_they_lie_are_copied(images: Any) -> None:
     ((inputs, _),) = Batches(Split(images, np.array([0, 1])), None, CPU).in_order(2)
     assert inputs.tolist() == images.tolist()
+
+
+@pytest.mark.parametrize("inputs", [np.ones((4, 2), dtype=np.float32), np.ones((4, 2), dtype=np.int64)])
+def test_what_a_model_does_to_its_inputs_is_not_done_to_the_data(inputs: Any) -> None:
+    batches = Batches(Split(inputs, np.arange(4) % 2), None, CPU)
+    for given, _ in batches.in_order(3):
+        given -= 1
+    assert inputs.all()
+    assert all(given.all() for given, _ in batches.in_order(3))

@@ -48,3 +48,19 @@ def test_a_mirrored_model_answers_alike_to_an_image_and_its_mirror_image() -> No
     torch.testing.assert_close(model(images), model(images.flip(-1)))
     expected = (LeftHalf()(images).softmax(1) + LeftHalf()(images.flip(-1)).softmax(1)) / 2
     torch.testing.assert_close(model(images).softmax(1), expected)
+
+
+class Spoiling(LeftHalf):
+    """Answers, and leaves nothing of what it was given."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer = super().forward(images)
+        images.zero_()
+        return answer
+
+
+def test_a_model_that_writes_into_its_inputs_spoils_no_other_answer() -> None:
+    images = torch.rand(4, 1, 6, 6)
+    mirrored, together = Mirrored(LeftHalf())(images), Ensemble([LeftHalf(), LeftHalf()])(images)
+    torch.testing.assert_close(Mirrored(Spoiling())(images.clone()), mirrored)
+    torch.testing.assert_close(Ensemble([Spoiling(), Spoiling()])(images.clone()), together)

@@ -83,7 +83,10 @@ class Batches:
         """Yield every example once, in order, for evaluation."""
         for start in range(0, len(self), batch_size):
             chosen = slice(start, start + batch_size)
-            yield self._normalised(self._scaled(self._inputs[chosen])), self._labels[chosen]
+            inputs = self._normalised(self._scaled(self._inputs[chosen]))
+            if inputs.untyped_storage().data_ptr() == self._inputs.untyped_storage().data_ptr():
+                inputs = inputs.clone()  # a model may write into what it is given, and these are the data themselves
+            yield inputs, self._labels[chosen]
 
     def drawn(self, n: int, batch_size: int) -> Iterator[Tensor]:
         """Yield the inputs of `n` examples, or of all if they are fewer, always the same.

@@ -23,7 +23,8 @@ class Ensemble(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map [n, ...] to [n, classes]."""
-        return _log_mean([member(inputs) for member in self.members])
+        # Each has its own: a model may write into what it is given.
+        return _log_mean([member(inputs.clone()) for member in self.members])
 
 
 class Mirrored(nn.Module):
@@ -35,7 +36,8 @@ class Mirrored(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map [n, channels, height, width] to [n, classes]."""
-        return _log_mean([self.model(images), self.model(images.flip(-1))])
+        mirrored = images.flip(-1)  # first: a model may write into what it is given
+        return _log_mean([self.model(images), self.model(mirrored)])
 
 
 def as_measured(model: nn.Module, hparams: TrainingHparams) -> nn.Module:
