@@ -87,3 +87,11 @@ def test_a_cooldown_comes_on_top_of_the_decay_and_over_all_of_it_is_a_linear_one
 def test_a_cooldown_needs_a_horizon() -> None:
     with pytest.raises(ConfigError, match=r"^cooldown is 0\.5, which needs max_epochs, but max_epochs is None"):
         rates({"cooldown": 0.5}, 1)
+
+
+@pytest.mark.parametrize("warmup_epochs", [2.0, 2.5])
+def test_exponential_decay_begins_where_the_warm_up_ends(warmup_epochs: float) -> None:
+    hparams = {"learning_rate": 1.0, "decay_epochs": 2.0, "warmup_epochs": warmup_epochs}
+    found = rates(hparams, 6, steps=2)
+    assert max(found) == 1.0
+    assert found[-4:] == pytest.approx([0.1**1.0] * 2 + [0.1**1.5] * 2)

@@ -54,7 +54,8 @@ class LearningRate:
         if self._hparams.lr_decay == "constant":
             return 1.0
         if self._hparams.lr_decay == "exponential":
-            return float(0.1 ** (epoch / self._hparams.decay_epochs))
+            decaying = max(0, epoch - math.floor(self._hparams.warmup_epochs))
+            return float(0.1 ** (decaying / self._hparams.decay_epochs))
         assert self._max_epochs is not None
         warmup = self._hparams.warmup_epochs
         done = (epoch + step / self._steps - warmup) / (self._max_epochs - warmup)
