@@ -38,6 +38,14 @@ def test_nothing_is_known_of_another_model_of_a_failed_trial_or_of_one_without_r
         assert nothing.seed({"x": 0.5}) is None
 
 
+@pytest.mark.parametrize(("horizon", "is_known"), [(None, True), (9, True), (27, False), (3, False)])
+def test_where_trainings_depend_on_their_length_only_equally_long_ones_are_known(
+    horizon: int | None, is_known: bool
+) -> None:
+    warm_start = WarmStart([trial(4, 3)], {}, reusable=True, horizon=horizon)
+    assert bool(KnownResults(warm_start, 9).reports({"x": 0.5})) is is_known
+
+
 def test_of_equal_trials_the_longest_is_known() -> None:
     assert known(trial(1, 3), trial(2, 5), trial(3, 1)).seed({"x": 0.5}) == 102
 

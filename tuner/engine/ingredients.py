@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -56,7 +56,8 @@ class Ingredients:
                 f"--warm-start is {str(path)!r}, but none of its {len(found.trials)} trials fits the space "
                 f"{space.name!r}: they share no parameter, or its values lie outside the new ranges."
             )
-        return found
+        trained = [trial["hparams"] for trial in found.trials] if found.reusable else []
+        return found if _needs_horizon(self.task, trained) else replace(found, horizon=None)
 
 
 def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> Ingredients:
@@ -73,14 +74,15 @@ def gather(config: StudyConfig, task: Task, callbacks: Sequence[Callback]) -> In
     objectives = objectives_of(config.search.objectives, task.objective)
     search_of(config, task.space, objectives, config.search.max_epochs or config.search.min_epochs or 1, None, None)
     dataset = task.load_data(config.data)
-    task.check_with(dataset.search_data(), tried)
-    if task.model is not None:
+    if task.model is not None:  # first: what is wrong with the data should not be put down to a configuration
         check_splits(dataset.splits)
+    task.check_with(dataset.search_data(), tried)
     config = _compared(config, task, tried)
     environment = describe_environment(dataset, task.sources.sha256, config.resources.precision)
     # Not its name alone: what other code trained tells nothing of a training here.
     environment["model"] = f"{task.trainable.name} of {task.training_sha256}"
-    return Ingredients(config, task, dataset, environment, told, _notices(wished, config, task, dataset))
+    notices = _notices(wished, config, task, dataset, tried)
+    return Ingredients(config, task, dataset, environment, told, notices)
 
 
 def _suited(config: StudyConfig, task: Task) -> StudyConfig:
@@ -92,7 +94,9 @@ def _suited(config: StudyConfig, task: Task) -> StudyConfig:
     return config
 
 
-def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Dataset) -> list[str]:
+def _notices(
+    wished: StudyConfig, config: StudyConfig, task: Task, dataset: Dataset, tried: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """Return what of the user's wishes the task cannot do, and what its data have to say."""
     notices = [*([dataset.notice] if dataset.notice else []), *task.misspelt.perhaps]
     if callable(task.data) and wished.data.dataset != AUTO:
@@ -109,6 +113,11 @@ def _notices(wished: StudyConfig, config: StudyConfig, task: Task, dataset: Data
             f"{config.search.scheduler}, a trial whose worker dies begins again, and of the winner best/ will hold the "
             "hyperparameters alone."
         )
+    if config.search.resource == "seconds" and _needs_horizon(task, tried):
+        notices.append(
+            "with --resource seconds it is known only after a trial's first epoch how many it may have: a training "
+            "that plans by them, with a learning rate that falls to zero in the end, plans for others than it gets."
+        )
     return notices
 
 
@@ -117,7 +126,14 @@ def _compared(config: StudyConfig, task: Task, tried: Sequence[Mapping[str, Any]
 
     Those of the task's own may; the built-in loop must for a learning rate that falls to zero in the end.
     """
-    knows = task.model is None or any(TrainingHparams.of(hparams).needs_horizon for hparams in tried)
+    knows = task.model is None or _needs_horizon(task, tried)
     if config.search.resource == AUTO and knows:
         return replace(config, search=replace(config.search, resource="epochs"))
     return config
+
+
+def _needs_horizon(task: Task, trained: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether what such trainings do in their first epochs may depend on how many there will be."""
+    if task.model is None:
+        return task.trainable.takes_max_epochs
+    return any(TrainingHparams.of(hparams).needs_horizon for hparams in trained)

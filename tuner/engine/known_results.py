@@ -14,9 +14,11 @@ from tuner.search.trial import TrialState, canonical
 class KnownResults:
     """The earlier trials by configuration.
 
-    A training depends on its hyperparameters, its seed, the data and the model, and not on how long it may last: one of
-    nine epochs is the beginning of one of twenty-seven. So an equal configuration takes over the earlier seed and all
-    epochs there are; what lies beyond is trained. Trials that failed are not taken over: the machine may be to blame.
+    A training depends on its hyperparameters, its seed, the data and the model, and mostly not on how long it may last:
+    one of nine epochs is the beginning of one of twenty-seven. So an equal configuration takes over the earlier seed
+    and all epochs there are; what lies beyond is trained. Where it does depend on that, as with a learning rate that
+    falls to zero in the end, only an equally long one is taken over. Trials that failed are not: the machine may be to
+    blame.
     """
 
     def __init__(self, warm_start: WarmStart | None, max_epochs: int, objectives: Sequence[Objective] = ()) -> None:
@@ -27,7 +29,7 @@ class KnownResults:
         self._max_epochs = max_epochs
         self._defaults: Mapping[str, Any] = {}
         self._trials: dict[str, EarlierTrial] = {}
-        if warm_start is None or not warm_start.reusable:
+        if warm_start is None or not warm_start.reusable or warm_start.horizon not in (None, max_epochs):
             return
         self._defaults = warm_start.defaults
         for trial in sorted(warm_start.trials, key=lambda one: len(one.epochs)):  # of equals, the longest

@@ -70,6 +70,8 @@ class WarmStarted:
     reusable: bool
     comparable: bool = True
     """These three as in `WarmStart`."""
+    horizon: int | None = None
+    """As there."""
     left: Mapping[str, int] = field(default_factory=dict)
     """Of another tool's trials, how many are not among these, by the reason."""
 
@@ -79,7 +81,7 @@ class WarmStarted:
             trials = [_earlier(trial) for trial in self.trials]
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(f"a trial of the warm start from {self.source} cannot be read: {error}") from error
-        return WarmStart(trials, self.defaults, self.reusable, self.comparable)
+        return WarmStart(trials, self.defaults, self.reusable, self.comparable, self.horizon)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def read_earlier(
         ],
         defaults,
         reusable=found["model"] is not None and found["model"] == environment["model"],
+        horizon=found["max_epochs"],
     )
 
 

@@ -65,3 +65,5 @@ class WarmStart:
     """Whether an equal configuration would train alike: the model is the same."""
     comparable: bool = True
     """Whether their results are known to be of the same data. If not, they are configurations to try and no more."""
+    horizon: int | None = None
+    """Epochs that trainings there planned for, if what they do in the first depends on it; None: it does not."""

@@ -83,6 +83,11 @@ class TrainableSpec:
         return "precision" in _optional_names(self.factory)
 
     @property
+    def takes_max_epochs(self) -> bool:
+        """Whether it is told how many epochs there will be, so that what it does in the first may depend on it."""
+        return "max_epochs" in _optional_names(self.factory)
+
+    @property
     def ends(self) -> bool:
         """Whether its trainings can be evaluated after as many epochs as they were told to have."""
         # Who takes whatever there is (`**rest`) need not end by it.
