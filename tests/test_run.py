@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tuner.journal.events import (
 from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.presets import PRESETS, preset
-from tuner.run import _loading, parse_arguments, run
+from tuner.run import _loading, parse_arguments, run, where_of
 from tuner.search.space import find_space
 
 # What the command line means.
@@ -92,13 +93,40 @@ def test_the_configuration_of_a_run_can_be_given_again(tmp_path: Path) -> None:
     assert parse_arguments(["--config", str(file)]).study == preset("smoke")
 
 
-def test_a_resume_takes_no_other_argument() -> None:
+def test_a_resume_takes_no_other_argument_than_where_it_runs() -> None:
     assert parse_arguments(["--resume", "runs/study"]).resume == "runs/study"
-    for other in (["--trials", "3"], ["--preset", "smoke"], ["--name", "other"]):
-        with pytest.raises(ConfigError, match=f"takes no other argument: leave out {other[0]}."):
+    for other in (["--trials", "3"], ["--preset", "smoke"], ["--name", "other"], ["--precision", "float32"]):
+        with pytest.raises(ConfigError, match=f"as it was configured: leave out {other[0]}\\. Only where it runs may"):
             parse_arguments(["--resume", "runs/study", *other])
-    with pytest.raises(ConfigError, match=r"leave out --in-process, --trials\."):
-        parse_arguments(["--resume", "runs/study", "--trials=3", "--in-process"])
+    with pytest.raises(ConfigError, match=r"leave out --seed, --trials\."):
+        parse_arguments(["--resume", "runs/study", "--trials=3", "--in-process", "--seed", "4"])
+
+
+def test_where_a_run_goes_on_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    argv = ["--resume", "runs/study", "--workers=4", "--no-in-process", "--data-dir", "~/data", "--address", "auto"]
+    expected = {"workers": 4, "in_process": False, "data_dir": f"{tmp_path}/data", "address": "auto"}
+    assert where_of(argv, parse_arguments(argv)) == expected
+    assert where_of(["--workers=4"], parse_arguments(["--workers=4"])) == {}
+
+
+def test_a_run_goes_on_elsewhere_with_nothing_else_changed(tmp_path: Path) -> None:
+    begun = config.merge(preset("smoke"), {"workers": 8, "address": "auto", "data_dir": "/there"}, "test")
+    resources = config.moved(begun, {"workers": 2, "address": "local"}, "--resume").resources
+    assert resources == replace(begun.resources, workers=2, address=None)
+    alone = config.moved(begun, {"in_process": True, "data_dir": str(tmp_path)}, "--resume")
+    assert alone.resources == replace(begun.resources, in_process=True, workers=None, address=None)
+    assert replace(alone, resources=begun.resources, data=begun.data) == begun
+    assert alone.data.data_dir == tmp_path
+    assert config.moved(begun, {}, "--resume") is begun
+    with pytest.raises(ConfigError, match="leave out --trials"):
+        config.moved(begun, {"trials": 3}, "--resume")
+    with pytest.raises(ConfigError, match="workers"):
+        config.moved(begun, {"workers": "many"}, "--resume")
+
+
+def test_the_address_of_no_cluster_is_this_machine() -> None:
+    assert parse_arguments(["--address", "local"]).study.resources.address is None
 
 
 def test_help_tells_what_each_preset_means(capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +230,7 @@ def assert_nothing_is_left(folder: Path) -> None:
         ((*SMOKE, "--precision", "float16"), "--precision is 'float16', but must be one of: auto, bfloat16, float32."),
         (("--resume", "absent"), "--resume is 'absent', but there is no such folder."),
         (("--resume", "absent", "--trials", "3"), "--resume goes on with a run as it was configured"),
+        (("--resume", "absent", "--workers", "3"), "--resume is 'absent', but there is no such folder."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -62,7 +62,8 @@ def tune(
 
     The `callbacks` are told what happens, as it happens (`tuner.Callback`).
 
-    `resume` goes on with that run, and takes nothing but the objects that it was begun with, and callbacks. `values`
+    `resume` goes on with that run, and takes nothing but the objects that it was begun with, callbacks, and values that
+    say where it runs, such as `workers` or `data_dir`. `values`
     are the command's flags by name (`budget="30m"`, `trials=64`, `data_dir=...`). A number of trials or epochs without
     a budget replaces the preset's budget.
 
@@ -94,10 +95,12 @@ def tune(
         task = notebook.task_of_objects(**objects)
         values["space"] = config.NOTEBOOK
     if resume is not None:
-        if preset != "default" or set(values) - {"space"} or ("space" in values and task is None):
-            raise ConfigError("tune(resume=...) goes on with a run as it was configured, and takes no other value.")
-        return load_run(driver.resume(resume, lasting_console(), task, callbacks).root)
-    study = config.merge(presets.preset(preset), values, "tune()")
+        if task is not None:
+            del values["space"]
+        names = {*values, *(["preset"] if preset != "default" else [])}
+        config.check_where(names, "tune(resume=...)")
+        return load_run(driver.resume(resume, lasting_console(), task, callbacks, where=values).root)
+    study = config.at_this_machine(config.merge(presets.preset(preset), values, "tune()"))
     given = config.given_names(values)
     config.check_given(study, given)
     study = config.without_replaced_budget(study, given)

@@ -106,7 +106,7 @@ class ResourceConfig:
     trial_timeout: str | None = None
     """Time one epoch may take, such as `10m`; a process that takes longer hangs, is ended and counts as a failure."""
     address: str | None = None
-    """Address of a running Ray cluster, or `auto`; by default this machine alone."""
+    """Address of a running Ray cluster, or `auto`; by default, and as `local`, this machine alone."""
     in_process: bool = False
     """Train in this process, one trial after another and without Ray: to look into a training with a debugger."""
     precision: str = "auto"
@@ -170,6 +170,11 @@ class StudyConfig:
         """The budget in seconds; raises ConfigError if it is not a time."""
         return None if self.budget is None else parse_duration("--budget", self.budget)
 
+
+WHERE = ("workers", "cpus_per_trial", "gpus_per_trial", "trial_timeout", "address", "in_process", "data_dir")
+"""What a run that goes on may be given anew: where it runs, and not what it does."""
+_THIS_MACHINE = "local"
+"""As an `address`: no cluster, though the run began on one."""
 
 _SECTIONS: Mapping[str, type[DataConfig | SearchConfig | ResourceConfig | RetrainConfig]] = {
     "data": DataConfig,
@@ -250,6 +255,46 @@ def merge(base: StudyConfig, changes: Mapping[str, Any], source: str) -> StudyCo
         ConfigError: as `from_dict` and `nested` do.
     """
     return from_dict(_merged(to_dict(base), nested(changes, source)), source)
+
+
+def check_where(names: Collection[str], source: str) -> None:
+    """Raise ConfigError for names given to a run that goes on which do not only say where."""
+    others = sorted(set(names) - set(WHERE))
+    if others:
+        told, allowed = (", ".join(f"--{name.replace('_', '-')}" for name in those) for those in (others, WHERE))
+        raise ConfigError(
+            f"{source} goes on with a run as it was configured: leave out {told}. Only where it runs may be given: "
+            f"{allowed}."
+        )
+
+
+def moved(config: StudyConfig, where: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return the configuration of a run that goes on as `where` says, by the names of `WHERE`.
+
+    Raises:
+        ConfigError: as `merge`, `check_where` and `check_given` do.
+    """
+    if not where:
+        return config
+    check_where(where.keys(), source)
+    alone = {"workers": None, "address": None} if where.get("in_process") else {}
+    config = at_this_machine(with_absolute_paths(merge(config, {**alone, **where}, source)))
+    check_given(config, where.keys())
+    return config
+
+
+def at_this_machine(config: StudyConfig) -> StudyConfig:
+    """Return the configuration without an address that only says that there is no cluster."""
+    if config.resources.address != _THIS_MACHINE:
+        return config
+    return replace(config, resources=replace(config.resources, address=None))
+
+
+def values_of(config: StudyConfig, names: Collection[str]) -> dict[str, Any]:
+    """Return the fields of these names, whatever sections they are in, as `to_dict` has them."""
+    values = to_dict(config)
+    flat = {**values, **{name: value for section in _SECTIONS for name, value in values[section].items()}}
+    return {name: flat[name] for name in names}
 
 
 def without_replaced_budget(config: StudyConfig, given: Collection[str]) -> StudyConfig:

@@ -8,11 +8,11 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -20,7 +20,6 @@ from rich.console import Console
 from tuner import cli, config
 from tuner.config import StudyConfig
 from tuner.engine.interrupt import hangups_ignored, terminations_interrupt
-from tuner.errors import ConfigError
 from tuner.exits import EXIT_NO, EXIT_STOPPED
 from tuner.presets import PRESETS, preset
 from tuner.screen import lasting_console
@@ -58,7 +57,8 @@ class Arguments:
     config: Path | None = None
     """A .json, .toml or .yaml file with some of the values; the `config.json` of an earlier run is one."""
     resume: str | None = None
-    """Go on with the run in this folder, or at this `s3://` address, as it was configured; takes no other argument."""
+    """Go on with the run in this folder, or at this `s3://` address, as it was configured. Of the other arguments only
+    those are taken that say where it runs, such as `--workers`, `--address` or `--data-dir`."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -91,15 +91,25 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         basic=_BASIC,
         examples=_EXAMPLES,
     )
-    if arguments.resume is not None and given != {"resume"}:
-        others = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(flags - {"resume"}))
-        raise ConfigError(
-            f"--resume goes on with a run as it was configured, and takes no other argument: leave out {others}."
-        )
+    if arguments.resume is not None:
+        config.check_where(_named(flags), "--resume")
+        return arguments
     config.check_given(arguments.study, flags)
-    study = config.without_replaced_budget(config.with_homes(arguments.study), given)
+    study = config.at_this_machine(config.without_replaced_budget(config.with_homes(arguments.study), given))
     config.check(study)
     return dataclasses.replace(arguments, study=study)
+
+
+def where_of(argv: Sequence[str], arguments: Arguments) -> dict[str, Any]:
+    """Return what the command line says of where a run goes on, by name; empty for a new run."""
+    if arguments.resume is None:
+        return {}
+    return config.values_of(config.with_homes(arguments.study), _named(cli.given_names(argv)))
+
+
+def _named(flags: Iterable[str]) -> set[str]:
+    """Return the fields that flags beside --resume set."""
+    return {flag.removeprefix("no_") for flag in flags} - {"resume"}
 
 
 def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> int:
@@ -108,13 +118,14 @@ def run(argv: Sequence[str] | None = None, *, in_own_process: bool = False) -> i
     `in_own_process` says that the process has nothing else to do: then Ray starts while torch is imported.
     """
     began = time.monotonic()
-    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = parse_arguments(argv)
     # Ray's processes are born with what this one does at a signal.
     with terminations_interrupt(), hangups_ignored() if in_own_process else nullcontext():
-        return _run(arguments, began, in_own_process=in_own_process)
+        return _run(arguments, where_of(argv, arguments), began, in_own_process=in_own_process)
 
 
-def _run(arguments: Arguments, began: float, *, in_own_process: bool) -> int:
+def _run(arguments: Arguments, where: Mapping[str, Any], began: float, *, in_own_process: bool) -> int:
     # Ray and torch take seconds to import; a wrong argument should not wait for them.
     if in_own_process and arguments.resume is None and not arguments.study.resources.in_process:
         from tuner.engine.ray_session import start_early
@@ -126,7 +137,7 @@ def _run(arguments: Arguments, began: float, *, in_own_process: bool) -> int:
 
     try:
         if arguments.resume is not None:
-            driver.resume(arguments.resume, console, began=began)
+            driver.resume(arguments.resume, console, began=began, where=where)
         else:
             driver.run_new(arguments.study, console, began=began)
     except KeyboardInterrupt as error:

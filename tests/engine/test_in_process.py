@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -18,13 +19,13 @@ from tests.commands import Running
 from tests.engine.full_once import full_once
 from tests.environment import untouched_environment
 from tuner import tune
-from tuner.config import StudyConfig, merge, nested
+from tuner.config import ResourceConfig, StudyConfig, merge, nested, to_dict
 from tuner.engine import driver
 from tuner.engine.executor import Key
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.outcome import Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Job
-from tuner.errors import ConfigError, TunerError
+from tuner.errors import ConfigError, ResourceError, TunerError
 from tuner.journal.events import (
     DriverStarted,
     EpochReported,
@@ -199,6 +200,22 @@ def test_one_of_many_workers_is_refused_in_this_process(space: Path) -> None:
     for changes in ({"workers": 2}, {"address": "auto"}):
         with pytest.raises(ConfigError, match="--in-process trains one trial after another"):
             tune("smoke", space=str(space), in_process=True, **changes)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_was_begun_for_another_machine_goes_on_where_it_is_told(space: Path) -> None:
+    wanted = replace(
+        config(space, "study"), resources=ResourceConfig(workers=512, address="127.0.0.1:1", precision="float32")
+    )
+    folder = space.parent / "runs" / "study"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(to_dict(wanted)))
+    with pytest.raises(ResourceError, match="--address"):
+        driver.resume(folder, Console(quiet=True))
+    paths = driver.resume(folder, Console(quiet=True), where={"in_process": True})
+    events = events_of(paths)
+    assert isinstance(events[-1], StudyEnded)
+    assert [event.workers for event in events if isinstance(event, DriverStarted)] == [1]
 
 
 @pytest.mark.timeout(120)

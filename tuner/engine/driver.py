@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -115,11 +116,12 @@ def resume(
     task: Task | None = None,
     callbacks: Sequence[Callback] = (),
     began: float | None = None,
+    where: Mapping[str, Any] = MappingProxyType({}),
 ) -> RunPaths:
     """Go on with an earlier run, from whatever it was doing, and return its paths.
 
     `task` is the one that it was begun with, for a run that was given objects and no file; `callbacks` and `began` as
-    in `run_new`.
+    in `run_new`. `where` says where it runs, if that is to be another place: see `config.moved`.
 
     Raises:
         TunerError: if it cannot go on as it began: no run, other data, another search space.
@@ -129,10 +131,12 @@ def resume(
     entries = entries_of(paths)
     if not entries:
         config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
+        config = configs.moved(config, where, "--resume")
         _Job(gather(config, task or load_configured(config), callbacks), paths, console, began).run()
         return paths
     history = fold(entries)
-    config = with_data_of(history.environment, configs.from_dict(history.config, str(paths.journal)))
+    config = configs.moved(configs.from_dict(history.config, str(paths.journal)), where, "--resume")
+    config = with_data_of(history.environment, config)
     ingredients = gather(config, task or task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
     remember(ingredients.task.sources)
