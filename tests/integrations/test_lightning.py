@@ -115,6 +115,10 @@ def test_a_callback_that_ended_one_training_does_not_end_the_next(data: Any) -> 
     for _ in range(2):
         training = Stopping({"width": 32}, data, seed=0, device=torch.device("cpu"), max_epochs=9)
         assert [bool(epoch(training, number)) for number in (1, 2, 3)] == [True] * 3
+        state = training.state_dict()
+        with pytest.raises(TrainingOver):
+            epoch(training, 4)
+        training.load_state_dict(state)  # as of a trial that was paused there and is promoted
         with pytest.raises(TrainingOver):
             epoch(training, 4)
         training.close()

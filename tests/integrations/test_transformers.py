@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+
+from tuner.training.trainable import TrainingOver
 
 if TYPE_CHECKING:
     from tests.integrations.transformers_task import Task
@@ -71,6 +73,30 @@ def test_a_training_that_goes_on_from_a_checkpoint_equals_one_that_was_never_sto
     second = task()
     second.load_state_dict(torch.load(file, weights_only=True))
     assert [epoch(second, number) for number in (2, 3)] == expected[1:]
+
+
+def test_what_a_callback_ended_stays_so_where_it_is_taken_up_again() -> None:
+    from transformers import TrainerCallback
+
+    from tests.integrations.transformers_task import Task
+
+    class Ending(TrainerCallback):
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            control.should_training_stop = True
+
+    class Ended(Task):
+        def make_trainer(self, hparams: Mapping[str, Any], data: Any, **arguments: Any) -> Any:
+            trainer = super().make_trainer(hparams, data, **arguments)
+            trainer.add_callback(Ending())
+            return trainer
+
+    first, second = (Ended({"width": 16}, DATA, seed=5, device=torch.device("cpu"), max_epochs=3) for _ in range(2))
+    assert epoch(first, 1)
+    second.load_state_dict(first.state_dict())
+    for one in (first, second):
+        with pytest.raises(TrainingOver):
+            epoch(one, 2)
+        one.close()
 
 
 def test_what_went_back_to_an_earlier_epoch_saves_that_one(task: Callable[[], Task]) -> None:

@@ -168,7 +168,8 @@ class LightningTask:
 class _HandOver(pl.callbacks.Checkpoint):  # Lightning calls such callbacks last
     """Stops Lightning after each epoch, where all is done but the step of schedulers that watch a metric.
 
-    Where a training goes on by itself Lightning makes that step; after a checkpoint it is owed.
+    Where a training goes on by itself Lightning makes that step; after a checkpoint it is owed. And Lightning does not
+    remember in a checkpoint that a training was to end there, as by early stopping.
     """
 
     def __init__(self, task: LightningTask) -> None:
@@ -177,23 +178,29 @@ class _HandOver(pl.callbacks.Checkpoint):  # Lightning calls such callbacks last
         self._metrics: dict[str, float] = {}
         """Of the last epoch."""
         self._owes_step = False
+        self._is_over = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand the epoch over."""
         self._metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._is_over = trainer.should_stop
         self._task.take(trainer, self._metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the step is made by."""
-        return {"metrics": dict(self._metrics)}
+        """Return what the step is made by, and whether there is one to make."""
+        return {"metrics": dict(self._metrics), "is_over": self._is_over}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up a training that was handed over."""
         self._metrics = state_dict["metrics"]
+        self._is_over = state_dict.get("is_over", False)
         self._owes_step = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make the step that is owed."""
+        """Make the step that is owed, or end at once what was to end."""
+        if self._is_over:
+            trainer.should_stop = True
+            return
         if not self._owes_step or not pl_module.automatic_optimization:
             return
         for config in trainer.lr_scheduler_configs:

@@ -41,6 +41,8 @@ _TIMES = ("runtime", "samples_per_second", "steps_per_second", "model_preparatio
 """Beside the metrics, `Trainer.evaluate` tells how fast it was."""
 _RANDOM_STATE = "rng_state*.pth"
 """Not kept: each epoch draws from a seed of its own."""
+_OVER = "training_is_over"
+"""Beside the files of a checkpoint, if a callback has ended the training there: the trainer does not remember it."""
 
 
 class TransformersTask:
@@ -74,6 +76,7 @@ class TransformersTask:
         self.trainer.add_callback(_HandOver(self))
         self._turns: Turns[dict[str, float]] = Turns(self._train)
         self._begin_from: Path | None = None
+        self._is_over = False
 
     def make_trainer(self, hparams: Mapping[str, Any], data: Any, **arguments: Any) -> Trainer:
         """Return a `Trainer(args=TrainingArguments(**arguments, ...), train_dataset=data.train, ...)`."""
@@ -86,7 +89,7 @@ class TransformersTask:
 
     def train_epoch(self) -> dict[str, float]:
         """Train, evaluate and save one epoch; return its metrics."""
-        metrics = self._turns.next()
+        metrics = None if self._is_over else self._turns.next()
         if metrics is None:
             raise TrainingOver
         return metrics
@@ -117,10 +120,13 @@ class TransformersTask:
             content.numpy().tofile(file)
         self.trainer._load_from_checkpoint(str(folder))  # the weights, for who evaluates and trains no more
         self._begin_from = folder
+        self._is_over = _OVER in state
         self._turns = Turns(self._train)
 
-    def take(self, state: TrainerState) -> None:
-        """Hand the epoch's metrics over."""
+    def take(self, state: TrainerState, *, is_over: bool) -> None:
+        """Hand the epoch's metrics over; `is_over`: the training ends with it, before its time."""
+        if is_over:
+            (self._newest() / _OVER).touch()
         metrics: dict[str, float] = {}
         for entry in state.log_history:
             if entry["epoch"] == state.epoch:
@@ -168,7 +174,8 @@ class _HandOver(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Hand the epoch over."""
-        self._task.take(state)
+        ends_early = control.should_training_stop and (state.epoch or 0) < args.num_train_epochs
+        self._task.take(state, is_over=ends_early)
 
 
 def _metrics(found: Mapping[str, Any], prefix: str) -> dict[str, float]:
