@@ -68,6 +68,9 @@ def test_a_data_set_tells_its_splits_and_sizes_as_far_as_it_can() -> None:
     assert list(dataset.splits) == ["train", "dev"]
     assert dataset.sizes == {"train": 3, "dev": None}
     assert Dataset(([1, 2, 3], [0, 1, 0]), [5]).sizes == {"train": 3, "dev": 1}
+    inputs = np.zeros((4, 2))
+    assert Dataset({"x": inputs, "y": inputs[:, 0]}, list(inputs)).sizes == {"train": 4, "dev": 4}
+    assert Dataset("train.csv", inputs).sizes == {"train": None, "dev": 4}
 
 
 def test_a_fingerprint_that_is_given_or_hashes_of_files_stand_for_the_content() -> None:

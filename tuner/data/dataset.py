@@ -80,6 +80,10 @@ class Dataset:
 
 
 def _size(split: Any) -> int | None:
-    """Return the number of examples; a tuple, such as inputs and labels, has as many as its first part."""
-    counted = split[0] if isinstance(split, tuple) and split else split
-    return len(counted) if isinstance(counted, Sized) else None
+    """Return the number of examples, None if it does not tell: a path has none.
+
+    A tuple of parts, such as inputs and labels, and a dictionary of them have as many as the first part.
+    """
+    parts = tuple(split.values()) if isinstance(split, Mapping) else split
+    counted = parts[0] if isinstance(parts, tuple) and parts else split
+    return len(counted) if isinstance(counted, Sized) and not isinstance(counted, str | bytes) else None
