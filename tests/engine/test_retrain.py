@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from tuner.engine import stepper
 from tuner.engine.after_search import Retraining, RetrainTimes
 from tuner.engine.in_process import InProcessExecutor
 from tuner.engine.outcome import Failed, Infeasible, WorkerLost
-from tuner.engine.retrain import RetrainPhase, keep_best
+from tuner.engine.retrain import RetrainPhase, failed_before, keep_best
 from tuner.engine.worker import Job
 from tuner.errors import StorageError, TunerError
 from tuner.io import retry
@@ -35,7 +38,8 @@ from tuner.journal.store import Entry
 from tuner.models import get_model
 from tuner.paths import RunPaths
 from tuner.training.checkpoints import load_weights
-from tuner.training.classifier import classifier_of
+from tuner.training.classifier import Classifier, classifier_of
+from tuner.training.trainable import TrainableSpec
 
 HPARAMS = {"learning_rate": 0.003, "batch_size": 32}
 EPOCHS = 3
@@ -62,6 +66,8 @@ class Unhurried(RetrainTimes):
         """Say of `last_epoch` that it must be the last."""
         self.last_epoch = last_epoch
         self.saves_state = saves_state
+        self.said: list[str] = []
+        self.say = self.said.append
 
     def fit(self, waiting: Sequence[Retraining]) -> list[Retraining]:
         return list(waiting)
@@ -230,6 +236,21 @@ def test_a_retraining_that_is_done_is_not_done_again(books: Books) -> None:
     assert books.events == before
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_retraining_whose_weights_are_gone_is_done_again(books: Books, damaged: bool) -> None:
+    books.times = unhurried = Unhurried()
+    books.retrain(retraining(1))
+    (ended,) = books.of(RetrainEnded)
+    weights = books.paths.root / ended.weights
+    weights.write_bytes(b"") if damaged else shutil.rmtree(weights.parent)
+    books.retrain(retraining(1))
+    assert books.of(RetrainEnded) == [ended, ended]
+    assert hash_file(weights) == ended.weights_sha256
+    (notice,) = unhurried.said
+    assert notice.startswith("NOTICE: tuned seed 1 is retrained once more, for ")
+    keep_best(books.history, books.paths, {})
+
+
 def test_a_retraining_that_failed_is_tried_again_by_the_driver_that_goes_on(books: Books) -> None:
     books.events.append(RetrainFailed("tuned", 1, "the node was lost"))
     books.retrain(retraining(1))
@@ -267,6 +288,34 @@ def test_a_retraining_that_diverges_has_failed_at_once_and_the_others_go_on(book
     assert failed.seed == 1
     assert failed.reason.endswith("in epoch 1.")
     assert [ended.seed for ended in books.of(RetrainEnded)] == [2]
+
+
+class Diverging(Classifier):
+    """Has no loss in its third epoch."""
+
+    def train_epoch(self) -> dict[str, float]:
+        found = super().train_epoch()
+        return found | ({"dev_accuracy": math.nan} if self.state_dict()["epoch"] == 3 else {})
+
+
+def test_a_retraining_that_diverges_late_ends_with_the_best_epoch_it_has_had(books: Books) -> None:
+    make = partial(Diverging, get_model("cnn").build)
+    books.job = replace(books.job, trainable=TrainableSpec("diverging", make, saves_state=True))
+    books.retrain(retraining(1))
+    (failed,) = books.of(RetrainFailed)
+    assert failed.reason.endswith("; it ends with the best of its 2 epochs")
+    (ended,) = books.of(RetrainEnded)
+    assert ended.best_epoch in (1, 2)
+    assert set(ended.evaluations) == {"train", "dev", "test"}
+    assert not failed_before(books.history)
+
+
+def test_a_late_retraining_keeps_the_schedule_that_it_was_planned_with(books: Books) -> None:
+    books.times = Unhurried(last_epoch=1)
+    books.retrain(retraining(1, lr_decay="cosine", warmup_epochs=2.0))  # as long as what it has had, or longer
+    assert books.of(RetrainFailed) == []
+    (ended,) = books.of(RetrainEnded)
+    assert ended.best_epoch == 1
 
 
 def test_a_retraining_whose_code_crashes_is_taken_up_again(crashing_books: Books, tmp_path: Path) -> None:

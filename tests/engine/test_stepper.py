@@ -270,3 +270,36 @@ def test_a_training_of_ones_own_may_tell_its_answers_and_failing_to_costs_nothin
     assert isinstance(stepping.step(), Concluded)
     assert (tmp_path / "answers" / "answers.npz").exists() == (complaint is None)
     assert (complaint or "") in caplog.text
+
+
+class Closing:
+    """Says that it was closed, and fails at it if that is wanted."""
+
+    closed: list[float]
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device) -> None:
+        self._rate = hparams["learning_rate"]
+
+    def train_epoch(self) -> dict[str, float]:
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {}
+
+    def close(self) -> None:
+        Closing.closed.append(self._rate)
+        raise FileNotFoundError("it has gone already")
+
+
+def test_every_training_is_closed_and_one_that_fails_at_it_spoils_no_other(
+    job: Job, assign: Callable[..., Assignment]
+) -> None:
+    Closing.closed = []
+    stepping = Stepper(replace(job, trainable=trainable_of(Closing)))
+    for rate in (0.1, 0.2):
+        stepping.begin(assign(f"trial-{rate}", hparams={"learning_rate": rate}))
+        assert reported(stepping).report.epoch == 1
+    assert Closing.closed == [0.1]
+    stepping.close()
+    stepping.close()
+    assert Closing.closed == [0.1, 0.2]

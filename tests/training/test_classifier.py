@@ -27,6 +27,7 @@ from tuner.models.summary import trainable_parameters
 from tuner.training import checkpoints
 from tuner.training.batches import Batches, Normalisation
 from tuner.training.classifier import Classifier, NonFiniteLossError, check_splits, check_test, data_shape
+from tuner.training.ensemble import Mirrored
 from tuner.training.evaluate import evaluate
 
 MakeClassifier = Callable[..., Classifier]
@@ -439,6 +440,40 @@ def test_splits_whose_labels_mean_different_classes_are_refused() -> None:
     for name in ("dev", "test"):
         with pytest.raises(DataError, match=rf"class names differ: train has a, b; .*{name} has b, c[.;]"):
             check_splits({"train": train, "dev": train, "test": train} | {name: other})
+
+
+@pytest.mark.parametrize("name", ["dev", "test"])
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            np.zeros((6, 3, 32, 32)),
+            r"are numbers as they are \(float64\), but those of the train split pixels \(uint8\)",
+        ),
+        (np.zeros((6, 3, 32, 32), dtype=np.int64), r"are tokens \(int64\), but those of the train split pixels"),
+        (np.zeros((6, 3, 64, 64), dtype=np.uint8), r"have shape \[3, 64, 64\], but those of the train split"),
+    ],
+)
+def test_splits_whose_inputs_are_taken_for_something_else_are_refused(name: str, inputs: Any, message: str) -> None:
+    labels = np.arange(6) % 2
+    train = Split(np.zeros((6, 3, 32, 32), dtype=np.uint8), labels)
+    check_splits({"train": train, "dev": train, "test": train})
+    with pytest.raises(DataError, match=rf"^the {name} split's inputs {message}"):
+        check_splits({"train": train, "dev": train, "test": train} | {name: Split(inputs, labels)})
+
+
+def test_what_is_evaluated_of_its_own_data_takes_no_more_room(
+    make_classifier: MakeClassifier, splits: SearchData
+) -> None:
+    training = make_classifier()
+    assert training._batches_of(splits.train) is training._train
+    assert training._batches_of(splits.dev) is training._dev
+
+
+def test_what_answers_is_what_was_measured(make_classifier: MakeClassifier) -> None:
+    assert isinstance(make_classifier({"tta": True}).answering_model, Mirrored)
+    plain = make_classifier()
+    assert plain.answering_model is plain.model
 
 
 def test_a_split_that_is_none_is_named() -> None:

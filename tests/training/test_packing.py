@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LinearLR, MultiStepLR, SequentialLR
 
 from tests.training.states import assert_identical
 from tuner.errors import TrialFailedError
-from tuner.training.packing import pack, unpack
+from tuner.training.packing import kept, pack, unpack
 
 
 def through_a_file(state: Any, folder: Path) -> Any:
@@ -48,3 +48,21 @@ def test_what_a_counter_holds_is_looked_at_too() -> None:
 
     with pytest.raises(TrialFailedError, match="type Mine"):
         pack(Mine("a"), "s")
+
+
+def test_what_is_kept_stays_as_it_is_with_what_a_dictionary_carries_and_who_shares_a_tensor() -> None:
+    layer = torch.nn.BatchNorm1d(3)
+    state: dict[str, Any] = {"model": layer.state_dict(), "tied": [layer.weight, layer.weight], "epoch": 2}
+    copied = kept(state)
+    with torch.no_grad():
+        layer.weight.zero_()
+    assert copied["model"]["weight"].tolist() == [1.0, 1.0, 1.0]
+    assert copied["model"]._metadata == state["model"]._metadata
+    assert copied["tied"][0] is copied["tied"][1]
+    assert copied["epoch"] == 2
+
+
+def test_what_is_kept_takes_no_room_on_the_device() -> None:
+    weights = torch.ones(2, device="meta")
+    with pytest.raises(NotImplementedError, match="meta"):  # which cannot be brought to the CPU, but copied where it is
+        kept({"weights": [weights]})

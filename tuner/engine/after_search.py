@@ -35,6 +35,8 @@ class Retraining:
     seed: int
     hparams: Mapping[str, Any]
     max_epochs: int
+    ends_after: int | None = None
+    """Epochs with which it has to end, of those that it was planned for; None: with all."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -132,7 +134,9 @@ class _Progress:
 
     @property
     def epochs_left(self) -> float:
-        return self.retraining.max_epochs - self.epochs + FINAL_EVALUATION_EPOCHS
+        one = self.retraining
+        last = one.max_epochs if one.ends_after is None else one.ends_after
+        return last - self.epochs + FINAL_EVALUATION_EPOCHS
 
 
 @dataclass

@@ -44,7 +44,7 @@ from tuner.engine.task import Task, load_configured
 from tuner.engine.throughput import Probe, evaluation_notice, sample
 from tuner.engine.training_logs import TrainingLogs
 from tuner.engine.worker import Job
-from tuner.errors import JournalError, TunerError
+from tuner.errors import JournalError, StorageError, TunerError, in_one_line
 from tuner.integrations.callback import Callback
 from tuner.io.retry import Outage
 from tuner.journal.events import (
@@ -63,7 +63,7 @@ from tuner.results.best import read_description
 from tuner.results.closing import closing
 from tuner.results.earlier import unmeasured
 from tuner.results.foreign import taken
-from tuner.results.selection import select, tuned_retrainings
+from tuner.results.selection import ENSEMBLE, select, tuned_retrainings
 from tuner.search.objective import LATENCY, objectives_of
 from tuner.training.batches import Normalisation
 from tuner.training.classifier import data_shape
@@ -416,7 +416,15 @@ class _Job:
         self._progress.enter(Phase.ENSEMBLE)
 
         def measure() -> EnsembleMeasured | None:
-            return measure_ensemble(history, self._paths, dataset, build, precision=precision)
+            try:
+                return measure_ensemble(history, self._paths, dataset, build, precision=precision)
+            except StorageError:
+                raise
+            except Exception as error:  # as where this process has no room on its device
+                if self._config.retrain.keep == ENSEMBLE:
+                    raise
+                self._progress.say(f"NOTICE: the retrained seeds are not measured together: {in_one_line(error)}")
+                return None
 
         found = self._outage.retry(measure)
         if found is not None:

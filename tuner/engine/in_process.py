@@ -52,6 +52,7 @@ class InProcessExecutor:
         if os.environ.get("PYTHONBREAKPOINT", "").startswith("ray."):
             del os.environ["PYTHONBREAKPOINT"]  # left by a Ray of this process, whose debugger wants a cluster
         threads = torch.get_num_threads()
+        stepper = None
         try:
             stepper = Stepper(job)
             while (order := agenda.next()) is not None:
@@ -64,6 +65,8 @@ class InProcessExecutor:
                     if goes_on and stepper.is_spoilt:
                         stepper = _begun(stepper, job, order.assignment)
         finally:
+            if stepper is not None:
+                stepper.close()
             torch.set_num_threads(threads)
         if agenda.error is not None:
             raise agenda.error
@@ -82,6 +85,7 @@ class InProcessExecutor:
 def _begun(stepper: Stepper, job: Job, assignment: Assignment) -> Stepper:
     """Return the stepper, or another where it is spoilt, with the assignment begun."""
     if stepper.is_spoilt:
+        stepper.close()
         stepper = Stepper(job)
     stepper.begin(assignment)
     return stepper

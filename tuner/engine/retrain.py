@@ -17,7 +17,7 @@ from tuner.engine.ensemble import weights_file
 from tuner.engine.executor import Key
 from tuner.engine.outcome import FORGIVEN_NODES, Concluded, Crashed, Failed, Infeasible, Outcome, Reported, WorkerLost
 from tuner.engine.worker import Assignment, Conclusion
-from tuner.errors import TunerError
+from tuner.errors import StorageError, TunerError
 from tuner.io import storage
 from tuner.io.files import hash_file, write_json, write_whole
 from tuner.journal.events import EnsembleMeasured, RetrainEnded, RetrainEpochReported, RetrainFailed
@@ -34,8 +34,9 @@ _WORKER_FAILED = "its worker failed"
 class RetrainPhase:
     """Gives out the retrainings that are not done, each to go on from its last checkpoint, and writes down their ends.
 
-    One whose process dies is taken up again up to `max_failures` times, not counting lost nodes; one that diverges has
-    failed. A driver that goes on with the run tries once more what failed under an earlier one.
+    One whose process dies is taken up again up to `max_failures` times, not counting lost nodes. One that diverges ends
+    with the best epoch it has had, and has failed if it had none. A driver that goes on with the run tries once more
+    what failed under an earlier one.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class RetrainPhase:
         self._history = history
         self._record = record
         self._paths = paths
-        self._waiting = [one for one in retrainings if not self._known(one).ended]
+        self._times = times
+        self._waiting = [one for one in retrainings if not self._is_done(one)]
         if not times.saves_state:  # it begins anew, perhaps for fewer epochs
             for one in self._waiting:
                 self._known(one).epochs.clear()
-        self._times = times
         self._late: list[Retraining] = []
         """Those that must end with the epochs they have had."""
         self._running: dict[Key, Retraining] = {}
@@ -100,6 +101,7 @@ class RetrainPhase:
             self._paths.location(self._paths.retrain_checkpoints(*retraining.key)),
             keep_best=True,
             known_epochs=len(self._known(retraining).epochs),
+            ends_after=retraining.ends_after,
             conclusion=Conclusion(
                 self._test,
                 self._paths.location(folder),
@@ -121,7 +123,7 @@ class RetrainPhase:
             case Concluded():
                 self._conclude(retraining, outcome)
             case Failed() | Infeasible():
-                self._fail(retraining, outcome.reason)
+                self._fail_by_itself(retraining, outcome.reason)
             case _:
                 assert_never(outcome)
         return False
@@ -131,6 +133,22 @@ class RetrainPhase:
         self._waiting.insert(0, self._running[key])
         self._leave(self._running[key])
 
+    def _is_done(self, retraining: Retraining) -> bool:
+        """Return whether it has ended, and what it has left is there; else the run could never come to its end."""
+        ended = self._known(retraining).ended
+        if ended is None or not ended.weights:
+            return ended is not None
+        try:
+            weights_file(ended, self._paths)
+        except StorageError:
+            raise
+        except TunerError as error:
+            self._times.say(
+                f"NOTICE: {retraining.candidate} seed {retraining.seed} is retrained once more, for {error}"
+            )
+            return False
+        return True
+
     def _known(self, retraining: Retraining) -> RetrainHistory:
         new = RetrainHistory(*retraining.key, self._history.objective)
         return self._history.retrains.setdefault(retraining.key, new)
@@ -139,16 +157,15 @@ class RetrainPhase:
         known, report = self._known(retraining), outcome.report
         fault = fault_of(report, [known.objective])
         if fault is not None:
-            self._fail(retraining, fault)
+            self._fail_by_itself(retraining, fault)
             return False
         if report.epoch not in known.epochs:
             event = RetrainEpochReported(*retraining.key, report.epoch, finite(report.metrics), report.seconds)
             self._record(event)
             known.epochs[report.epoch] = event
             if self._times.epoch(retraining, report.epoch, report.seconds) and not outcome.finished:
-                # Given out again for what it has had, it is through, and comes to its conclusion.
-                self._late.append(replace(retraining, max_epochs=report.epoch))
                 self._leave(retraining)
+                self._end_with(retraining, report.epoch)
                 return False
         return True  # if it was the last, to the conclusion
 
@@ -175,6 +192,19 @@ class RetrainPhase:
             return True
         self._fail(retraining, f"{_WORKER_FAILED} {failures} times: {reason}")
         return False
+
+    def _fail_by_itself(self, retraining: Retraining, reason: str) -> None:
+        """Let one that cannot go on end with the epochs it has had, if there are any to go back to."""
+        had = len(self._known(retraining).epochs)
+        if not had or retraining.ends_after is not None or not self._times.saves_state:
+            self._fail(retraining, reason)
+            return
+        self._fail(retraining, f"{reason.rstrip('.')}; it ends with the best of its {had} epochs")
+        self._end_with(retraining, had)
+
+    def _end_with(self, retraining: Retraining, epochs: int) -> None:
+        """Give out again for what it has had: so it is through, and comes to its conclusion."""
+        self._late.append(replace(retraining, ends_after=epochs))
 
     def _fail(self, retraining: Retraining, reason: str) -> None:
         self._record(RetrainFailed(*retraining.key, " ".join(reason.split())))

@@ -35,7 +35,7 @@ class Stepper:
     def __init__(self, job: Job) -> None:
         """Take the job's shared part; raises DataError as `Worker` does."""
         self._job = job
-        self._whole = Worker(job)
+        self._worker = self._whole = Worker(job)
         self.is_spoilt = False
         """Whether a failure has left the process, or its device, unfit for another training."""
 
@@ -43,6 +43,10 @@ class Stepper:
         """Take an assignment; it is set up in the first step, whose errors are outcomes too."""
         self._assignment = assignment
         self._is_set_up = False
+
+    def close(self) -> None:
+        """Let go of what the last training holds; no step follows."""
+        self._worker.close()
 
     def step(self) -> StepOutcome:
         """Do the next step of the assignment.
@@ -91,6 +95,7 @@ class Stepper:
 
     def _set_up(self) -> None:
         share = self._assignment.share
+        self._worker.close()  # a device may not have room for two
         self._worker = self._whole if share == 1.0 else Worker(sampled(self._job, share))
         self._worker.begin(self._assignment)
         self._measures: Mapping[str, float] = self._worker.measure() if self._assignment.is_measured else {}

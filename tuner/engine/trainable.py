@@ -40,6 +40,11 @@ class TrialTrainable(tune.Trainable):
         self._stepper.begin(new_config[ASSIGNMENT])
         return True
 
+    def cleanup(self) -> None:
+        """Let go of the last training, if its job has come; Ray ends the process next."""
+        if hasattr(self, "_stepper"):
+            self._stepper.close()
+
     def step(self) -> dict[str, Any]:
         """Do a step and return its outcome, with what it printed."""
         outcome = self._stepper.step()

@@ -94,6 +94,8 @@ class Assignment:
     """Whether the weights of the best dev epoch are wanted."""
     known_epochs: int = 0
     """Epochs whose reports the driver has already."""
+    ends_after: int | None = None
+    """Epochs with which it has to end, of the `max_epochs` that it was planned for; None: with all."""
     conclusion: Conclusion | None = None
     is_measured: bool = False
     """Whether what the model costs is wanted with the reports."""
@@ -170,7 +172,7 @@ class Worker:
         if self.job.measures_latency and self._assignment.known_epochs == 0:
             example = blank_inputs(as_split(self.job.splits.dev), 1)
             with watched(self.job.trial_timeout, self._assignment.checkpoints):
-                found = latency(self.training.model, example, device=self.device, precision=self.precision)
+                found = latency(self.training.answering_model, example, device=self.device, precision=self.precision)
             measures[LATENCY.metric] = found
         return measures
 
@@ -267,6 +269,15 @@ class Worker:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
         return self.training.finished and self._reported == self.training.epoch
 
+    def close(self) -> None:
+        """Let go of the training there is; what the user's code raises then is no fault of whatever comes next."""
+        training, self._training = self._training, None
+        try:
+            if training is not None:
+                training.close()
+        except Exception as error:  # of the user's code
+            _LOG.warning("close() of %s raised %s", self.job.trainable.name, in_one_line(error))
+
     def _write(self, conclusion: Conclusion) -> str:
         place = storage.place(conclusion.location)
         try:
@@ -295,9 +306,7 @@ class Worker:
 
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""
-        if self._training is not None:
-            self._training.close()
-        self._training = None
+        self.close()
         with watched(self.job.trial_timeout, assignment.checkpoints):
             self._training = self._new_training(assignment)
 
@@ -314,6 +323,7 @@ class Worker:
             device=self.device,
             precision=self.precision,
             keep_best=assignment.keep_best,
+            ends_after=assignment.ends_after,
         )
 
 

@@ -87,6 +87,7 @@ class Classifier:
         self._precision = precision
         self._trained = build_seeded(build, hparams, shape, seed).to(device)
         self._memory_format = choose_memory_format(self._trained, shape, device=device, precision=precision)
+        self._splits = data
         self._train, self._dev = self._batches(train), self._batches(dev)
         steps = self._train.steps(self._hparams.batch_size)
         self._recorded = is_static and device.type == "cuda"
@@ -100,8 +101,13 @@ class Classifier:
 
     @property
     def model(self) -> nn.Module:
-        """The model that is measured and kept: the one in training, or the one of averaged weights."""
+        """The model that is kept: the one in training, or the one of averaged weights."""
         return self._trained if self._averaged is None else self._averaged.model
+
+    @property
+    def answering_model(self) -> nn.Module:
+        """What answers where the training is measured and used: the model, with mirrored images too if that is so."""
+        return as_measured(self.model, self._hparams)
 
     def train_epoch(self) -> dict[str, float]:
         """Train one epoch, measure dev, and return the metrics.
@@ -115,8 +121,7 @@ class Classifier:
         train_loss, train_accuracy = self._train_epoch()
         if self._averaged is not None:
             self._measure_statistics(self._averaged)
-        judged = as_measured(self.model, self._hparams)
-        dev = evaluate(judged, self._dev, device=self._device, precision=self._precision)
+        dev = evaluate(self.answering_model, self._dev, device=self._device, precision=self._precision)
         if not math.isfinite(dev.loss):
             raise NonFiniteLossError(f"the dev loss is {dev.loss} in epoch {self._epoch + 1}.")
         self._epoch += 1
@@ -133,14 +138,14 @@ class Classifier:
 
         `model` is measured in place of the training's own, in the same way: mirrored if that is.
         """
-        batches = self._batches(as_split(split))
+        batches = self._batches_of(split)
         judged = as_measured(model or self.model, self._hparams)
         found = evaluate(judged, batches, device=self._device, precision=self._precision)
         return {"accuracy": found.accuracy, "loss": found.loss, "n": found.n}
 
     def probabilities(self, split: Any, model: nn.Module | None = None) -> NDArray[np.float32]:
         """Return the probabilities [n, classes] of a split; `model` and what is raised as in `evaluate`."""
-        batches = self._batches(as_split(split))
+        batches = self._batches_of(split)
         judged = as_measured(model or self.model, self._hparams)
         return predict(judged, batches, device=self._device, precision=self._precision)
 
@@ -178,6 +183,16 @@ class Classifier:
             precision=self._precision,
             recorded=self._recorded,
         )
+
+    def _batches_of(self, split: Any) -> Batches:
+        """Return a split's batches; those of the training's own are on its device already, which may lack room for two.
+
+        Raises:
+            DataError: if it is none that `as_split` takes.
+        """
+        if split is self._splits.train:
+            return self._train
+        return self._dev if split is self._splits.dev else self._batches(as_split(split))
 
     def _batches(self, split: Split) -> Batches:
         return Batches(split, self._normalisation, self._device, self._memory_format)
@@ -236,8 +251,23 @@ def check_splits(splits: Mapping[str, Any]) -> None:
     if len(set(named.values())) > 1:
         told = "; ".join(f"{name} has {', '.join(names)}" for name, names in named.items())
         raise DataError(f"a label must mean the same class in all splits, but their class names differ: {told}.")
+    train = found["train"]
+    for name, split in found.items():
+        if split.input_shape != train.input_shape:
+            shapes = f"{list(split.input_shape)}, but those of the train split {list(train.input_shape)}"
+            raise DataError(f"the {name} split's inputs have shape {shapes}.")
+        if _kind(split) != _kind(train):
+            kinds = f"{_kind(split)} ({split.images.dtype}), but those of the train split {_kind(train)}"
+            raise DataError(f"the {name} split's inputs are {kinds} ({train.images.dtype}).")
     if "test" in found:
-        check_test(found["test"], data_shape(found["train"], found["dev"]))
+        check_test(found["test"], data_shape(train, found["dev"]))
+
+
+def _kind(split: Split) -> str:
+    """Return what inputs are taken for: by it they are scaled and normalised, looked up, or left as they are."""
+    if split.has_pixels:
+        return "pixels"
+    return "numbers as they are" if split.tokens is None else "tokens"
 
 
 def check_test(test: Any, shape: DataShape) -> None:

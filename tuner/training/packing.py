@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,26 @@ def unpack(state: Any) -> Any:
     if kind in (list, tuple):
         return kind(unpack(value) for value in state)
     return state
+
+
+def kept(state: Any) -> Any:
+    """Return a copy of a packed state, which stays as it is while the training goes on; its tensors are on the CPU.
+
+    A GPU with room for a training may have none for its weights and its optimizer's moments once more.
+    """
+    copies = {id(tensor): tensor.detach().to("cpu", copy=True) for tensor in _tensors(state)}
+    return copy.deepcopy(state, copies)  # what else a dictionary carries, and who shares a tensor, stays so
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif type(state) in _MAPPINGS:
+        for value in state.values():
+            yield from _tensors(value)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            yield from _tensors(value)
 
 
 def _pack_array(array: np.ndarray[Any, Any] | np.generic, where: str) -> Mapping[str, Any]:

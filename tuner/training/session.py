@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,7 +13,7 @@ from tuner.errors import TrialFailedError
 from tuner.search.objective import Objective
 from tuner.search.report import EpochReport, best_of, fault_of, finite, last_improvement
 from tuner.search.seeds import Stream, derive_seed
-from tuner.training.packing import pack, unpack
+from tuner.training.packing import kept, pack, unpack
 from tuner.training.randomness import seeded
 from tuner.training.trainable import TrainableSpec, TrainingOver
 
@@ -42,16 +41,17 @@ class Session:
         device: torch.device,
         precision: torch.dtype,
         keep_best: bool = False,
+        ends_after: int | None = None,
     ) -> None:
         """Make the training of `hparams` on `data`.
 
         `objectives`: by the first one epochs are compared. `patience`: finished after so many epochs without a better
         value of it, unless the best is to be kept and cannot be. `keep_best`: keep a copy of the best epoch's state for
-        `restore_best`.
+        `restore_best`. `ends_after`: finished after so many of the `max_epochs` that it plans for.
         """
         self._objectives = objectives
         self._seed = seed
-        self._max_epochs = max_epochs
+        self._last_epoch = max_epochs if ends_after is None else ends_after
         # Where nothing can go back to the best epoch, ending early would keep a worse one, and a generator that has not
         # come to its end cannot be evaluated.
         self._patience = None if keep_best and not spec.saves_state else patience
@@ -75,6 +75,11 @@ class Session:
         return getattr(self.trainable, "model", None)
 
     @property
+    def answering_model(self) -> Any:
+        """What answers where the training is used, if that is another than its `model`: its time is measured."""
+        return getattr(self.trainable, "answering_model", self.model)
+
+    @property
     def epoch(self) -> int:
         """Finished epochs."""
         return len(self.reports)
@@ -86,10 +91,10 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether `max_epochs` are done, `patience` epochs brought nothing better, or the training ended by itself."""
+        """Whether all epochs are done, `patience` epochs brought nothing better, or the training ended by itself."""
         last = last_improvement(self.reports, self._objectives[0])
         stuck = self._patience is not None and last is not None and self.epoch - last.epoch >= self._patience
-        return self.epoch >= self._max_epochs or stuck or self._is_over
+        return self.epoch >= self._last_epoch or stuck or self._is_over
 
     @property
     def ends(self) -> bool:
@@ -117,7 +122,8 @@ class Session:
         report = replace(report, metrics=finite(report.metrics))
         self.reports.append(report)
         if self._keep_best and self.best is report:
-            self._best_state = copy.deepcopy(self.trained_state())
+            self._best_state = None  # there may not be room for two
+            self._best_state = kept(self.trained_state())
         return report
 
     def restore_best(self) -> EpochReport:
