@@ -20,13 +20,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from tests.benchmarks.believing import right_belief, wrong_belief
+from tests.benchmarks.environments import command, variables
 from tests.benchmarks.problem import Problem
 from tuner.search.quiet import quiet_study
 from tuner.search.scheduler import Action, Decision
@@ -35,7 +35,6 @@ from tuner.search.trial import Origin, Proposal
 
 _DRAWS = 200
 """Random configurations in which every parameter of a space is met."""
-_ROOT = Path(__file__).parents[2]
 _SECONDS_TO_END = 10.0
 
 
@@ -139,20 +138,15 @@ class ChildPeer:
 
 
 def _started(peer: Peer, folder: str) -> subprocess.Popen[str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(_ROOT),
-        "PYTHONHASHSEED": "0",  # NePS has the choices of a parameter in the order of a set
-        "OMP_NUM_THREADS": "1",  # searches side by side should not take each other's cores
-    }
-    uv = ["uv", "run", "--quiet", "--isolated", "--no-project", "--python", "3.11", "--with", peer.requirement]
     return subprocess.Popen(
-        [*uv, "python", "-m", f"tests.benchmarks.{peer.script}"],
+        command(f"tests.benchmarks.{peer.script}", peer.requirement),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,
-        env=environment,
+        # NePS has the choices of a parameter in the order of a set; searches side by side should not take each other's
+        # cores.
+        env=variables(PYTHONHASHSEED="0", OMP_NUM_THREADS="1"),
         start_new_session=True,
     )
 

@@ -1,4 +1,4 @@
-"""Training images a second and core: a trial inside Ray, the bare loop, and plain PyTorch as a tutorial writes it.
+"""Training images a second and core: a trial inside Ray, the bare loop, plain PyTorch as a tutorial has it, and Keras.
 
 python -m tests.benchmarks.throughput --json FILE
 
@@ -6,8 +6,9 @@ The same CNN, batch of 128, crop, flip and Adam in all, one thread each, in turn
 with its evaluation on a fifth as many images, and for the trial inside Ray its checkpoint and its report to the driver
 too. `wall` counts on a machine without other work only; `cpu` is the processor's time in the process that trains.
 `plain` is float32 in torch's default memory format, with torchvision's transforms and a DataLoader in the same process,
-as in Ray's tutorial but for its worker processes, for one core is compared with one core. What the core could do at
-most is a product of two matrices.
+as in Ray's tutorial but for its worker processes, for one core is compared with one core. `keras` is the reference as
+the student project has it, with TensorFlow and with Keras's own augmentation, in an environment of its own; its `cpu`
+is that of its process. What the core could do at most is a product of two matrices.
 
 The pixels are random: what they show makes no difference to the time.
 """
@@ -30,6 +31,7 @@ import ray
 import torch
 import tyro
 
+from tests.benchmarks.keras_peer import VERSIONS, KerasEpochs
 from tests.benchmarks.output import publish
 from tests.benchmarks.tutorial_training import TutorialTraining
 from tuner.config import ResourceConfig
@@ -39,6 +41,7 @@ from tuner.engine.provenance import source_commit
 from tuner.engine.ray_session import ray_session
 from tuner.engine.worker import Assignment, Job, Worker
 from tuner.models import get_model
+from tuner.models.cnn import DEFAULTS
 from tuner.training.classifier import Classifier, classifier_of
 from tuner.training.precision import resolve
 
@@ -54,7 +57,7 @@ class Arguments:
     """What to measure."""
 
     images: int = 3840
-    """Of a round, for each of the three."""
+    """Of a round, for each of the four."""
     rounds: int = 3
     json: Path | None = None
 
@@ -120,6 +123,16 @@ def plain(data: SearchData) -> Callable[[], Seconds]:
     return lambda: timed(training.train_epoch)
 
 
+def in_keras(child: KerasEpochs) -> Callable[[], Seconds]:
+    """Return what lets Keras train and evaluate an epoch."""
+
+    def epoch() -> Seconds:
+        found = child.train()
+        return Seconds(found["wall"], found["cpu"])
+
+    return epoch
+
+
 def peak(dtype: torch.dtype, repeats: int = 5) -> float:
     """Return the GFLOP of a product of two matrices by the processor's second, the best of some."""
     one, other = (torch.randn(_MATRIX, _MATRIX).to(dtype) for _ in range(2))
@@ -131,11 +144,17 @@ def main(arguments: Arguments) -> dict[str, Any]:
     """Measure all, in turns."""
     torch.set_num_threads(1)
     data = data_of(arguments.images)
-    with tempfile.TemporaryDirectory() as folder, ray_session(ResourceConfig(), Path(folder) / "ray.log"):
+    splits = {"train": data.train, "dev": data.dev}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ray_session(ResourceConfig(), Path(folder) / "ray.log"),
+        KerasEpochs(DEFAULTS | HPARAMS, splits) as keras,
+    ):
         epochs = {
             "inside_ray": inside_ray(data, arguments.rounds, Path(folder) / "checkpoints"),
             "bare": bare(data),
             "plain": plain(data),
+            "keras": in_keras(keras),
         }
         for epoch in epochs.values():
             epoch()  # the first one chooses its kernels
@@ -157,7 +176,7 @@ def _found(arguments: Arguments, seconds: dict[str, list[Seconds]], peaks: dict[
     return {
         "arguments": {"images": arguments.images, "rounds": arguments.rounds},
         "commit": source_commit(),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "ray")},
+        "versions": {name: version(name) for name in ("torch", "torchvision", "ray")} | VERSIONS,
         "machine": {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()},
         "precision": precision,
         "images_per_second": {
@@ -166,6 +185,7 @@ def _found(arguments: Arguments, seconds: dict[str, list[Seconds]], peaks: dict[
         "peak_gflops": peaks,
         "inside_ray_to_bare": cpu["inside_ray"] / cpu["bare"],
         "bare_to_plain": cpu["bare"] / cpu["plain"],
+        "bare_to_keras": cpu["bare"] / cpu["keras"],
         "share_of_peak": cpu["bare"] * FLOP_PER_IMAGE / 1e9 / peaks[precision],
     }
 

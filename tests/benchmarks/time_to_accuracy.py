@@ -4,7 +4,8 @@
 
 Fashion-MNIST, the CNN and the space `cnn` with its start configurations for all. Each method has the wall clock to
 itself, from its command on; `tuner` trains no baseline, for no other method does. The peers are as documented, with the
-training of a tutorial: see `time_to_accuracy_peers`. Told are the best dev accuracy that each had seen by then, and the
+training of a tutorial: see `time_to_accuracy_peers`; Keras Tuner, with Keras in an environment of its own, can be given
+no start configurations. Told are the best dev accuracy that each had seen by then, and the
 test accuracy of the models that it trained in the end, read once. It takes `--minutes` for each method; what is in
 `--results` is not done again.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 import tyro
 
+from tests.benchmarks import keras_peer
 from tests.benchmarks.output import machine, publish
 from tests.environment import untouched_environment
 from tuner.engine.provenance import source_commit
@@ -42,7 +44,7 @@ class Arguments:
     """What to measure."""
 
     minutes: float = 30.0
-    methods: str = "tuner,ray,optuna,untuned"
+    methods: str = "tuner,ray,optuna,keras-tuner,untuned"
     seed: int = 0
     results: Path | None = None
     """A line for each method that is done."""
@@ -111,6 +113,8 @@ def measure(method: str, arguments: Arguments) -> dict[str, Any]:
         if method == "tuner":
             spent = spent_by_tuner(arguments.minutes, arguments.seed, Path(name))
         else:
+            if method == "keras-tuner":
+                keras_peer.prepare()
             spent = spent_by_peer(method, arguments.minutes, arguments.seed, Path(name))
     return {
         "method": method,

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.time_to_accuracy_peers ray --minutes 30 --log ray.jsonl
 
 `ray` and `optuna` search for a share of the time, with a training as a tutorial writes it, and retrain the best with
-two seeds in the rest, as `tuner` does. `untuned` trains the reference's configuration all the time, with three seeds.
-Each epoch is a line of the log; the last lines are of the models that were trained in the end, with their test
-accuracy.
+two seeds in the rest, as `tuner` does; `keras-tuner` does so with the CNN in Keras: see
+`tests/benchmarks/keras_child.py`. `untuned` trains the reference's configuration all the time, with three seeds. Each
+epoch is a line of the log; the last lines are of the models that were trained in the end, with their test accuracy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import optuna
 import torch
 
+from tests.benchmarks import keras_peer
 from tests.benchmarks.optuna_processes import shared_study, side_by_side
 from tests.benchmarks.tutorial_training import TutorialTraining
 from tuner.data import load_dataset
@@ -32,12 +33,13 @@ SEARCH_SHARE = 0.4
 """As `tuner` shares a budget out."""
 MOST_EPOCHS = 10
 """Of a training in the search, as in Ray's tutorial."""
+_SPACE = "cnn"
 
 
 def main() -> None:
     """Spend the time and write the log."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peer", choices=["ray", "optuna", "untuned"])
+    parser.add_argument("peer", choices=["ray", "optuna", "keras-tuner", "untuned"])
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, required=True)
@@ -47,17 +49,16 @@ def main() -> None:
         hparams, seeds = _task().space.reference(), 3
     else:
         seconds = SEARCH_SHARE * 60 * arguments.minutes
-        search = {"ray": _ray_tune, "optuna": _optuna}[arguments.peer]
+        search = {"ray": _ray_tune, "optuna": _optuna, "keras-tuner": _keras_tuner}[arguments.peer]
         search(seconds, arguments.seed, arguments.log)
         hparams, seeds = _winner(arguments.log), 2
     first = 1000 * arguments.seed + 1
-    side_by_side(
-        *((_retrain, (hparams, seed, deadline, arguments.log)) for seed in range(first, first + seeds)),
-    )
+    retrain = _retrain_in_keras if arguments.peer == "keras-tuner" else _retrain
+    side_by_side(*((retrain, (hparams, seed, deadline, arguments.log)) for seed in range(first, first + seeds)))
 
 
 def _task() -> Task:
-    return load_task("cnn")
+    return load_task(_SPACE)
 
 
 def _hparams(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +147,19 @@ def _optimize(storage: Path, seed: int, until: float, log: Path) -> None:
         return accuracy
 
     _study(storage, seed).optimize(objective, timeout=until - time.time())
+
+
+def _keras_tuner(seconds: float, seed: int, log: Path) -> None:
+    until, data = time.time() + seconds, _data()
+    file = log.with_suffix(".search.npz")
+    keras_peer.save({"train": data.train, "dev": data.dev}, file)
+    keras_peer.search(_SPACE, file, MOST_EPOCHS, until, seed, log)
+
+
+def _retrain_in_keras(hparams: Mapping[str, Any], seed: int, deadline: float, log: Path) -> None:
+    data, file = _data(), log.with_suffix(f".{seed}.npz")
+    keras_peer.save({"train": data.train, "dev": data.dev, "test": data.test}, file)
+    keras_peer.retrain(hparams, file, deadline, seed, log)
 
 
 def _retrain(hparams: Mapping[str, Any], seed: int, deadline: float, log: Path) -> None:
