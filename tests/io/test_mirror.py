@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import JournalError, StorageError
+from tuner.io import mirror as module
 from tuner.io.mirror import Mirror
 from tuner.io.storage import BucketPlace, place
 from tuner.journal.events import DriverStarted, Event, StudyStarted
@@ -105,6 +107,117 @@ def test_a_driver_does_not_go_on_with_what_another_has_meanwhile_added_to(paths_
     Mirror(paths_on("third")).pull()
     events = [entry.event for entry in read_journal(paths_on("third").journal)]
     assert events == [STARTED, DriverStarted("first", None)]
+
+
+def _interrupt_the_next_put(monkeypatch: pytest.MonkeyPatch, act: Callable[[Callable[[], None]], None]) -> None:
+    """Let `act` put the next object, by calling what it is given; the driver that puts it then doubts at once."""
+    put_at_once = BucketPlace.put
+    monkeypatch.setattr(module, "_OWNED_FOR", 0.0)
+
+    def put(place: BucketPlace, made: Path, name: str) -> None:
+        monkeypatch.setattr(BucketPlace, "put", put_at_once)
+        act(lambda: put_at_once(place, made, name))
+
+    monkeypatch.setattr(BucketPlace, "put", put)
+
+
+def _published(paths: RunPaths) -> list[Event]:
+    Mirror(paths).pull()
+    return [entry.event for entry in read_journal(paths.journal)]
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_a_driver_writes_after_another_has_the_run_is_taken_back(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch, is_answered: bool
+) -> None:
+    first, second = paths_on("first"), paths_on("second")
+    mirror, other = Mirror(first), Mirror(second)
+
+    def too_late(put: Callable[[], None]) -> None:
+        with JournalWriter(second.journal) as theirs:
+            _append(theirs, other, DriverStarted("second", None))
+        put()
+        if not is_answered:
+            raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        other.pull()
+        _interrupt_the_next_put(monkeypatch, too_late)
+        journal.append(DriverStarted("first", None))
+        if not is_answered:
+            with pytest.raises(StorageError, match="Connection timed out"):
+                mirror.publish_journal()
+        with pytest.raises(JournalError, match="another driver has taken over s3://some-bucket/runs/run; this one"):
+            mirror.publish_journal()
+    assert _published(paths_on("third")) == [STARTED, DriverStarted("second", None)]
+
+
+def test_what_the_other_driver_went_on_from_stays_though_it_was_answered_too_late(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = paths_on("first"), paths_on("second")
+    mirror, other = Mirror(first), Mirror(second)
+
+    def answered_too_late(put: Callable[[], None]) -> None:
+        put()
+        other.pull()
+        with JournalWriter(second.journal) as theirs:
+            _append(theirs, other, DriverStarted("second", None))
+
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        _interrupt_the_next_put(monkeypatch, answered_too_late)
+        with pytest.raises(JournalError, match="another driver has taken over"):
+            _append(journal, mirror, DriverStarted("first", None))
+    events = [STARTED, DriverStarted("first", None), DriverStarted("second", None)]
+    assert _published(paths_on("third")) == events
+
+
+def test_what_the_other_driver_has_under_the_name_of_what_came_too_late_stays(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, first, second = paths_on("begun"), paths_on("first"), paths_on("second")
+    mirror, other = Mirror(first), Mirror(second)
+    with JournalWriter(begun.journal) as journal:
+        _append(journal, Mirror(begun), STARTED)
+
+    def both(put: Callable[[], None]) -> None:
+        other.publish(second.config)  # it has the run now
+        put()
+        with JournalWriter(second.journal) as theirs:
+            _append(theirs, other, DriverStarted("second", None))
+
+    mirror.pull()
+    other.pull()
+    second.config.touch()
+    with JournalWriter(first.journal) as journal:
+        mirror.publish_journal()
+        _interrupt_the_next_put(monkeypatch, both)
+        with pytest.raises(JournalError, match="another driver has taken over"):
+            _append(journal, mirror, DriverStarted("first", None))
+    assert _published(paths_on("third")) == [STARTED, DriverStarted("second", None)]
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(600.0, 1), (0.0, 2)])
+def test_who_has_the_run_is_asked_once_more_only_if_writing_took_long(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch, seconds: float, times: int
+) -> None:
+    here = paths_on("here")
+    mirror = Mirror(here)
+    asked: list[Mirror] = []
+    read = Mirror._read_owner
+
+    def read_owner(mirror: Mirror) -> str:
+        asked.append(mirror)
+        return read(mirror)
+
+    with JournalWriter(here.journal) as journal:
+        _append(journal, mirror, STARTED)
+        monkeypatch.setattr(Mirror, "_read_owner", read_owner)
+        monkeypatch.setattr(module, "_OWNED_FOR", seconds)
+        _append(journal, mirror, DriverStarted("here", None))
+    assert len(asked) == times
 
 
 @pytest.mark.parametrize("name", ["../../.bashrc", "a//b", "./a"])

@@ -8,7 +8,9 @@ file, a finished run in a bucket is like one in a folder.
 from __future__ import annotations
 
 import re
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.errors import JournalError, StorageError
@@ -19,9 +21,13 @@ _PART = re.compile(r"journal/(\d+\.jsonl)\.(\d{12})")
 PIECE = re.compile(r"(?P<segment>\d+\.jsonl)(?:\.(?P<offset>\d{12}))?")
 """In the journal's folder: part of a segment from an offset on or, without one, a whole segment."""
 OWNER = "journal/owner"
-"""There while a driver is at work, and after one has died at it."""
+"""There while a driver is at work, and after one has died at it; it says which, and what that one went on from."""
+_TAKEN_OVER = re.compile(r"^(\d+\.jsonl) (\d+)$", re.MULTILINE)
+"""A line of it: a segment that the driver went on from, and how many bytes that had."""
 _OF_THIS_MACHINE = ("lock", "holder")
 """Of the journal's folder, what keeps other processes of this machine out."""
+_OWNED_FOR = 1.0
+"""Seconds for which a driver that has read that it is the owner takes it to be so still."""
 
 
 class Mirror:
@@ -36,6 +42,8 @@ class Mirror:
         self._published = self._sizes()
         """Bytes of each segment that are in the bucket: at first all of it, for a resumed run was pulled from there."""
         self._took_over = False
+        self._unsure: dict[str, bytes] = {}
+        """Parts that were put, or may have been, since this driver last read itself as owner."""
 
     def exists(self) -> bool:
         """Return whether the bucket has a run here; raises StorageError if it cannot be asked."""
@@ -81,11 +89,15 @@ class Mirror:
                 called again.
         """
         try:
+            asked = time.monotonic()
             self._stay_owner()
             for segment in self._segments():
                 offset = self._published.get(segment.name, 0)
                 if segment.stat().st_size > offset:
                     self._put_part(segment, offset)
+            if self._unsure and time.monotonic() - asked > _OWNED_FOR:  # it may have been tried again for minutes
+                self._stay_owner()
+            self._unsure.clear()
         except OSError as error:
             reason = storage.explain(error)
             raise StorageError(f"the journal in {self._paths.remote} cannot be written: {reason}.") from error
@@ -133,11 +145,14 @@ class Mirror:
     def _stay_owner(self) -> None:
         """Raise JournalError if another driver came later: a bucket has no locks, so the last one has the run."""
         if not self._took_over:
-            self._put_text(self._owner, OWNER)
+            has = (f"{name} {size}" for name, size in self._published.items())
+            self._put_text("\n".join([self._owner, *has]), OWNER)
             self._check_that_nothing_was_added()
             self._took_over = True
             return
-        if self._read_owner() != self._owner:
+        owner = self._read_owner()
+        if not owner.startswith(self._owner):
+            self._take_back(owner)
             raise JournalError(f"another driver has taken over {self._paths.remote}; this one stops.")
 
     def _check_that_nothing_was_added(self) -> None:
@@ -150,22 +165,39 @@ class Mirror:
                     "resume the run again."
                 )
 
-    def _read_owner(self) -> str | None:
+    def _read_owner(self) -> str:
+        """Return what the driver that has the run has written of itself."""
         try:
             with self._place.local(OWNER) as copy:
                 return copy.read_text(encoding="utf-8")
         except FileNotFoundError:  # another has taken over, and ended
-            return None
+            return ""
 
     def _put_part(self, segment: Path, offset: int) -> None:
+        name = f"journal/{segment.name}.{offset:012d}"
         with segment.open("rb") as handle:
             handle.seek(offset)
             appended = handle.read()
         with self._place.scratch() as folder:
             made = folder / "part"
             made.write_bytes(appended)
-            self._place.put(made, f"journal/{segment.name}.{offset:012d}")
+            self._unsure[name] = appended
+            self._place.put(made, name)
         self._published[segment.name] = offset + len(appended)
+
+    def _take_back(self, owner: str) -> None:
+        """Delete the parts that came too late for the `owner` that is now: neither what it has taken over nor its own.
+
+        A part may have been there long before its being written was answered.
+        """
+        has = dict(_TAKEN_OVER.findall(owner))
+        for name, content in self._unsure.items():
+            segment, _, offset = name.removeprefix("journal/").rpartition(".")
+            if int(offset) < int(has.get(segment, 0)):
+                continue
+            with suppress(FileNotFoundError), self._place.local(name) as copy:
+                if copy.read_bytes() == content:
+                    self._place.delete(name)
 
     def _put_text(self, text: str, name: str) -> None:
         with self._place.scratch() as folder:
