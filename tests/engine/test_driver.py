@@ -17,7 +17,8 @@ from tuner import Dataset, tune
 from tuner.config import StudyConfig, merge, nested, to_dict
 from tuner.engine import driver
 from tuner.engine.model_formats import inputs_like
-from tuner.errors import ConfigError, TunerError
+from tuner.errors import ConfigError, JournalError, TunerError
+from tuner.io.files import write_json
 from tuner.journal.events import (
     EpochReported,
     SearchEnded,
@@ -261,6 +262,16 @@ def test_a_study_that_is_interrupted_before_it_begins_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         start(small(tmp_path, in_process=False))
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_driver_that_is_kept_out_of_a_run_leaves_its_files_alone(tmp_path: Path) -> None:
+    study = small(tmp_path)
+    paths = RunPaths(tmp_path / "runs" / "study")
+    write_json(paths.config, to_dict(study))
+    with JournalWriter(paths.journal):
+        with pytest.raises(JournalError, match="is being written"):
+            driver.resume(paths.root, Console(quiet=True))
+        assert sorted(path.name for path in paths.root.iterdir()) == ["config.json", "journal"]
 
 
 @pytest.fixture(scope="module")

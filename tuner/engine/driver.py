@@ -163,17 +163,13 @@ class _Job:
 
     def run(self) -> None:
         """Do whatever the journal does not show as done."""
-        if not self._paths.config.exists():
-            # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
-            self._files.write_down(self._paths.config, configs.to_dict(self._config))
-        self._files.keep_sources(self._ingredients.task)
-        self._files.keep_data_sample(self._ingredients.task, self._ingredients.dataset)
         with (
             JournalWriter(self._paths.journal, self._began) as journal,
             what_is_said_logged(self._paths.log),
             hangups_ignored(),
         ):
             self._journal = journal
+            self._begin_files()
             self._known = fold(journal.entries) if journal.entries else None
             # A debugger's prompt needs the terminal for itself.
             is_live = not self._config.resources.in_process
@@ -194,6 +190,14 @@ class _Job:
             self._progress.close(
                 closing(self._history(), self._where, read_description(self._paths), self._progress.width)
             )
+
+    def _begin_files(self) -> None:
+        """Keep what the run is of; only with the journal open, for another driver may have begun it from other code."""
+        if not self._paths.config.exists():
+            # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
+            self._files.write_down(self._paths.config, configs.to_dict(self._config))
+        self._files.keep_sources(self._ingredients.task)
+        self._files.keep_data_sample(self._ingredients.task, self._ingredients.dataset)
 
     @property
     def _where(self) -> str:
