@@ -17,7 +17,7 @@ from tuner import Dataset, tune
 from tuner.config import StudyConfig, merge, nested, to_dict
 from tuner.engine import driver
 from tuner.engine.model_formats import inputs_like
-from tuner.errors import ConfigError, JournalError, TunerError
+from tuner.errors import ConfigError, JournalError, ResourceError, TunerError
 from tuner.io.files import write_json
 from tuner.journal.events import (
     EpochReported,
@@ -264,6 +264,18 @@ def test_a_study_that_is_interrupted_before_it_begins_leaves_nothing(
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+def test_why_a_study_never_began_is_told_though_its_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any) -> None:
+        shutil.rmtree(tmp_path / "runs" / "study")
+        raise ResourceError("there is no room.")
+
+    monkeypatch.setattr(driver, "InProcessExecutor", fail)
+    with pytest.raises(ResourceError, match="there is no room"):
+        start(small(tmp_path))
+
+
 def test_a_driver_that_is_kept_out_of_a_run_leaves_its_files_alone(tmp_path: Path) -> None:
     study = small(tmp_path)
     paths = RunPaths(tmp_path / "runs" / "study")
@@ -272,6 +284,22 @@ def test_a_driver_that_is_kept_out_of_a_run_leaves_its_files_alone(tmp_path: Pat
         with pytest.raises(JournalError, match="is being written"):
             driver.resume(paths.root, Console(quiet=True))
         assert sorted(path.name for path in paths.root.iterdir()) == ["config.json", "journal"]
+
+
+def test_a_new_run_that_another_driver_has_at_once_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_run(config: StudyConfig) -> RunPaths:
+        paths = RunPaths(tmp_path / "runs" / "study")
+        others.append(JournalWriter(paths.journal))
+        return paths
+
+    others: list[JournalWriter] = []
+    monkeypatch.setattr(driver, "create_run", create_run)
+    with pytest.raises(JournalError, match="is being written"):
+        start(small(tmp_path))
+    assert (tmp_path / "runs" / "study" / "journal" / "lock").exists()
+    others[0].close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -114,6 +115,26 @@ def test_a_run_in_a_bucket_is_whole_there_and_can_go_on_from_another_machine(tmp
     [retrained] = [event for event in events if isinstance(event, RetrainEnded)]
     assert hash_file(there.best_model) == retrained.weights_sha256
     assert set(remote.names()) == {*names, "journal/00000002.jsonl"}
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+def test_a_driver_that_never_began_leaves_what_another_has_made_of_the_run(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, is_taken_over: bool
+) -> None:
+    other = RunPaths(tmp_path / "there" / "study", f"{bucket}/runs/study")
+
+    def interrupt(*arguments: Any) -> None:
+        if is_taken_over:
+            assert Mirror(other).pull()
+            Mirror(other).publish(other.config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver, "InProcessExecutor", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="nothing is kept"):
+        driver.run_new(_study(tmp_path, bucket, in_process=True), Console(file=io.StringIO()))
+    names = place(f"{bucket}/runs/study").names()
+    assert {"config.json", "journal/owner"} <= set(names) if is_taken_over else names == []
+    assert not list((tmp_path / "cache").rglob("config.json"))
 
 
 def test_a_run_that_is_not_in_the_bucket_is_named(bucket: str) -> None:

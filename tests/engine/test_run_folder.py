@@ -13,12 +13,11 @@ from typing import Self
 import pytest
 
 from tuner.config import StudyConfig
-from tuner.engine.run_folder import check_space, create_run, delete_run, open_run
+from tuner.engine.run_folder import check_space, create_run, open_run
 from tuner.errors import JournalError, StorageError
 from tuner.io.mirror import Mirror
 from tuner.journal.events import DriverStarted, StudyStarted
 from tuner.journal.store import JournalWriter, read_journal
-from tuner.paths import RunPaths
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 
@@ -137,16 +136,3 @@ def test_a_resume_beside_a_driver_on_the_same_machine_leaves_its_copy_alone(
             JournalWriter(paths.journal)
     assert open_run(Path(f"{bucket}/a")) == paths
     assert len(read_journal(paths.journal)) == 1
-
-
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_of_a_run_that_never_began_nothing_stays_but_what_another_driver_has_there(
-    tmp_path: Path, is_ours: bool
-) -> None:
-    paths = RunPaths(tmp_path / "copy", remote=str(tmp_path / "bucket"))
-    for folder in (paths.root, tmp_path / "bucket"):
-        folder.mkdir()
-        (folder / "config.json").touch()
-    delete_run(paths, is_ours=is_ours)
-    assert not paths.root.exists()
-    assert (tmp_path / "bucket" / "config.json").exists() is not is_ours

@@ -220,6 +220,43 @@ def test_who_has_the_run_is_asked_once_more_only_if_writing_took_long(
     assert len(asked) == times
 
 
+@pytest.mark.parametrize(
+    ("drivers", "is_deleted"), [(["first"], True), (["first", "second"], False), (["second"], False)]
+)
+def test_a_driver_deletes_a_run_only_if_it_is_the_last_that_came(
+    paths_on: MakePaths, drivers: list[str], is_deleted: bool
+) -> None:
+    mirror = Mirror(paths_on("first"))
+    for name in drivers:
+        paths = paths_on(name)
+        paths.root.mkdir(parents=True)
+        paths.config.touch()
+        (mirror if name == "first" else Mirror(paths)).publish(paths.config)
+    mirror.delete_run()
+    left = place(paths_on("first").location(paths_on("first").root)).names()
+    assert left == ([] if is_deleted else ["config.json", "journal/owner"])
+
+
+def test_a_driver_that_is_interrupted_while_it_takes_over_leaves_nothing(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = paths_on("here")
+    here.root.mkdir(parents=True)
+    here.config.touch()
+    mirror = Mirror(here)
+
+    def interrupt(put: Callable[[], None]) -> None:
+        put()
+        raise KeyboardInterrupt
+
+    _interrupt_the_next_put(monkeypatch, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        mirror.publish(here.config)
+    assert mirror.exists()
+    mirror.delete_run()
+    assert not mirror.exists()
+
+
 @pytest.mark.parametrize("name", ["../../.bashrc", "a//b", "./a"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(
     paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch, name: str

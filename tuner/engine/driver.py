@@ -36,7 +36,7 @@ from tuner.engine.provenance import changes_to_tell, check_unchanged, source_com
 from tuner.engine.recorded import remember
 from tuner.engine.retrain import RetrainPhase, failed_before, keep_best
 from tuner.engine.run_files import RunFiles
-from tuner.engine.run_folder import create_run, delete_run, open_run
+from tuner.engine.run_folder import create_run, open_run
 from tuner.engine.run_log import what_is_said_logged
 from tuner.engine.search_phase import SearchPhase
 from tuner.engine.sharing import of_a_trial, settle
@@ -98,12 +98,14 @@ def run_new(
         paths = create_run(config)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_NOTHING_KEPT) from None
+    job = _Job(ingredients, paths, console, began)
     try:
-        _Job(ingredients, paths, console, began).run()
+        job.run()
     except (TunerError, KeyboardInterrupt) as error:
-        if any(paths.journal.glob("*.jsonl")):
+        # Of a new run a JournalError says that another driver has it.
+        if isinstance(error, JournalError) or any(paths.journal.glob("*.jsonl")):
             raise
-        delete_run(paths, is_ours=not isinstance(error, JournalError))  # whom another driver came before
+        job.delete()
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(_NOTHING_KEPT) from None
         raise
@@ -190,6 +192,10 @@ class _Job:
             self._progress.close(
                 closing(self._history(), self._where, read_description(self._paths), self._progress.width)
             )
+
+    def delete(self) -> None:
+        """Delete the run, which never began."""
+        self._files.delete_run()
 
     def _begin_files(self) -> None:
         """Keep what the run is of; only with the journal open, for another driver may have begun it from other code."""

@@ -91,6 +91,12 @@ class RunFiles:
         if self._mirror is not None:
             self._mirror.delete_checkpoints()
 
+    def delete_run(self) -> None:
+        """Delete a run that never began; in the bucket only what no other driver has taken over."""
+        shutil.rmtree(self._paths.root, ignore_errors=True)
+        if self._mirror is not None:
+            self._mirror.delete_run()
+
     def _publish(self, *files: Path) -> None:
         if self._mirror is not None:
             self._mirror.publish(*files)

@@ -92,13 +92,6 @@ def open_run(run: str | Path) -> RunPaths:
     return RunPaths(folder.absolute())
 
 
-def delete_run(paths: RunPaths, *, is_ours: bool) -> None:
-    """Delete a run that never began; what is in the bucket only if it `is_ours`, not another driver's."""
-    shutil.rmtree(paths.root)
-    if paths.remote is not None and is_ours:
-        storage.place(paths.remote).delete_all()
-
-
 def _create_in_bucket(remote: str) -> RunPaths | None:
     """Return the paths of a new run in a bucket; None if there is one already."""
     paths = _working_copy_of(remote)

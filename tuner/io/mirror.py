@@ -124,6 +124,16 @@ class Mirror:
         except OSError as error:
             raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
 
+    def delete_run(self) -> None:
+        """Delete what this driver has brought of a run that never began; nothing if another has taken it over."""
+        with suppress(OSError):
+            if not self._read_owner().startswith(self._owner):
+                return
+            if self._took_over:
+                self._place.delete_all()
+            else:  # it was interrupted just then
+                self._place.delete(OWNER)
+
     def delete_checkpoints(self) -> None:
         """Delete what is no longer needed."""
         storage.place(self._paths.location(self._paths.checkpoints)).delete_all()
