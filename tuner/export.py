@@ -56,7 +56,7 @@ def export(run: str | Path, to: Format, out: Path | None = None, space: str | No
     """
     if to not in get_args(Format):
         raise ConfigError(f"--to is {to!r}, but must be one of: {', '.join(get_args(Format))}.")
-    if out is None and storage.address(run) is not None:
+    if out is None and storage.address("RUN", run) is not None:
         raise ConfigError(f"--out is missing: {run} is only read, so say where to write.")
     if out is not None and to not in _IN_FOLDERS and out.is_dir():
         raise ConfigError(f"--out is {str(out)!r}, a folder, but {to} is written to a file: give its path.")

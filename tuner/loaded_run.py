@@ -128,6 +128,7 @@ def load_run(run: str | Path) -> LoadedRun:
     """Return the results of a run, given its folder or its `s3://` address.
 
     Raises:
+        ConfigError: if it is an address, but not that of a place in a bucket.
         JournalError: if there is no run.
         StorageError: if its configuration or its bucket cannot be read.
     """

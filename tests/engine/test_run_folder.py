@@ -14,7 +14,7 @@ import pytest
 
 from tuner.config import StudyConfig
 from tuner.engine.run_folder import check_space, create_run, open_run
-from tuner.errors import JournalError, StorageError
+from tuner.errors import ConfigError, JournalError, StorageError
 from tuner.io.mirror import Mirror
 from tuner.journal.events import DriverStarted, StudyStarted
 from tuner.journal.store import JournalWriter, read_journal
@@ -97,6 +97,13 @@ def test_a_resume_needs_a_folder_it_can_write(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     with pytest.raises(StorageError, match=r"--resume is .*, but it cannot be written"):
         open_run(tmp_path)
+
+
+@pytest.mark.parametrize("run", ["s3://", "s3:///runs/a", "s3://bucket//runs", "s3://key:secret@bucket/runs/a"])
+def test_a_resume_of_an_address_that_is_none_is_refused_in_a_line(run: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--resume ") as caught:
+        open_run(run)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("full_disk")

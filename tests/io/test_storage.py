@@ -104,19 +104,29 @@ def test_a_bucket_that_is_not_there_is_told_in_one_line(aws: str) -> None:
     assert "\n" not in explain(caught.value)
 
 
-@pytest.mark.parametrize("location", ["gs://bucket/prefix", "s3://", "s3:///prefix", "file:///runs"])
+@pytest.mark.parametrize("location", ["gs://bucket/prefix", "s3://", "s3:///", "s3:///prefix", "file:///runs"])
 def test_an_address_that_is_no_bucket_of_s3_is_refused(location: str) -> None:
     with pytest.raises(ConfigError, match="must be a folder or s3://bucket/prefix"):
         check_location("--storage", location)
 
 
-def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("location", ["s3://bucket//runs", "s3://bucket/runs//a/"])
+def test_an_address_with_an_empty_part_is_refused(location: str) -> None:
+    with pytest.raises(ConfigError, match=f"--storage is '{location}', but no part of its path may be empty"):
+        check_location("--storage", location)
+
+
+@pytest.mark.parametrize("rest", ["bucket/prefix", "", "bucket//prefix"])
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(scheme: str, rest: str) -> None:
     with pytest.raises(ConfigError, match="from the environment alone") as caught:
-        check_location("--storage", "s3://key:secret@bucket/prefix")
+        check_location("--storage", f"{scheme}://key:secret@{rest}")
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("location", ["runs", "/mnt/runs", "s3://bucket", "s3://bucket/a/b"])
+@pytest.mark.parametrize(
+    "location", ["runs", "/mnt/runs", "s3://bucket", "s3://bucket/", "s3://bucket/a/b", "s3://bucket/a/"]
+)
 def test_folders_and_buckets_are_accepted(location: str) -> None:
     check_location("--storage", location)
 
@@ -143,9 +153,9 @@ def test_credentials_in_the_address_of_a_store_are_not_repeated(monkeypatch: pyt
 
 def test_an_address_that_went_through_a_path_is_still_one() -> None:
     for given in ("s3://bucket/runs/a", "s3://bucket/runs/a/", Path("s3://bucket/runs/a")):
-        assert address(given) == "s3://bucket/runs/a"
+        assert address("RUN", given) == "s3://bucket/runs/a"
     for given in ("runs/a", Path("runs/a"), Path("/runs/s3:/a")):
-        assert address(given) is None
+        assert address("RUN", given) is None
 
 
 def test_the_folders_below_are_told_and_files_beside_them_are_not(somewhere: Place, tmp_path: Path) -> None:

@@ -77,10 +77,11 @@ def open_run(run: str | Path) -> RunPaths:
     """Return the paths of an earlier run.
 
     Raises:
+        ConfigError: if it is an address, but not that of a place in a bucket.
         JournalError: if a driver is at work on this machine's copy of a run in a bucket.
         StorageError: if there is no such run or it cannot be written.
     """
-    address = storage.address(run)
+    address = storage.address("--resume", run)
     if address is not None:
         return _open_in_bucket(address)
     folder = Path(at_home(str(run)))

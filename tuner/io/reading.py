@@ -20,10 +20,11 @@ def reading_run(run: str | Path) -> Iterator[RunPaths]:
     A driver may be at work on it; what it has published by now is in the copy.
 
     Raises:
+        ConfigError: if it is an address, but not that of a place in a bucket.
         JournalError: if there is no such run.
         StorageError: if the bucket cannot be read.
     """
-    address = storage.address(run)
+    address = storage.address("RUN", run)
     if address is None:
         folder = Path(at_home(str(run)))
         if not folder.is_dir():

@@ -54,15 +54,18 @@ def is_bucket(location: str | Path) -> bool:
     return str(location).startswith(_SCHEME)
 
 
-def address(location: str | Path) -> str | None:
+def address(argument: str, location: str | Path) -> str | None:
     """Return the address of something in an object store, without a slash at its end; None if it is in a folder.
 
-    A `Path` of it has lost a slash, which is put back.
+    A `Path` of it has lost a slash, which is put back. Raises ConfigError as `check_location` does.
     """
     text = str(location)
     if isinstance(location, Path) and text.startswith("s3:/"):
         text = _SCHEME + text.removeprefix("s3:/").lstrip("/")
-    return text.rstrip("/") if is_bucket(text) else None
+    if not is_bucket(text):
+        return None
+    check_location(argument, text)
+    return text.rstrip("/")
 
 
 def place(location: str | Path) -> Place:
@@ -72,12 +75,16 @@ def place(location: str | Path) -> Place:
 
 def check_location(argument: str, location: str) -> None:
     """Raise ConfigError if a location is an address that is not `s3://bucket` or `s3://bucket/prefix`."""
-    if "://" in location and not (is_bucket(location) and urlsplit(location).netloc):
-        raise ConfigError(f"{argument} is {location!r}, but must be a folder or s3://bucket/prefix.")
-    if is_bucket(location) and "@" in location:
+    if "://" not in location:
+        return
+    if "@" in location:
         raise ConfigError(f"{argument} holds credentials, but they must come from the environment alone.")
-    if is_bucket(location):
-        endpoint()
+    bucket, *parts = location.removeprefix(_SCHEME).rstrip("/").split("/")
+    if not (is_bucket(location) and bucket):
+        raise ConfigError(f"{argument} is {location!r}, but must be a folder or s3://bucket/prefix.")
+    if "" in parts:
+        raise ConfigError(f"{argument} is {location!r}, but no part of its path may be empty.")
+    endpoint()
 
 
 def endpoint() -> SplitResult | None:
