@@ -117,6 +117,25 @@ def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
         read_journal(tmp_path)
 
 
+@pytest.mark.parametrize("finished", [0, 1])
+def test_the_copy_of_an_unfinished_run_in_a_bucket_is_no_run(
+    tmp_path: Path, opening: StudyStarted, finished: int
+) -> None:
+    for _ in range(finished):
+        write(tmp_path, opening)
+    (tmp_path / f"{finished + 1:08d}.jsonl.000000000000").touch()
+    with pytest.raises(JournalError, match=r"copy of .* an unfinished run in a bucket.* address of the run, s3://"):
+        read_journal(tmp_path)
+
+
+def test_a_part_beside_its_whole_segment_is_what_a_driver_left_as_it_ended(
+    tmp_path: Path, opening: StudyStarted
+) -> None:
+    write(tmp_path, opening)
+    (tmp_path / "00000001.jsonl.000000000000").touch()
+    assert len(read_journal(tmp_path)) == 4
+
+
 def test_a_newer_schema_asks_for_an_update(tmp_path: Path) -> None:
     write(tmp_path, StudyStarted({}, {}, schema_version=99))
     with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 6"):

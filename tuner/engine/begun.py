@@ -13,6 +13,7 @@ from tuner.engine.provenance import check_space_unchanged
 from tuner.engine.recorded import recorded_sources
 from tuner.engine.task import Task, load_configured, task_in
 from tuner.errors import ConfigError
+from tuner.io.mirror import PIECE
 from tuner.io.sources import Sources
 from tuner.journal.store import Entry, read_journal
 from tuner.paths import RunPaths
@@ -22,9 +23,9 @@ def entries_of(paths: RunPaths) -> list[Entry]:
     """Return what is in the journal; a driver killed in its first seconds leaves nothing, or only a configuration.
 
     Raises:
-        JournalError: if there is no run, or its journal is damaged.
+        JournalError: if there is no run, or its journal is damaged or in parts, as in a bucket.
     """
-    has_journal = any(paths.journal.glob("*.jsonl"))
+    has_journal = any(PIECE.fullmatch(path.name) for path in paths.journal.glob("*"))
     return read_journal(paths.journal) if has_journal or not paths.config.is_file() else []
 
 

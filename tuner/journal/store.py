@@ -25,6 +25,7 @@ from typing import Self
 from filelock import BaseFileLock, FileLock, Timeout
 
 from tuner.errors import JournalError, StorageError
+from tuner.io.mirror import PIECE
 from tuner.journal.events import SCHEMA_VERSION, Event, StudyStarted, from_record, to_record
 from tuner.journal.holder import read_holder, write_holder
 
@@ -50,9 +51,12 @@ def read_journal(folder: Path) -> list[Entry]:
     The last line of a segment may be torn and is then left out.
 
     Raises:
-        JournalError: if there is no journal, an earlier line is damaged, an event is missing, or the schema is newer.
+        JournalError: if there is no journal, or parts of one as in a bucket, an earlier line is damaged, an event is
+            missing, or the schema is newer.
     """
-    if not _segments(folder):
+    segments = _segments(folder)
+    _check_that_none_is_in_parts(folder, segments)
+    if not segments:
         raise JournalError(f"{folder} holds no journal: not the folder of a run, or a run that never started.")
     return JournalReader(folder).read()
 
@@ -213,6 +217,17 @@ class JournalWriter:
 
 def _segments(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*.jsonl") if path.stem.isdecimal()), key=lambda path: int(path.stem))
+
+
+def _check_that_none_is_in_parts(folder: Path, segments: list[Path]) -> None:
+    """Raise JournalError for the copy of a journal from a bucket, where that of an unfinished run is in parts."""
+    whole = {segment.name for segment in segments}
+    pieces = filter(None, (PIECE.fullmatch(path.name) for path in folder.glob("*.jsonl.*")))
+    if any(piece["segment"] not in whole for piece in pieces):
+        raise JournalError(
+            f"{folder} is a copy of the journal of an unfinished run in a bucket, which is in parts there: give the "
+            "address of the run, s3://BUCKET/..., and not the copy."
+        )
 
 
 def _acquire(folder: Path) -> BaseFileLock:
