@@ -228,6 +228,21 @@ def test_a_journal_that_cannot_be_read_is_not_held(tmp_path: Path, opening: Stud
     assert held  # as a notebook holds the last error
 
 
+def test_a_journal_whose_holder_cannot_be_noted_is_not_held(
+    tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "write_holder", full)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="cannot be written: No space left on device") as held:
+            JournalWriter(tmp_path)
+    monkeypatch.undo()
+    write(tmp_path, opening)
+    assert held  # as a notebook holds the last error
+
+
 def test_only_time_worked_counts(tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

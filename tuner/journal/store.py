@@ -236,8 +236,12 @@ def _acquire(folder: Path) -> BaseFileLock:
         # Without `flock` it would lock by the file's being there, and take away the one that another driver made.
         lock = FileLock(folder / "lock", fallback_to_soft=False)
         lock.acquire(timeout=0)
-        # Not in the lock's own file, which who waits for the lock may empty.
-        write_holder(folder)
+        try:
+            # Not in the lock's own file, which who waits for the lock may empty.
+            write_holder(folder)
+        except BaseException:  # which may be kept, and the lock with it
+            lock.release()
+            raise
     except Timeout:
         raise JournalError(f"{folder} is being written by {read_holder(folder)}: wait for it, or stop it.") from None
     except OSError as error:
