@@ -47,6 +47,15 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
     assert source_commit() is None
 
 
+def test_the_commit_of_a_repository_that_lies_around_an_installation_is_not_ours(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = checkout / ".venv" / "site-packages"
+    installed.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "_SOURCE", installed)
+    assert source_commit() is None
+
+
 def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert source_commit() is None

@@ -7,6 +7,7 @@ change is told in one line, and each driver's commit stands in the journal.
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -46,12 +47,19 @@ def describe_environment(dataset: Dataset, space_sha256: str, precision: str) ->
 
 def source_commit() -> str | None:
     """Return the commit of the source tree, with `-dirty` if it was changed; None outside a checkout."""
-    command = ["git", "-C", str(_SOURCE), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    found = _git("rev-parse", "--show-toplevel")
+    if found is None or Path(found).resolve() != _SOURCE.resolve():
+        return None  # the repository of whoever has installed it somewhere below
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(_SOURCE), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        answer = subprocess.run(command, capture_output=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return os.fsdecode(answer.stdout).removesuffix("\n")
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
