@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,3 +60,21 @@ def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert module._can_be_written(tmp_path / "folder" / "ray")
     assert not module._can_be_written(tmp_path / "file" / "ray")
+
+
+def test_below_a_folder_that_only_another_user_may_enter_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    theirs, look = tmp_path / "theirs", os.stat
+    theirs.mkdir()
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if not isinstance(path, int) and theirs in Path(path).parents:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(path, **options)
+
+    # Whoever runs the tests may be root, who may enter every folder.
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != theirs)
+    assert module.nearest(theirs / "tmp" / "ray") == theirs
+    assert not module._can_be_written(theirs / "tmp" / "ray")

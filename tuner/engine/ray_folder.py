@@ -40,5 +40,11 @@ def _is_short(folder: Path) -> bool:
 
 def _can_be_written(folder: Path) -> bool:
     """Return whether files can be made in a folder, or it can be made itself."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = nearest(folder)
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def nearest(folder: Path) -> Path:
+    """Return the folder or, if it is not there or not ours to see, the next above it that is there."""
+    # `Path.exists` raises PermissionError below a folder that only another user may enter.
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110

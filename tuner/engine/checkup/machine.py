@@ -14,7 +14,7 @@ from ray._private.utils import resolve_object_store_memory
 from tuner.engine.checkup.finding import Finding, note, ok, problem
 from tuner.engine.hardware import describe_hardware
 from tuner.engine.processors import usable_cpus
-from tuner.engine.ray_folder import ray_folder
+from tuner.engine.ray_folder import nearest, ray_folder
 from tuner.errors import ResourceError
 
 _GIB = 2**30
@@ -97,8 +97,7 @@ def folder_of_ray() -> Iterator[Finding]:
     except ResourceError as error:
         yield problem("Ray's folder", str(error), "export RAY_TMPDIR=/tmp/ray-$USER")
         return
-    there = next(path for path in (Path(folder), *Path(folder).parents) if path.exists())
-    disk = shutil.disk_usage(there)
+    disk = shutil.disk_usage(nearest(Path(folder)))
     text = f"{folder} has {disk.free / _GIB:.1f} GiB free"
     if disk.used > _FULL * disk.total:
         mend = "export RAY_TMPDIR=FOLDER_ON_ANOTHER_DISK"
