@@ -15,10 +15,10 @@ def ensure_home() -> None:
     """
     home = _home()
     if home is None or not home.is_dir():
-        home = _folder_of_our_own("home")
+        home = folder_of_our_own("home")
         os.environ["HOME"] = str(home)
     if not os.access(home, os.W_OK):
-        caches = _folder_of_our_own("cache")
+        caches = folder_of_our_own("cache")
         os.environ.setdefault("XDG_CACHE_HOME", str(caches))
         os.environ.setdefault("MPLCONFIGDIR", str(caches / "matplotlib"))
     if not _has_name():
@@ -39,7 +39,7 @@ def _has_name() -> bool:
         return False
 
 
-def _folder_of_our_own(purpose: str) -> Path:
+def folder_of_our_own(purpose: str) -> Path:
     """Return a folder that nobody else can write, the same in every run unless somebody else holds its name."""
     folder = Path(tempfile.gettempdir()) / f"tuner-{purpose}-{os.getuid()}"
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from tuner.errors import StorageError
 PROLOGUE = "import sys, time\nfrom pathlib import Path\nfrom tuner.engine.watchdog import watched\n"
 
 
-def run(body: str, checkpoints: Path) -> subprocess.CompletedProcess[str]:
+def run(body: str, checkpoints: str | Path) -> subprocess.CompletedProcess[str]:
     code = PROLOGUE + body
     return subprocess.run([sys.executable, "-c", code, str(checkpoints)], capture_output=True, text=True, check=False)
 
@@ -64,6 +66,30 @@ def test_a_storage_that_goes_away_meanwhile_does_not_undo_what_was_done(
     with watched(60.0, tmp_path / "trial-1"):
         done = True
     assert done
+
+
+def test_of_checkpoints_in_a_bucket_it_is_told_by_a_folder_that_nobody_else_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    checkpoints = "s3://bucket/runs/a/checkpoints/trial-1"
+    body = "def forward():\n    time.sleep(600)\nwith watched(0.3, sys.argv[1]):\n    forward()\n"
+    assert run(body, checkpoints).returncode == 1
+    [folder] = tmp_path.iterdir()
+    assert stat.S_ISDIR(folder.stat().st_mode)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "in forward" in (take_report(checkpoints) or "")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_place_for_the_report_that_cannot_be_made_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
+    with pytest.raises(StorageError, match="cannot be written: No such file"), watched(9.0, "s3://bucket/trial-1"):
+        pass
+    assert take_report("s3://bucket/trial-1") is None
 
 
 def test_without_a_limit_nothing_is_written(tmp_path: Path) -> None:

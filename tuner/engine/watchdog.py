@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import faulthandler
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tuner.errors import StorageError
+from tuner.home import folder_of_our_own
 from tuner.io import storage
 
 
@@ -29,11 +28,11 @@ def watched(seconds: float | None, checkpoints: str | Path) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    file = _report_file(checkpoints)
     try:
+        file = _report_file(checkpoints)
         handle = file.open("w", encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"{file} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{error.filename} cannot be written: {error.strerror}.") from error
     faulthandler.dump_traceback_later(seconds, exit=True, file=handle)
     try:
         yield
@@ -47,8 +46,8 @@ def watched(seconds: float | None, checkpoints: str | Path) -> Iterator[None]:
 
 def take_report(checkpoints: str | Path) -> str | None:
     """Return and delete what a process that was ended for hanging has left; None if it was ended by something else."""
-    file = _report_file(checkpoints)
     try:
+        file = _report_file(checkpoints)
         report = file.read_text(encoding="utf-8", errors="replace").strip()
         file.unlink(missing_ok=True)
     except OSError:
@@ -59,5 +58,5 @@ def take_report(checkpoints: str | Path) -> str | None:
 def _report_file(checkpoints: str | Path) -> Path:
     if storage.is_bucket(checkpoints):
         name = hashlib.sha256(str(checkpoints).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"tuner-{os.getuid()}-{name}.hanging"
+        return folder_of_our_own("hanging") / f"{name}.hanging"  # else another could lay a link there
     return Path(checkpoints).with_suffix(".hanging")
