@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from tests.conftest import REPOSITORY
+from tuner import tune
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.engine import driver
+from tuner.engine import brains, driver
 from tuner.engine.recorded import remember
 from tuner.io.sources import Sources
-from tuner.journal.events import DriverStarted, EpochReported, StudyEnded, TrialEnded
+from tuner.journal.events import DriverStarted, EpochReported, StudyEnded, StudyStarted, TrialEnded, TrialPromoted
 from tuner.journal.history import read_history
-from tuner.journal.store import read_journal
+from tuner.journal.store import JournalWriter, read_journal
 from tuner.paths import RunPaths
 from tuner.replay import replay
 from tuner.report import report, story
@@ -24,6 +26,9 @@ from tuner.results.earlier import read_earlier
 
 VERSION_2 = Path("tests/journal/version_2/run")
 """Eight trials and four retrainings, as version 2 wrote them; its space lies beside it."""
+
+
+TASK = Path("tests/engine/own_task.py")
 
 
 @pytest.fixture
@@ -74,3 +79,33 @@ def test_it_is_gone_on_with_and_read_again(ray_running: None, old_run: RunPaths)
     assert len(reports) == len(set(reports))
     assert len((old_run.journal / "00000002.jsonl").read_bytes().splitlines()) == len(entries) - 30
     assert replay(old_run.root)["DriverStarted"] == 2
+
+
+def test_a_run_that_version_6_began_goes_on_by_its_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    with monkeypatch.context() as older:
+        older.setattr(brains, "_RULES_SINCE", 99)
+        tune(
+            "smoke",
+            space=str(TASK),
+            trials=2,
+            max_epochs=9,
+            retrain_seeds=1,
+            retrain_epochs=2,
+            in_process=True,
+            storage=str(tmp_path),
+            name="old",
+        )
+    paths = RunPaths(tmp_path / "old")
+    opening, *events = [entry.event for entry in read_journal(paths.journal)]
+    assert isinstance(opening, StudyStarted)
+    cut = next(place for place, event in enumerate(events) if isinstance(event, TrialEnded))
+    shutil.rmtree(paths.journal)
+    with JournalWriter(paths.journal) as journal:
+        journal.append(replace(opening, schema_version=6), *events[:cut])
+    driver.resume(paths.root, Console(quiet=True))
+    found = [entry.event for entry in read_journal(paths.journal)]
+    assert isinstance(found[-1], StudyEnded)
+    assert not any(isinstance(event, TrialPromoted) for event in found)
+    assert max(event.epoch for event in found if isinstance(event, EpochReported)) == 3
+    assert replay(paths.root)["DriverStarted"] == 2

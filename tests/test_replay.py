@@ -27,6 +27,7 @@ from tuner.io.files import hash_file
 from tuner.io.sources import Sources
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
+    SCHEMA_VERSION,
     DriverStarted,
     EpochReported,
     Event,
@@ -86,14 +87,16 @@ class Drivers:
         seed: int = 0,
         objectives: tuple[str, ...] = ("dev_accuracy",),
         prior: str = "{}",
+        version: int = SCHEMA_VERSION,
         **changes: Any,
     ) -> None:
-        """Work in `root`; `changes` are to the `SearchConfig`."""
+        """Work in `root`, on a run that a `version` of the journal began; `changes` are to the `SearchConfig`."""
         space = root.parent / "space.py"
         space.write_text(f"{SPACE}\nPRIOR = {prior}\n")
         settings: dict[str, Any] = {"trials": 14, "max_epochs": MAX_EPOCHS, "startup_trials": 4, "patience": PATIENCE}
         search = SearchConfig(objectives=objectives, **settings | changes)
         self.workers = workers
+        self.version = version
         resources = ResourceConfig(workers=workers)
         self.config = StudyConfig(space=str(space), seed=seed, search=search, resources=resources)
         self.space = load_space(str(space))
@@ -129,11 +132,8 @@ class Drivers:
         rungs, budget = rung_levels(1, MAX_EPOCHS, 3), self.config.budget_seconds
         plan = Plan(self.workers, rungs, 3, 1.0, trials, trials, 10.0, 10.0, budget)
         if not journal.entries:
-            record(
-                StudyStarted(
-                    configs.to_dict(self.config), {"space_sha256": hash_file(Path(self.config.space)), **SETTING}
-                )
-            )
+            environment = {"space_sha256": hash_file(Path(self.config.space)), **SETTING}
+            record(StudyStarted(configs.to_dict(self.config), environment, self.version))
         record(DriverStarted("here", None, self.workers))
         if not journal.entries:
             record(*([self.warm_started] if self.warm_started else []))
@@ -153,6 +153,7 @@ class Drivers:
             workers=self.workers,
             elapsed=elapsed,
             discard=lambda _: None,
+            schema_version=self.version,
             warm_start=self.warm_started.warm_start() if self.warm_started else None,
         )
         coordinator.restore(journal.entries)
@@ -300,6 +301,24 @@ def test_when_a_run_of_an_older_version_had_nothing_more_to_propose_is_given(
     entries = of_version(version, read_journal(drivers.paths.journal))
     with contextlib.nullcontext() if version < 5 else pytest.raises(DivergenceError, match=r"TrialProposed .* follows"):
         assert Replay(drivers.config, drivers.space, entries).run()["TrialProposed"] == 10
+
+
+@pytest.mark.parametrize("version", [6, SCHEMA_VERSION])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("moment", [None, 5, 9, 13, 17])
+def test_whether_the_best_of_a_rung_goes_on_follows_from_the_version_that_began_the_run(
+    tmp_path: Path, moment: int | None, workers: int, version: int
+) -> None:
+    drivers = Drivers(tmp_path / "run", workers=workers, trials=2, version=version)
+    if moment is not None:
+        drivers.drive(dies_after=moment)
+    drivers.drive()
+    promoted = replay(drivers.paths.root)["TrialPromoted"]
+    last = max(event.epoch for event in events(drivers) if isinstance(event, EpochReported))
+    assert (promoted > 0, last) == ((False, 3) if version == 6 else (True, MAX_EPOCHS))
+    other = of_version(6 if version != 6 else SCHEMA_VERSION, read_journal(drivers.paths.journal))
+    with pytest.raises(DivergenceError):
+        Replay(drivers.config, drivers.space, other).run()
 
 
 def search_of(drivers: Drivers) -> list[Event]:

@@ -445,6 +445,7 @@ def test_the_search_is_exhausted_after_its_trials(tmp_path: Path) -> None:
     assert driver.coordinator.next_trial() is None
     assert not driver.coordinator.is_exhausted  # its result might promote a paused one
     driver.coordinator.fail(trial.trial, "diverged")
+    assert driver.coordinator.next_trial() is None
     assert driver.coordinator.is_exhausted
 
 
@@ -458,6 +459,59 @@ def test_a_trial_that_the_last_result_makes_promotable_is_promoted(tmp_path: Pat
     driver.report(third, 1, dev_accuracy=0.1)
     assert not driver.coordinator.is_exhausted
     assert driver.begin() == best
+
+
+@pytest.mark.parametrize("end", ["it fails", "it is impossible", "it is through"])
+def test_when_the_last_trial_that_ran_ends_between_rungs_the_best_that_waits_goes_on(tmp_path: Path, end: str) -> None:
+    driver = Driver(tmp_path, trials=2, workers=2)
+    best, last = driver.begin(), driver.begin()
+    for epoch in (1, 2, 3):
+        driver.report(best, epoch)
+    driver.report(last, 1)
+    assert driver.coordinator.next_trial() is None  # the last one could be better at the second rung
+    match end:
+        case "it fails":
+            driver.coordinator.fail(last.trial, "diverged")
+        case "it is impossible":
+            driver.coordinator.refuse(last.trial, "the units do not divide")
+        case _:
+            driver.report(last, 2, finished=True)
+    assert not driver.coordinator.is_exhausted
+    assert driver.begin() == best
+    assert driver.of(TrialPromoted) == [TrialPromoted(0)]
+    assert [driver.report(best, epoch) for epoch in range(4, 10)] == [True] * 5 + [False]
+    assert driver.coordinator.next_trial() is None
+    assert driver.coordinator.is_exhausted
+    driver.coordinator.finish()
+    assert driver.events[-1] == SearchEnded("all trials have ended")
+
+
+def test_the_best_of_a_rung_does_not_go_on_where_the_time_is_too_short_for_another_trial(tmp_path: Path) -> None:
+    now = [0.0]
+    driver = Driver(tmp_path, trials=1, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))
+    trial = driver.begin()
+    for epoch in (1, 2, 3):
+        driver.report(trial, epoch)
+    now[0] = 98.1  # an epoch takes 2 seconds
+    assert driver.coordinator.next_trial() is None
+    assert driver.coordinator.is_exhausted
+    driver.coordinator.finish()
+    reason = "the time for the search is over"
+    assert driver.events[-2:] == [TrialEnded(0, TrialState.PRUNED, reason), SearchEnded(reason)]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("trials", [2, 4])
+def test_a_small_search_trains_one_to_the_end_and_is_resumed_alike_wherever_its_journal_breaks_off(
+    tmp_path: Path, trials: int
+) -> None:
+    driver = Driver(tmp_path / "uninterrupted", trials=trials)
+    uninterrupted = driver.run()
+    assert driver.of(TrialPromoted)
+    assert any(end.reason.endswith("after all 9 epochs") for end in driver.of(TrialEnded))
+    for cut in range(len(uninterrupted)):
+        resumed = resumed_from(tmp_path / f"cut-{cut}", uninterrupted[:cut], trials=trials)
+        assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
 def test_a_search_over_all_its_trials_ends_with_all_of_them_ended(driver: Driver) -> None:
@@ -772,6 +826,7 @@ def test_no_trial_begins_that_could_not_reach_the_first_rung(tmp_path: Path) -> 
     assert driver.coordinator.next_trial() is None
     for last in (trial, dear):
         driver.coordinator.fail(last.trial, "diverged")
+    assert driver.coordinator.next_trial() is None
     assert driver.coordinator.is_exhausted
     assert not driver.coordinator.is_stopping
 

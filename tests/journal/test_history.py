@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import JournalError
-from tuner.journal.events import EpochReported, Event, TrialPromoted
+from tuner.journal.events import SCHEMA_VERSION, EpochReported, Event, TrialPromoted
 from tuner.journal.history import fold, read_history
 from tuner.journal.store import JournalWriter
 from tuner.search.trial import TrialState
@@ -17,6 +17,7 @@ def test_a_history_is_what_the_events_amount_to(tmp_path: Path, history_events: 
         journal.append(*history_events)
     history = read_history(tmp_path)
     assert history.config == {"seed": 0}
+    assert history.schema_version == SCHEMA_VERSION
     assert {number: trial.state for number, trial in history.trials.items()} == {
         0: TrialState.COMPLETE,
         1: TrialState.FAILED,

@@ -106,6 +106,42 @@ def test_about_one_in_factor_has_gone_on_of_values_in_random_order() -> None:
     assert 100 <= gone_on <= 115
 
 
+def test_where_too_few_have_come_the_best_goes_on_in_the_end_and_no_other() -> None:
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
+    fill(scheduler, [0.4, 0.5])
+    assert scheduler.promote() is None
+    assert [scheduler.promote_best(), scheduler.promote_best()] == [1, None]
+    assert scheduler.report(1, 3, 0.6).action is PAUSE
+    assert scheduler.promote() is None
+    assert [scheduler.promote_best(), scheduler.promote_best()] == [1, None]
+    assert scheduler.report(1, 9, 0.6).action is DONE
+
+
+def test_of_the_best_the_one_at_the_highest_rung_goes_on_first() -> None:
+    scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
+    scheduler.start(0, protected=True)
+    scheduler.report(0, 1, 0.1)
+    scheduler.report(0, 3, 0.2)
+    fill(scheduler, [0.5], first=1)
+    assert [scheduler.promote_best(), scheduler.promote_best(), scheduler.promote_best()] == [0, 1, None]
+
+
+def test_the_best_is_not_out_of_reach_unless_it_is_not_to_go_on() -> None:
+    scheduler = AshaPromote((1, 3), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
+    fill(scheduler, [0.4, 0.5])
+    assert scheduler.unpromotable(0) == [0]
+    assert scheduler.unpromotable(0, best_goes_on=False) == [0, 1]
+
+
+def test_nobody_takes_the_place_of_a_best_that_has_gone_on_and_failed() -> None:
+    scheduler = AshaPromote((1, 3), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
+    fill(scheduler, [0.5, 0.4])
+    assert scheduler.promote_best() == 0
+    scheduler.end(0)
+    assert scheduler.promote_best() is None
+    assert scheduler.unpromotable(0) == [1]
+
+
 def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> None:
     scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0, protected=True)

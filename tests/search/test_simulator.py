@@ -14,7 +14,14 @@ from tuner.search.simulator import Curve, Observation, simulate
 from tuner.search.space import SearchSpace
 
 
-def build(space: SearchSpace, scheduler: str, max_trials: int | None = 12, startup_trials: int = 4) -> Search:
+def build(
+    space: SearchSpace,
+    scheduler: str,
+    max_trials: int | None = 12,
+    startup_trials: int = 4,
+    *,
+    older_rules: bool = False,
+) -> Search:
     return build_search(
         space,
         searcher="tpe",
@@ -26,6 +33,7 @@ def build(space: SearchSpace, scheduler: str, max_trials: int | None = 12, start
         max_trials=max_trials,
         objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
+        older_rules=older_rules,
     )
 
 
@@ -91,6 +99,40 @@ def test_a_promoted_trial_goes_on_where_it_paused(space: SearchSpace) -> None:
     paused = [one for one in observations if one.decision.action is Action.PAUSE]
     later = {one.trial: one.epoch for one in observations}
     assert any(later[one.trial] > one.epoch for one in paused)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("max_trials", [1, 2, 3, 5, 8])
+def test_however_few_trials_there_are_one_has_a_full_training_and_none_waits_in_the_end(
+    space: SearchSpace, max_trials: int, workers: int
+) -> None:
+    search = build(space, "asha-promote", max_trials)
+    assert max(one.epoch for one in observe(search, workers)) == 9
+    assert not search.paused
+
+
+def test_the_best_of_a_rung_goes_on_only_when_nothing_else_is_to_be_done(space: SearchSpace) -> None:
+    observations = observe(build(space, "asha-promote", max_trials=2), workers=2)
+    first = next(place for place, one in enumerate(observations) if one.epoch == 4)
+    assert {one.trial for one in observations[:first]} == {0, 1}
+    assert [one.epoch for one in observations[:first]].count(3) == 2
+    assert len({one.trial for one in observations[first:]}) == 1
+
+
+def test_by_older_rules_a_small_search_ends_where_none_has_earned_its_promotion(space: SearchSpace) -> None:
+    search = build(space, "asha-promote", max_trials=2, older_rules=True)
+    assert max(one.epoch for one in observe(search)) == 3
+    assert not search.paused
+
+
+def test_a_space_of_two_configurations_is_trained_to_the_end(make_space: Callable[[str], SearchSpace]) -> None:
+    two = make_space(
+        'MODEL = "cnn"\nSTART = [{"x": 0.5}]\ndef suggest(trial):\n'
+        '    return {"x": trial.suggest_categorical("x", [0.5, 0.75])}\n'
+    )
+    observations = observe(build(two, "asha-promote", max_trials=None))
+    # The start passed the first rung, so it is the first at the second; then the other one, which is better.
+    assert [one.trial for one in observations if one.epoch == 9] == [0, 1]
 
 
 def test_a_search_without_a_limit_is_left_when_the_caller_has_seen_enough(

@@ -18,6 +18,9 @@ from tuner.search.space import SearchSpace
 
 _TRIALS_FORESEEN = 4
 """Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
+_RULES_SINCE = 7
+"""Version of the journal. Before, a search could end without a full training where a rung had too few trials for one to
+be promoted."""
 
 
 def search_of(
@@ -34,12 +37,13 @@ def search_of(
     workers: int = 1,
     cost_weight: float = 0.0,
     pace: Pace | None = None,
+    older_rules: bool = False,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
     `startup_trials` are planned too, for a configuration that says nothing of them, and so are the `workers`, by whose
     number a search has converged the later, and the `cost_weight` of a search that has a budget of time. `pace` says
-    when the trials of the `warm_start` reached a rung.
+    when the trials of the `warm_start` reached a rung, `older_rules` is as in `build_search`.
 
     Raises:
         ConfigError: for an unknown name, impossible rungs, or a searcher that cannot do what is asked for.
@@ -65,6 +69,7 @@ def search_of(
         workers=workers,
         cost_weight=cost_weight,
         pace=pace,
+        older_rules=older_rules,
     )
 
 
@@ -78,11 +83,13 @@ def coordinator_of(
     workers: int,
     elapsed: Callable[[], float],
     discard: Callable[[Sequence[int]], None],
+    schema_version: int,
     warm_start: WarmStart | None = None,
 ) -> Coordinator:
     """Return a new coordinator that compares by `objective`; the others are as in `Coordinator`.
 
-    `elapsed` counts the seconds worked on the run.
+    `elapsed` counts the seconds worked on the run. A run keeps the rules that it was begun with, which follow from the
+    `schema_version` of its journal.
     """
     load = retrain_load(config, plan.retrain_lengths, workers)
     kept = 0.0 if plan.most_retrain_epochs is None else plan.retrain_seconds
@@ -105,6 +112,7 @@ def coordinator_of(
         workers=plan.workers,
         cost_weight=plan.cost_weight,
         pace=pace,
+        older_rules=schema_version < _RULES_SINCE,
     )
     known = KnownResults(warm_start, pace.most_epochs, objectives)
     return Coordinator(

@@ -152,8 +152,9 @@ class Coordinator:
     def next_trial(self) -> TrialHistory | None:
         """Return a trial to run, None if none is to begin now.
 
-        It is one that an earlier driver left, else a paused one that is promoted, else a new one; the first two go on
-        from their checkpoint. What is known of a trial from an earlier run is taken over first; it may be all.
+        It is one that an earlier driver left, else a paused one that is promoted, else a new one, else the best of a
+        rung; all but the new ones go on from their checkpoint. What is known of a trial from an earlier run is taken
+        over first; it may be all.
         """
         while (trial := self._next_trial()) is not None:
             if trial.proposed.infeasible is not None:
@@ -448,6 +449,7 @@ class Coordinator:
     def _end(self, end: TrialEnded, *before: Event) -> None:
         """End a trial for a reason other than the scheduler's; `before` is what is still to be written first."""
         self._end_all([end], *before)
+        self._nothing_to_give = False  # if it was the last that ran, the best of a rung may go on
 
     def _end_all(self, ends: Sequence[TrialEnded], *before: Event) -> None:
         self._write([*before, *ends])

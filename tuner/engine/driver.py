@@ -342,6 +342,7 @@ class _Job:
             workers=workers,
             elapsed=lambda: self._journal.elapsed,
             discard=self._files.delete_checkpoints,
+            schema_version=self._history().schema_version,
         )
         coordinator.restore(self._journal.entries)
 

@@ -6,7 +6,8 @@ and of the search, the winner, and the epoch whose weights each retraining kept.
 
 Before version 5 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
 had nothing more to propose. Before version 6 a search that ended because the time left was too short for another trial
-gave as its reason that all trials had ended.
+gave as its reason that all trials had ended. What a version before 7 did otherwise follows from its own rules, which
+a run keeps to its end: see `tuner.engine.brains`.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.
@@ -82,6 +83,7 @@ class Replay:
         opening = entries[0].event
         assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
         self._objective = opening.objective
+        self._schema_version = opening.schema_version
         self._proposals_are_given = opening.schema_version < _PROPOSALS_DERIVED_SINCE
         self._ends_are_given = opening.schema_version < _ENDS_DERIVED_SINCE
         self._warm_start: WarmStart | None = None
@@ -141,6 +143,7 @@ class Replay:
             workers=self._workers or self._plan.workers,
             elapsed=lambda: self._now,
             discard=lambda _: None,
+            schema_version=self._schema_version,
         )
         self._coordinator.restore(self._entries[:index])
         self._give_out_again(self._coordinator)

@@ -22,7 +22,7 @@ from tuner.search.objective import Objective
 from tuner.search.report import EpochReport
 from tuner.search.trial import Origin, Proposal, TrialState
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 Metrics = Mapping[str, Annotated[FiniteFloat, Strict()]]
 """By name. What was not finite is not written down: JSON has no word for it."""
@@ -182,7 +182,7 @@ class RungDecided:
 
 @dataclass(frozen=True)
 class TrialPromoted:
-    """A trial that was paused at a rung has earned the next one and is trained again."""
+    """A trial that was paused at a rung is trained again: it has earned the next one, or was the best in the end."""
 
     trial: int
 

@@ -139,6 +139,8 @@ class History:
     environment: Mapping[str, Any]
     objective: Objective
     """What trials are compared by."""
+    schema_version: int
+    """Of the driver that began the run."""
     trials: dict[int, TrialHistory] = field(default_factory=dict)
     retrains: dict[tuple[str, int], RetrainHistory] = field(default_factory=dict)
     """By candidate and seed."""
@@ -189,7 +191,7 @@ def fold(entries: Iterable[Entry]) -> History:
     iterator = iter(entries)
     opening = next(iterator).event
     assert isinstance(opening, StudyStarted), opening  # read_journal guarantees it
-    history = History(opening.config, opening.environment, opening.objective)
+    history = History(opening.config, opening.environment, opening.objective, opening.schema_version)
     for entry in iterator:
         history.take(entry)
     return history

@@ -6,7 +6,8 @@ by an older version and gone on with by a newer one.
 1. had no `ModelMeasured`,
 2. knew one objective, one list of metrics, which stood beside an event's other fields, and `params` for `num_params`,
 3. has metrics as a mapping, and the objective in its opening,
-4. and 5. have the same records, from which other proposals follow: see `tuner.engine.replay`.
+4. and later ones have the same records, from which other proposals, ends and promotions follow: see
+   `tuner.engine.replay`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ class AshaPromote(Scheduler):
     """Asynchronous successive halving that pauses and promotes, so that no early decision is final.
 
     A trial is promoted from a rung once it is among the best n // reduction_factor of the n scores seen there so far; a
-    trial that already is when it arrives goes on at once. Higher rungs are served first, then better scores.
+    trial that already is when it arrives goes on at once. Higher rungs are served first, then better scores. Where too
+    few have come for one to be promoted, the best of them goes on in the end, when there is nothing else to do: as in
+    successive halving, max(1, n // reduction_factor).
     """
 
     def __init__(self, levels: tuple[int, ...], reduction_factor: int, objective: Objective) -> None:
@@ -74,16 +76,25 @@ class AshaPromote(Scheduler):
                 return trial
         return None
 
+    def promote_best(self) -> int | None:
+        """See `Scheduler.promote_best`."""
+        for level in reversed(self._levels[:-1]):
+            trial = self._rungs[level].best_waiting()
+            if trial is not None and self._rungs[level].place(trial) == 0:
+                self.resume(trial)
+                return trial
+        return None
+
     def resume(self, trial: int) -> None:
         """See `Scheduler.resume`."""
         self._rungs[self._paused_at.pop(trial)].promote(trial)
 
-    def unpromotable(self, trials_to_come: int) -> list[int]:
+    def unpromotable(self, trials_to_come: int, *, best_goes_on: bool = True) -> list[int]:
         """See `Scheduler.unpromotable`."""
         given_up = []
         for level, rung in self._rungs.items():
             still_below = sum(count for reached, count in self._unfinished_at.items() if reached < level)
-            given_up += rung.unpromotable(still_below + trials_to_come)
+            given_up += rung.unpromotable(still_below + trials_to_come, at_least=1 if best_goes_on else 0)
         return given_up
 
     def end(self, trial: int) -> None:
@@ -148,9 +159,9 @@ class _Rung:
         """Let a waiting trial go; its score stays."""
         del self._waiting[bisect_left(self._waiting, self._key[trial])]
 
-    def unpromotable(self, arrivals_to_come: int) -> list[int]:
-        """Return those waiting that are out of reach even if all that arrive are worse."""
-        kept_at_most = (len(self._ranked) + arrivals_to_come) // self._reduction_factor
+    def unpromotable(self, arrivals_to_come: int, at_least: int) -> list[int]:
+        """Return those waiting that are out of reach even if all that arrive are worse; `at_least` so many go on."""
+        kept_at_most = max(at_least, (len(self._ranked) + arrivals_to_come) // self._reduction_factor)
         given_up = []
         for key in reversed(self._waiting):
             if bisect_left(self._ranked, key) < kept_at_most:

@@ -49,6 +49,7 @@ def build_search(
     workers: int = 1,
     cost_weight: float = 0.0,
     pace: Pace | None = None,
+    older_rules: bool = False,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs, or as `build_searcher`.
 
@@ -57,7 +58,7 @@ def build_search(
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
     `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`, and
-    `pace` as in `fit_to_space`.
+    `pace` as in `fit_to_space`. With `older_rules` the best of a rung does not go on, see `Search`.
     """
     check_scheduler(scheduler)
     if levels is None:
@@ -79,5 +80,11 @@ def build_search(
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
     convergence = None if stop_when_converged is None else Convergence(stop_when_converged, objectives[0], workers)
     return Search(
-        proposer, decider, max_trials, foreseen_trials, protect_starts=protect_starts, convergence=convergence
+        proposer,
+        decider,
+        max_trials,
+        foreseen_trials,
+        protect_starts=protect_starts,
+        convergence=convergence,
+        best_goes_on=not older_rules,
     )

@@ -80,13 +80,21 @@ class Scheduler(ABC):
         """Return a PAUSED trial that has earned the next rung, RUNNING from now on; None if there is none."""
         return None
 
+    def promote_best(self) -> int | None:
+        """Return a PAUSED trial than which none was better at its rung, RUNNING from now on; None if there is none.
+
+        It is asked when there is nothing else to do, so that of each rung one goes on, however few have come.
+        """
+        return None
+
     def resume(self, trial: int) -> None:
         """Take note that an earlier process promoted this PAUSED trial."""
 
-    def unpromotable(self, trials_to_come: int) -> list[int]:
+    def unpromotable(self, trials_to_come: int, *, best_goes_on: bool = True) -> list[int]:
         """Return the PAUSED trials that could not be promoted even if all that is to come were worse.
 
-        At most `trials_to_come` trials will still be started. Whoever asks ends them.
+        At most `trials_to_come` trials will still be started; `best_goes_on` says whether `promote_best` will be asked.
+        Whoever asks ends them.
         """
         return []
 

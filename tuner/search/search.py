@@ -38,13 +38,15 @@ class Search:
         *,
         protect_starts: bool = True,
         convergence: Convergence | None = None,
+        best_goes_on: bool = True,
     ) -> None:
         """Search with `searcher` and `scheduler`.
 
         `max_trials` None means no limit to the trials. Then a guess at their number, `foreseen_trials`, says which
         paused trials are out of reach; without a guess none ever is. `protect_starts` lets the space's start
         configurations go on from the first rung; see `Scheduler.start`. `convergence`, if there is one, says from when
-        on nothing new is proposed.
+        on nothing new is proposed. `best_goes_on` lets the best of a rung go on when there is nothing else to do; see
+        `Scheduler.promote_best`.
         """
         self._searcher = searcher
         self._scheduler = scheduler
@@ -52,6 +54,7 @@ class Search:
         self._foreseen_trials = max_trials if max_trials is not None else foreseen_trials
         self._protect_starts = protect_starts
         self._convergence = convergence
+        self._best_goes_on = best_goes_on
         self._running: dict[int, _Unfinished] = {}
         self._paused: dict[int, _Unfinished] = {}
         self._proposed = 0
@@ -85,14 +88,18 @@ class Search:
     def next_trial(self) -> Proposal | None:
         """Return the trial to run next, RUNNING from now on: a PAUSED one that is promoted, else a new one.
 
-        None if there is none now: `max_trials` were proposed, the space is exhausted or the search has converged, and
-        no paused trial has earned its promotion; a later result may change the latter.
+        If there is neither and none is RUNNING, the best of a rung. None if there is none now: `max_trials` were
+        proposed, the space is exhausted or the search has converged, and no paused trial has earned its promotion; a
+        later result may change the latter.
         """
         promoted = self._scheduler.promote()
         if promoted is not None:
-            self._go_on(promoted)
-            return self._running[promoted].proposal
-        return self._propose()
+            return self._go_on(promoted)
+        proposal = self._propose()
+        if proposal is not None or self._running or not self._best_goes_on:
+            return proposal
+        best = self._scheduler.promote_best()
+        return None if best is None else self._go_on(best)
 
     def restore(self, proposal: Proposal) -> None:
         """Enter a proposal made by an earlier process, in the original order."""
@@ -165,7 +172,8 @@ class Search:
     def _unpromotable(self) -> list[int]:
         if self._foreseen_trials is None:
             return []
-        return self._scheduler.unpromotable(max(0, self._foreseen_trials - self._proposed))
+        to_come = max(0, self._foreseen_trials - self._proposed)
+        return self._scheduler.unpromotable(to_come, best_goes_on=self._best_goes_on)
 
     @property
     def _has_all_trials(self) -> bool:
@@ -189,9 +197,10 @@ class Search:
         protected = self._protect_starts and proposal.origin is Origin.START
         self._scheduler.start(proposal.number, protected=protected)
 
-    def _go_on(self, number: int) -> None:
+    def _go_on(self, number: int) -> Proposal:
         self._running[number] = self._paused.pop(number)
         self._searcher.resumed(number)
+        return self._running[number].proposal
 
     def _leave(self, number: int, state: TrialState) -> None:
         trial = self._running.pop(number, None) or self._paused.pop(number)
