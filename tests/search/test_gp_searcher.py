@@ -293,6 +293,29 @@ def test_what_a_refused_trial_had_not_asked_for_is_no_branch(make_space: Callabl
     assert proposal.origin is Origin.MODEL
 
 
+@pytest.mark.parametrize("older_rules", [False, True])
+def test_a_branch_whose_trials_all_fail_is_known_when_it_was_tried_often_enough(
+    space: SearchSpace, older_rules: bool
+) -> None:
+    settings = Settings(startup_trials=6, random_share=0.0, random_share_of_branches=1.0)
+    searcher = GaussianProcessSearcher(
+        space, LEVELS, objective=Objective("score"), seed=0, settings=settings, older_rules=older_rules
+    )
+    proposals: list[Proposal] = []
+    for number in range(40):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        proposals.append(proposal)
+        if proposal.hparams["kind"] == "b":
+            searcher.ended(number, TrialState.FAILED, None)
+        else:
+            tell(searcher, proposal, closeness)
+    kinds = [proposal.hparams["kind"] for proposal in proposals]
+    known = next(count for count in range(40) if min(kinds[:count].count(kind) for kind in "ab") == 6)
+    assert origins(proposals[2:known]) == {Origin.RANDOM}
+    assert origins(proposals[known:]) == {Origin.RANDOM if older_rules else Origin.MODEL}
+
+
 def test_with_more_results_than_it_conditions_on_it_still_finds_the_better_region(space: SearchSpace) -> None:
     searcher = build(space, results=20)
     proposals = drive(searcher, 40)

@@ -81,12 +81,14 @@ class GaussianProcessSearcher:
         settings: Settings | None = None,
         tells_improvement: bool = False,
         cost_weight: float = 0.0,
+        older_rules: bool = False,
     ) -> None:
         """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
 
         `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
         what is expected of it, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
-        is divided by what its epochs are expected to take, to the power of `cost_weight`.
+        is divided by what its epochs are expected to take, to the power of `cost_weight`. With `older_rules`, those
+        of runs begun by an older version, a branch is known only by trials that did not fail.
         """
         self._space = space
         self._objective = objective
@@ -109,6 +111,7 @@ class GaussianProcessSearcher:
         """Of the last proposals, how many in a row were infeasible."""
         self._refitted = Refitted(self._settings.prior, MIN_RESULTS, self._settings.refit)
         self._cost_weight = cost_weight
+        self._older_rules = older_rules
         self._costs = CostModel(self.table, self._settings.refit)
         self._earlier = len(earlier)
         for place, fitted in enumerate(earlier, 1):
@@ -200,11 +203,14 @@ class GaussianProcessSearcher:
     @property
     def _random_share(self) -> float:
         trials, _, values = self.table.results(len(self.table))
-        # Of a trial that failed or was refused it is not known what else it would have asked for, and one of an
-        # earlier run may have searched less.
-        told = np.unique(trials[~np.isnan(values) & (trials >= self._earlier)])
+        # Of a trial that failed or was refused it is known what it asked for, but not what else it would have, and one
+        # of an earlier run may have searched less.
+        ours = trials >= self._earlier
+        told = np.unique(trials[~np.isnan(values) & ours])
         lacking = np.isnan(self.table.units()[told]).sum(axis=0)
-        rarer = np.minimum(lacking, len(told) - lacking)
+        asked = told if self._older_rules else np.unique(trials[ours])
+        present = (~np.isnan(self.table.units()[asked])).sum(axis=0)
+        rarer = np.minimum(lacking, present)
         is_unknown = bool(((lacking > 0) & (rarer < self._startup_trials)).any())
         return self._settings.random_share_of_branches if is_unknown else self._settings.random_share
 

@@ -58,7 +58,8 @@ def build_search(
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
     `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`, and
-    `pace` as in `fit_to_space`. With `older_rules` the best of a rung does not go on, see `Search`.
+    `pace` as in `fit_to_space`. With `older_rules` the best of a rung does not go on, see `Search`, and the searcher
+    proposes as `GaussianProcessSearcher` says of them.
     """
     check_scheduler(scheduler)
     if levels is None:
@@ -76,6 +77,7 @@ def build_search(
         objectives=objectives,
         stop_when_converged=stop_when_converged,
         cost_weight=cost_weight,
+        older_rules=older_rules,
     )
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
     convergence = None if stop_when_converged is None else Convergence(stop_when_converged, objectives[0], workers)

@@ -34,12 +34,13 @@ def build_searcher(
     objectives: Sequence[Objective],
     stop_when_converged: float | None = None,
     cost_weight: float = 0.0,
+    older_rules: bool = False,
 ) -> Searcher:
     """Return a searcher by name; for the other arguments see `OptunaSearcher`.
 
     `startup_trials` None leaves it to the searcher when its model begins to propose. With `stop_when_converged` it
-    tells what improvement it expects of its proposals. `cost_weight` is as in `GaussianProcessSearcher`; the others do
-    not ask what trials cost.
+    tells what improvement it expects of its proposals. `cost_weight` and `older_rules` are as in
+    `GaussianProcessSearcher`; the others do not ask what trials cost, and have no older rules.
 
     Raises:
         ConfigError: for an unknown name, one of a searcher that knows one objective if there are several, or one that
@@ -76,4 +77,5 @@ def build_searcher(
         earlier=earlier,
         tells_improvement=stop_when_converged is not None,
         cost_weight=cost_weight,
+        older_rules=older_rules,
     )
