@@ -32,6 +32,19 @@ def test_the_scale_does_not_matter() -> None:
     assert its_width == pytest.approx(1e6 * width)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_where_more_than_half_are_equal_at_the_top_the_scale_does_not_matter_either(scale: float) -> None:
+    values = np.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.7, -1e9])  # the last one diverged
+    trials, at = np.arange(8), np.zeros(8, dtype=np.int64)
+    unit, width = warped(trials, at, values, 1)
+    assert width == pytest.approx(0.2)
+    assert unit == pytest.approx([0.0] * 5 + [-0.5, -1.0, -FLOOR])
+    stretched, its_width = warped(trials, at, scale * values, 1)
+    assert stretched == pytest.approx(unit)
+    assert its_width == pytest.approx(scale * width)
+    assert warped(trials, at, scale * values, 1, older_rules=True)[1] == 1.0
+
+
 def test_equal_values_and_nothing_but_failures_are_no_trouble() -> None:
     trials, at = np.arange(3), np.zeros(3, dtype=np.int64)
     for value, expected in ((0.5, 0.0), (np.nan, -FLOOR)):

@@ -20,7 +20,7 @@ _TRIALS_FORESEEN = 4
 """Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
 _RULES_SINCE = 7
 """Version of the journal. Before, a search could end without a full training where a rung had too few trials for one to
-be promoted, and a branch whose trials all failed stayed unknown."""
+be promoted, a branch whose trials all failed stayed unknown, and results that tied at the top had no scale."""
 
 
 def search_of(

@@ -88,7 +88,7 @@ class GaussianProcessSearcher:
         `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
         what is expected of it, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
         is divided by what its epochs are expected to take, to the power of `cost_weight`. With `older_rules`, those
-        of runs begun by an older version, a branch is known only by trials that did not fail.
+        of runs begun by an older version, a branch is known only by trials that did not fail; see `warped` too.
         """
         self._space = space
         self._objective = objective
@@ -289,7 +289,7 @@ class GaussianProcessSearcher:
         The unit is in the objective's.
         """
         trials, at, values = self.table.results(count)
-        unit, width = warped(trials, at, values, len(self._levels))
+        unit, width = warped(trials, at, values, len(self._levels), older_rules=self._older_rules)
         chosen = _most_telling(trials, at, unit, limit)
         points = encoding.points(self.table.units()[trials[chosen]])
         return trials[chosen], width, Results(points, self._depths[at[chosen]], unit[chosen])

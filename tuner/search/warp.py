@@ -10,12 +10,14 @@ FLOOR = 3.0
 """Widths below the median at which values are cut off; a trial that failed is there."""
 
 
-def warped(trials: Ints, at: Ints, values: Floats, levels: int) -> tuple[Floats, float]:
+def warped(trials: Ints, at: Ints, values: Floats, levels: int, *, older_rules: bool = False) -> tuple[Floats, float]:
     """Return values [n] of about unit scale, and that width: 0 is the median, 1 the width of the better half above it.
 
-    `trials` [n] are rows from 0, `at` [n] the levels, from 0 to `levels` - 1, and a value that is NaN a failure. Each
-    level is shifted by what the trials seen on both sides have typically gained from one level to the next, and what is
-    far below the median is cut off: a diverged training must not stretch the scale on which good ones are compared.
+    Where more than half are equal at the top the width is how far the others typically lie below them; it is 1.0 if
+    nothing differs, or by `older_rules`. `trials` [n] are rows from 0, `at` [n] the levels, from 0 to `levels` - 1, and
+    a value that is NaN a failure. Each level is shifted by what the trials seen on both sides have typically gained
+    from one level to the next, and what is far below the median is cut off: a diverged training must not stretch the
+    scale on which good ones are compared.
     """
     by_level = np.full((int(trials.max(initial=-1)) + 1, levels), np.nan)
     by_level[trials, at] = values
@@ -28,7 +30,10 @@ def warped(trials: Ints, at: Ints, values: Floats, levels: int) -> tuple[Floats,
     if not len(last):
         return np.full_like(values, -FLOOR), 1.0
     middle = float(np.median(last))
-    width = float(np.sqrt(np.mean((last[last >= middle] - middle) ** 2))) or 1.0
+    width = float(np.sqrt(np.mean((last[last >= middle] - middle) ** 2)))
+    below = middle - last[last < middle]
+    if width == 0.0:
+        width = 1.0 if older_rules or not len(below) else float(np.median(below))
     unit = (values + ahead[at] - middle) / width
     result: Floats = np.maximum(np.nan_to_num(unit, nan=-FLOOR), -FLOOR)
     return result, width
