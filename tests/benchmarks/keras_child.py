@@ -22,6 +22,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from tests.benchmarks.epoch_log import say, train_until
 from tests.benchmarks.keras_training import KerasTraining, decay_of, model_of, splits_of
 
 
@@ -77,7 +78,7 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Write the line."""
         assert logs is not None
-        _say(self._log, epoch=epoch + 1, dev_accuracy=logs["val_accuracy"], hparams=self._hparams)
+        say(self._log, epoch=epoch + 1, dev_accuracy=logs["val_accuracy"], hparams=self._hparams)
         if time.time() > self._until:
             raise keras_tuner.errors.FatalError
 
@@ -105,19 +106,11 @@ def retrain(arguments: argparse.Namespace) -> None:
     _on_one_core()
     data, hparams, log = splits_of(arguments.data), json.loads(arguments.hparams), arguments.log
     training = KerasTraining(hparams, data["train"], data["dev"], arguments.seed)
-    best, longest, epoch = -1.0, 0.0, 0
-    weights = training.model.get_weights()
-    while time.time() + longest < arguments.until:
-        began = time.time()
-        accuracy = training.train_epoch()
-        epoch += 1
-        longest = max(longest, time.time() - began)
-        _say(log, epoch=epoch, dev_accuracy=accuracy, seed=arguments.seed, hparams=hparams)
-        if accuracy > best:
-            best, weights = accuracy, training.model.get_weights()
-    training.model.set_weights(weights)
-    test = training.accuracy(data["test"])
-    _say(log, seed=arguments.seed, epochs=epoch, dev_accuracy=best, test_accuracy=test, hparams=hparams)
+    told = {"seed": arguments.seed, "hparams": hparams}
+    model = training.model
+    epoch, best, weights = train_until(arguments.until, training.train_epoch, model.get_weights, log, **told)
+    model.set_weights(weights)
+    say(log, epochs=epoch, dev_accuracy=best, test_accuracy=training.accuracy(data["test"]), **told)
 
 
 def epochs(arguments: argparse.Namespace) -> None:
@@ -137,12 +130,6 @@ def epochs(arguments: argparse.Namespace) -> None:
 def _on_one_core() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _say(log: Path, **line: Any) -> None:
-    """Append a line; lines this short are written as one, whoever else writes."""
-    with log.open("a") as file:
-        file.write(json.dumps({"at": time.time(), **line}) + "\n")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ import optuna
 import torch
 
 from tests.benchmarks import keras_peer
+from tests.benchmarks.epoch_log import say, train_until
 from tests.benchmarks.optuna_processes import shared_study, side_by_side
 from tests.benchmarks.tutorial_training import TutorialTraining
 from tuner.data import load_dataset
@@ -69,12 +70,6 @@ def _data() -> Dataset:
     return load_dataset("fashion-mnist", None)
 
 
-def _say(log: Path, **line: Any) -> None:
-    """Append a line; lines this short are written as one, whoever else writes."""
-    with log.open("a") as file:
-        file.write(json.dumps({"at": time.time(), **line}) + "\n")
-
-
 def _winner(log: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     best: dict[str, Any] = max(lines, key=lambda line: line["dev_accuracy"])["hparams"]
@@ -93,7 +88,7 @@ def _ray_tune(seconds: float, seed: int, log: Path) -> None:
         training = TutorialTraining(hparams, data.train, data.dev, seed)
         for epoch in range(1, MOST_EPOCHS + 1):
             accuracy = training.train_epoch()
-            _say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
+            say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
             tune.report({"dev_accuracy": accuracy})
 
     ray.init(num_cpus=os.cpu_count())
@@ -140,7 +135,7 @@ def _optimize(storage: Path, seed: int, until: float, log: Path) -> None:
         accuracy = 0.0
         for epoch in range(1, MOST_EPOCHS + 1):
             accuracy = training.train_epoch()
-            _say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
+            say(log, epoch=epoch, dev_accuracy=accuracy, hparams=hparams)
             trial.report(accuracy, epoch)
             if time.time() > until or trial.should_prune():
                 raise optuna.TrialPruned
@@ -167,20 +162,14 @@ def _retrain(hparams: Mapping[str, Any], seed: int, deadline: float, log: Path) 
     torch.set_num_threads(1)
     data = _data()
     training = TutorialTraining(hparams, data.train, data.dev, seed)
-    best, test, longest, epoch = -1.0, 0.0, 0.0, 0
-    weights = training.model.state_dict()
-    while time.time() + longest < deadline:
-        began = time.time()
-        accuracy = training.train_epoch()
-        epoch += 1
-        longest = max(longest, time.time() - began)
-        _say(log, epoch=epoch, dev_accuracy=accuracy, seed=seed, hparams=dict(hparams))
-        if accuracy > best:
-            best = accuracy
-            weights = {name: value.clone() for name, value in training.model.state_dict().items()}
-    training.model.load_state_dict(weights)
-    test = training.accuracy(data.test)
-    _say(log, seed=seed, epochs=epoch, dev_accuracy=best, test_accuracy=test, hparams=dict(hparams))
+    told, model = {"seed": seed, "hparams": dict(hparams)}, training.model
+
+    def weights() -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in model.state_dict().items()}
+
+    epoch, best, kept = train_until(deadline, training.train_epoch, weights, log, **told)
+    model.load_state_dict(kept)
+    say(log, epochs=epoch, dev_accuracy=best, test_accuracy=training.accuracy(data.test), **told)
 
 
 if __name__ == "__main__":
