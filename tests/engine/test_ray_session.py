@@ -61,8 +61,9 @@ with ray_session(ResourceConfig(workers=1), Path(sys.argv[1])):
     for gpus, answer in asked.items():
         found[f"seen_with_{gpus}"], found["niceness_of_worker"] = ray.get(answer)
     stats = {folder: folder.joinpath("stat").read_text() for folder in Path("/proc").glob("[0-9]*")}
-    own = [folder for folder, stat in stats.items() if stat.rpartition(")")[2].split()[1] == str(os.getpid())]
-    found["started"] = [folder.joinpath("cmdline").read_text() for folder in own]
+    parents = {folder.name: stat.rpartition(")")[2].split()[1] for folder, stat in stats.items()}
+    ours = [one for one, parent in parents.items() if str(os.getpid()) in (parent, parents.get(parent))]
+    found["started"] = [Path("/proc", one, "cmdline").read_text() for one in ours]
     found["niceness"] = os.getpriority(os.PRIO_PROCESS, 0)
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); print(ray.cluster_resources())"
     address = ray.get_runtime_context().gcs_address
@@ -158,7 +159,9 @@ def test_every_cpu_is_a_worker_and_where_there_are_gpus_every_gpu(session: Sessi
 def test_a_local_ray_starts_nothing_that_only_looks_on(session: Session) -> None:
     started = session.found["started"]
     assert any("raylet" in command for command in started)
-    assert not [command for command in started if "monitor.py" in command or "dashboard.py" in command]
+    lookers = ("monitor.py", "dashboard.py", "DashboardAgent")
+    assert not [command for command in started if any(one in command for one in lookers)]
+    assert sum("ray_agent.py" in command for command in started) == 1
 
 
 def test_a_worker_sees_the_gpu_it_was_given_and_without_one_none(session: Session) -> None:
