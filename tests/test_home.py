@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.home import ensure_home
+from tuner.home import ensure_home, is_our_own
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,25 @@ def test_a_name_that_another_has_laid_a_link_under_is_not_taken(tmp_path: Path) 
     (tmp_path / "tmp" / f"tuner-home-{os.getuid()}").symlink_to(theirs)
     ensure_home()
     assert Path.home().resolve() != theirs
+
+
+@pytest.mark.usefixtures("_unknown")
+@pytest.mark.parametrize("mode", [0o701, 0o720, 0o744, 0o777])
+def test_a_name_of_a_folder_that_others_can_open_is_not_taken(tmp_path: Path, mode: int) -> None:
+    open_one = tmp_path / "tmp" / f"tuner-home-{os.getuid()}"
+    open_one.mkdir()
+    open_one.chmod(mode)
+    ensure_home()
+    assert Path.home() != open_one
+    assert stat.S_IMODE(Path.home().stat().st_mode) == 0o700
+
+
+def test_a_folder_is_our_own_that_is_this_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ours").mkdir(mode=0o700)
+    assert is_our_own(tmp_path / "ours")
+    assert not is_our_own(tmp_path / "missing")
+    monkeypatch.setattr(os, "getuid", lambda: (tmp_path / "ours").stat().st_uid + 1)
+    assert not is_our_own(tmp_path / "ours")
 
 
 def test_a_home_that_does_not_exist_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,13 +42,18 @@ def _has_name() -> bool:
 
 
 def folder_of_our_own(purpose: str) -> Path:
-    """Return a folder that nobody else can write, the same in every run unless somebody else holds its name."""
+    """Return a folder that nobody else can open, the same in every run unless something else holds its name."""
     folder = Path(tempfile.gettempdir()) / f"tuner-{purpose}-{os.getuid()}"
-    try:
+    with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat(follow_symlinks=False).st_uid == os.getuid() and not folder.is_symlink():
-            folder.chmod(0o700)
-            return folder
+    # One that is open now may hold what another has laid into it, so it is not closed and taken.
+    return folder if is_our_own(folder) else Path(tempfile.mkdtemp(prefix=f"tuner-{purpose}-"))
+
+
+def is_our_own(folder: Path) -> bool:
+    """Return whether a folder, and no link, is there that belongs to this user and that nobody else can open."""
+    try:
+        found = folder.lstat()
     except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix=f"tuner-{purpose}-"))
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
