@@ -184,7 +184,9 @@ def _repeated(study: ChaosStudy, entries: Iterable[Entry]) -> set[tuple[str, int
 def _orphaned_files(study: ChaosStudy) -> list[str]:
     """Return checkpoints and temporary files that are still there; Ray's own logs may stay."""
     root = study.paths.root
-    left = [path for path in study.temporary.rglob("*") if "ray" not in path.relative_to(study.temporary).parts]
+    left = [
+        path for path in study.temporary.rglob("*") if not path.relative_to(study.temporary).parts[0].startswith("ray")
+    ]
     left += [path for path in root.rglob("*") if ".tmp" in path.name or _is_checkpoint(path)]
     return sorted(str(path) for path in left if path.is_file())
 

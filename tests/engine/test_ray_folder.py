@@ -1,12 +1,13 @@
-"""Tests of `tuner.engine.ray_folder`: a long or unwritable $TMPDIR is left for a short one, or told."""
+"""Tests of `tuner.engine.ray_folder`: nobody else can look into it, and its path is short."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
+import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,64 +18,74 @@ from tuner.errors import ResourceError
 LONG = "x" * 90
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose path is short enough for sockets, as that of `tmp_path` need not be; it stands for `/tmp`."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as folder:
+        monkeypatch.setattr(module, "_SHORT", Path(folder))
+        yield Path(folder)
+
+
 @pytest.fixture(autouse=True)
-def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+def _bare(monkeypatch: pytest.MonkeyPatch, short: Path) -> None:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.delenv("TMPDIR", raising=False)
 
 
 @pytest.mark.parametrize("name", ["RAY_TMPDIR", "TMPDIR"])
-def test_a_short_folder_that_can_be_written_is_taken(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "/var/tmp")
-    assert ray_folder() == "/var/tmp/ray"
-
-
-def test_below_a_long_folder_no_socket_would_fit_so_ray_goes_where_it_goes_without(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("chosen", ["there", "made"])
+def test_in_the_users_place_each_ray_has_a_folder_that_only_this_user_can_open(
+    monkeypatch: pytest.MonkeyPatch, short: Path, name: str, chosen: str
 ) -> None:
-    (tmp_path / LONG).mkdir()
+    (short / "there").mkdir()
+    monkeypatch.setenv(name, str(short / chosen))
+    with ray_folder() as one, ray_folder() as other:
+        assert one.parents[1] == other.parents[1] == short / chosen
+        assert one != other
+        assert stat.S_IMODE(one.parent.stat().st_mode) == 0o700
+
+
+def test_it_goes_with_its_ray_but_stays_if_that_failed(short: Path) -> None:
+    (short / "ours").touch()
+    with ray_folder() as folder:
+        (folder / "session").mkdir(parents=True)
+    assert [path.name for path in short.iterdir()] == ["ours"]
+    held = ray_folder()
+    folder = held.__enter__()
+    failure = ResourceError("Ray did not start.")
+    assert not held.__exit__(ResourceError, failure, None)
+    assert folder.parent.exists()
+
+
+@pytest.mark.parametrize("chosen", [LONG, "file/below"])
+def test_a_place_that_is_too_long_or_cannot_be_written_is_left_for_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, short: Path, chosen: str
+) -> None:
+    (short / LONG).mkdir()
+    (short / "file").touch()
+    monkeypatch.setenv("TMPDIR", str(short / chosen))
+    with ray_folder() as folder:
+        assert folder.parents[1] == short
+    assert list((short / LONG).iterdir()) == []
+
+
+def test_a_relative_place_counts_from_the_working_folder(monkeypatch: pytest.MonkeyPatch, short: Path) -> None:
+    monkeypatch.chdir(short)
+    monkeypatch.setenv("TMPDIR", "here")
+    with ray_folder() as folder:
+        assert folder.parents[1] == Path.cwd() / "here"
+
+
+def test_with_no_place_left_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, short: Path) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / LONG))
-    assert ray_folder() == "/tmp/ray"
-
-
-def test_if_that_cannot_be_written_there_is_one_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_can_be_written", lambda folder: str(folder) != "/tmp/ray")
-    assert ray_folder() == f"/tmp/ray-{os.getuid()}"
-
-
-def test_with_nothing_left_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / LONG))
-    monkeypatch.setattr(module, "_SHORT", tmp_path / LONG / "ray")
+    monkeypatch.setattr(module, "_SHORT", tmp_path / LONG)
     with pytest.raises(ResourceError, match=r"^Ray's sockets cannot lie below '.*x', which is too long or ") as caught:
-        ray_folder()
-    longest = re.search(
-        r"set \$RAY_TMPDIR to a folder of your own whose path has at most (\d+) bytes", str(caught.value)
-    )
+        ray_folder().__enter__()
+    longest = re.search(r"\$RAY_TMPDIR to a folder of your own whose path has at most (\d+) bytes", str(caught.value))
     assert longest is not None
-    fits = "/" + "x" * (int(longest[1]) - 1)
-    assert module._is_short(Path(fits) / "ray")
-    assert not module._is_short(Path(fits + "x") / "ray")
-
-
-def test_a_folder_below_a_file_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert module._can_be_written(tmp_path / "folder" / "ray")
-    assert not module._can_be_written(tmp_path / "file" / "ray")
-
-
-def test_below_a_folder_that_only_another_user_may_enter_nothing_can_be_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    theirs, look = tmp_path / "theirs", os.stat
-    theirs.mkdir()
-
-    def stat(path: Any, **options: Any) -> os.stat_result:
-        if not isinstance(path, int) and theirs in Path(path).parents:
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return look(path, **options)
-
-    # Whoever runs the tests may be root, who may enter every folder.
-    monkeypatch.setattr(os, "stat", stat)
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != theirs)
-    assert module.nearest(theirs / "tmp" / "ray") == theirs
-    assert not module._can_be_written(theirs / "tmp" / "ray")
+    fits = short / ("x" * (int(longest[1]) - len(os.fsencode(short)) - 1))
+    for place, is_taken in ((fits, True), (fits.with_name(f"{fits.name}x"), False)):
+        monkeypatch.setenv("TMPDIR", str(place))
+        monkeypatch.setattr(module, "_SHORT", short)
+        with ray_folder() as folder:
+            assert (folder.parents[1] == place) is is_taken

@@ -48,6 +48,8 @@ with ray_session(ResourceConfig(workers=1), Path(sys.argv[1])):
 
         return sys.executable, os.getcwd()
 
+    found["folder"] = folder = ray._private.worker.global_worker.current_temp_dir
+    found["modes"] = [oct(one.stat().st_mode & 0o777) for one in (Path(folder), Path(folder).parent)]
     found["worker_is_at_home"] = ray.get(chatter.remote()) == (sys.executable, os.getcwd())
     found["token"] = os.environ.get("RAY_AUTH_TOKEN")
     found["workers"] = workers_available(ResourceConfig(gpus_per_trial=0))
@@ -141,6 +143,11 @@ def test_workers_run_in_the_environment_of_their_node(session: Session) -> None:
     assert session.found["worker_is_at_home"]
 
 
+def test_nobody_else_can_open_the_folder_above_the_one_that_ray_opens_to_everyone(session: Session) -> None:
+    assert session.found["modes"] == ["0o777", "0o700"]
+    assert not Path(session.found["folder"]).parent.exists()  # it has gone with its Ray
+
+
 def test_ray_is_left_at_the_end(session: Session) -> None:
     assert session.found["running_after"] is False
 
@@ -161,7 +168,8 @@ def test_a_local_ray_starts_nothing_that_only_looks_on(session: Session) -> None
     assert any("raylet" in command for command in started)
     lookers = ("monitor.py", "dashboard.py", "DashboardAgent")
     assert not [command for command in started if any(one in command for one in lookers)]
-    assert sum("ray_agent.py" in command for command in started) == 1
+    scripts = [part for command in started for part in command.split("\0") if part.endswith("ray_agent.py")]
+    assert len(scripts) == 1
 
 
 def test_a_worker_sees_the_gpu_it_was_given_and_without_one_none(session: Session) -> None:
@@ -373,8 +381,8 @@ def test_a_machine_too_busy_to_start_ray_in_time_gets_another_chance(
     monkeypatch.setattr(ray, "init", slow_at_first)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     if starts:
-        _init(None)
+        _init(None, Path("/tmp"))
     else:
         with pytest.raises(ResourceError, match=r"3 tries, .* too busy: try again .* --in-process; .* during startup"):
-            _init(None)
+            _init(None, Path("/tmp"))
     assert begun == ["local"] * 3

@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,11 @@ def ray_session(resources: ResourceConfig, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at `address`, and leave it at the end.
 
     A local Ray listens on the loopback interface and wants a token, made anew in every process and never written down.
-    What Ray logs goes to the file `log`.
+    Its files lie where no other user can look. What Ray logs goes to the file `log`.
 
     Raises:
-        ResourceError: if there is no cluster at `address`, or this process has joined another.
+        ResourceError: if there is no cluster at `address`, or this process has joined another; or if there is no place
+            for a local Ray's files.
     """
     _prepare_environment()
     with ray_logged(log):
@@ -257,17 +258,19 @@ def _connected(resources: ResourceConfig) -> Iterator[None]:
     ours = {"RAY_AUTH_TOKEN": _TOKEN} if address is None and not _token_is_given() else {}
     if address is None and _all_will_train(resources):
         ours |= {name: value for name, value in _PRELOADED.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        with _this_environment(), _loopback_only() if address is None else nullcontext():
-            # Ray takes SIGTERM for itself and would end this process with a code and no word of its own.
-            with without_onlookers() if address is None else nullcontext(), sigterm_kept():
-                _init(address)
-            yield
-    finally:
-        ray.shutdown()
-        for name in ours:
-            del os.environ[name]
+    held: AbstractContextManager[Path | None] = ray_folder() if address is None else nullcontext()
+    with held as folder:  # until Ray has ended
+        os.environ.update(ours)
+        try:
+            with _this_environment(), _loopback_only() if address is None else nullcontext():
+                # Ray takes SIGTERM for itself and would end this process with a code and no word of its own.
+                with without_onlookers() if address is None else nullcontext(), sigterm_kept():
+                    _init(address, folder)
+                yield
+        finally:
+            ray.shutdown()
+            for name in ours:
+                del os.environ[name]
 
 
 def _all_will_train(resources: ResourceConfig) -> bool:
@@ -318,11 +321,14 @@ def _token_is_given() -> bool:
     return "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
 
 
-def _init(address: str | None) -> None:
-    """Start Ray, or join the cluster; a machine so busy that Ray gives up after half a minute gets another chance."""
+def _init(address: str | None, folder: Path | None) -> None:
+    """Start Ray with its files in `folder`, or join the cluster, which has its own.
+
+    A machine so busy that Ray gives up after half a minute gets another chance.
+    """
     local: dict[str, Any] = {}
     if address is None:
-        local = {"num_cpus": usable_cpus(), "_temp_dir": ray_folder()}
+        local = {"num_cpus": usable_cpus(), "_temp_dir": str(folder)}
         local |= {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
     for start in range(1, _STARTS + 1):
         try:

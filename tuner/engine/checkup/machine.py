@@ -14,7 +14,7 @@ from ray._private.utils import resolve_object_store_memory
 from tuner.engine.checkup.finding import Finding, note, ok, problem
 from tuner.engine.hardware import describe_hardware
 from tuner.engine.processors import usable_cpus
-from tuner.engine.ray_folder import nearest, ray_folder
+from tuner.engine.ray_folder import ray_folder
 from tuner.errors import ResourceError
 
 _GIB = 2**30
@@ -91,14 +91,15 @@ def shared_memory() -> Iterator[Finding]:
 
 
 def folder_of_ray() -> Iterator[Finding]:
-    """Look at the folder of Ray's own files: its path, and the room on its disk."""
+    """Look at the place of the folder of Ray's own files: its path, and the room on its disk."""
     try:
-        folder = ray_folder()
+        with ray_folder() as folder:
+            place = folder.parents[1]
     except ResourceError as error:
-        yield problem("Ray's folder", str(error), "export RAY_TMPDIR=/tmp/ray-$USER")
+        yield problem("Ray's folder", str(error), "export RAY_TMPDIR=$(mktemp -d /tmp/t.XXXXXX)")
         return
-    disk = shutil.disk_usage(nearest(Path(folder)))
-    text = f"{folder} has {disk.free / _GIB:.1f} GiB free"
+    disk = shutil.disk_usage(place)
+    text = f"{place} has {disk.free / _GIB:.1f} GiB free"
     if disk.used > _FULL * disk.total:
         mend = "export RAY_TMPDIR=FOLDER_ON_ANOTHER_DISK"
         yield note("Ray's folder", f"{text}: its disk is nearly full, and Ray moves nothing more to it.", mend)
