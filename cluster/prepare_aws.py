@@ -2,7 +2,8 @@
 
 Ray opens SSH to every address in each security group it makes itself (`_create_default_ssh_inbound_rules` in its
 `autoscaler/_private/aws/config.py`), gives the head full access to EC2 and S3, and takes an image of Ubuntu 18.04. The
-launch templates name a group, roles and an image of our own instead; without them `ray up` refuses to start.
+launch templates name a group, roles and an image of our own instead; without them `ray up` refuses to start. The head
+may start, tag and end instances of the clusters alone whose names were prepared.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ IMAGE = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) *"
 """Amazon's own images with the driver of the GPUs and nothing more; the newest is taken."""
 _WIDEST_PREFIX = 8
 """A range of more addresses than a /8 is no restriction."""
+_INSTANCES = "arn:aws:ec2:*:*:instance/*"
+_CLUSTER_TAG = "ray-cluster-name"
+"""By this tag Ray knows the instances of a cluster; it gives it to each in the very call that starts it."""
+_STARTED_AS = f"aws:RequestTag/{_CLUSTER_TAG}"
+_POLICY = "tuner"
+"""Name of each role's policy."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,13 @@ class Arguments:
     bucket: str
     """The S3 bucket for the runs (--storage s3://BUCKET/runs); the nodes may read and write it, and no other."""
     cluster: Path = Path("cluster.yaml")
-    """Where the region is read from."""
+    """Where the region and the cluster's name are read from."""
 
 
 def prepare(arguments: Arguments) -> list[str]:
     """Make or update everything; return a line for each thing.
+
+    The head keeps its rights over clusters of other names that were prepared earlier: one may be running.
 
     Raises:
         ConfigError: if the range is none, or as good as everybody, or there is no file of the cluster.
@@ -56,20 +65,23 @@ def prepare(arguments: Arguments) -> list[str]:
         raise ConfigError(
             f"--cluster is {str(arguments.cluster)!r}, but must be the file of a cluster, as cluster.yaml."
         )
-    region = yaml.safe_load(arguments.cluster.read_text(encoding="utf-8"))["provider"]["region"]
+    cluster = yaml.safe_load(arguments.cluster.read_text(encoding="utf-8"))
+    region, name_of_cluster = cluster["provider"]["region"], cluster["cluster_name"]
     try:
         ec2, iam = boto3.client("ec2", region_name=region), boto3.client("iam", region_name=region)
         group = _security_group(ec2, ssh_from)
         image = _newest_image(ec2)
         _role(iam, WORKER, [_use_bucket(arguments.bucket)])
-        _role(iam, HEAD, [_use_bucket(arguments.bucket), *_start_workers(iam)])
+        clusters = sorted({*_prepared_clusters(iam), name_of_cluster})
+        _role(iam, HEAD, [_use_bucket(arguments.bucket), *_start_workers(iam, clusters)])
         for name in (HEAD, WORKER):
             _launch_template(ec2, name, group, image)
     except (BotoCoreError, ClientError) as error:
         raise ResourceError(f"AWS refuses in region {region}: {error}") from error
     return [
         f"security group   {GROUP} ({group}): SSH from {ssh_from}, everything among the nodes",
-        f"roles            {HEAD}, {WORKER}: read and write s3://{arguments.bucket}; the head starts and ends workers",
+        f"roles            {HEAD}, {WORKER}: read and write s3://{arguments.bucket}",
+        f"role             {HEAD}: start and end nodes of the clusters named {', '.join(clusters)}, and of no other",
         f"launch templates {HEAD}, {WORKER}: image {image}",
     ]
 
@@ -127,7 +139,7 @@ def _role(iam: Any, name: str, statements: list[dict[str, Any]]) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy([trust]))
-    iam.put_role_policy(RoleName=name, PolicyName="tuner", PolicyDocument=_policy(statements))
+    iam.put_role_policy(RoleName=name, PolicyName=_POLICY, PolicyDocument=_policy(statements))
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_instance_profile(InstanceProfileName=name)
     # Apart: an earlier call may have come so far and no further. A profile that has its role can take no other.
@@ -147,19 +159,40 @@ def _use_bucket(bucket: str) -> dict[str, Any]:
     }
 
 
-def _start_workers(iam: Any) -> list[dict[str, Any]]:
-    nodes = ["ec2:RunInstances", "ec2:TerminateInstances", "ec2:CreateTags", "ec2:Describe*"]
+def _prepared_clusters(iam: Any) -> set[str]:
+    """Return the names of the clusters whose instances the head may start already."""
+    try:
+        policy = iam.get_role_policy(RoleName=HEAD, PolicyName=_POLICY)["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        return set()
+    conditions = (statement.get("Condition", {}) for statement in policy["Statement"])
+    found = [condition.get("StringEquals", {}).get(_STARTED_AS, []) for condition in conditions]
+    return {name for names in found for name in ([names] if isinstance(names, str) else names)}
+
+
+def _start_workers(iam: Any, clusters: list[str]) -> list[dict[str, Any]]:
+    """Return what Ray's autoscaler needs (`autoscaler/_private/aws/node_provider.py`), for these clusters alone."""
     worker = iam.get_role(RoleName=WORKER)["Role"]["Arn"]
     return [
-        {"Effect": "Allow", "Action": nodes, "Resource": "*"},
+        {"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"},
+        # Asked of all that a start uses, as image, subnet, disk and key; without the instance it is good for nothing.
+        {"Effect": "Allow", "Action": "ec2:RunInstances", "NotResource": _INSTANCES},
+        _where("ec2:RunInstances", _INSTANCES, _STARTED_AS, clusters),
+        _where("ec2:CreateTags", "*", "ec2:CreateAction", ["RunInstances"]),
+        # Ray notes in tags how far a node is. Another instance may not get any: it could be made one of the cluster.
+        *(
+            _where(action, _INSTANCES, f"aws:ResourceTag/{_CLUSTER_TAG}", clusters)
+            for action in ("ec2:CreateTags", "ec2:TerminateInstances")
+        ),
         {"Effect": "Allow", "Action": "iam:PassRole", "Resource": worker},
-        {
-            "Effect": "Allow",
-            "Action": "iam:CreateServiceLinkedRole",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
-        },
+        _where("iam:CreateServiceLinkedRole", "*", "iam:AWSServiceName", ["spot.amazonaws.com"]),
     ]
+
+
+def _where(action: str, resource: str, key: str, values: list[str]) -> dict[str, Any]:
+    """Return a statement that allows an action where the request's context has one of these values."""
+    condition = {"StringEquals": {key: values}}
+    return {"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition}
 
 
 def _launch_template(ec2: Any, name: str, group: str, image: str) -> None:
