@@ -148,7 +148,7 @@ class StudyConfig:
     seed: int = 0
     """One worker and the same seed give the same study, unless the latency, which is measured, is an objective."""
     name: str | None = None
-    """The run's name; by default the date, the time and the space."""
+    """The run's name; by default the date, the time and the space, in a bucket with random digits behind them."""
     storage: str = "runs"
     """Where the runs are kept: a folder, which on a cluster all nodes must share, or `s3://bucket/prefix`."""
     track: tuple[str, ...] = ()

@@ -112,15 +112,32 @@ def test_a_resume_needs_space_too(tmp_path: Path) -> None:
         open_run(tmp_path)
 
 
-def test_runs_that_begin_in_the_same_second_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _one_second(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: object = None) -> Self:
             return cls(2026, 1, 2, 3, 4, 5)
 
     monkeypatch.setattr("tuner.engine.run_folder.datetime", Stopped)
+
+
+@pytest.mark.usefixtures("_one_second")
+def test_runs_that_begin_in_the_same_second_are_counted(tmp_path: Path) -> None:
     names = [create_run(config(tmp_path, None, "my space.py")).root.name for _ in range(3)]
     assert names == [f"2026-01-02-030405-my-space{place}" for place in ("", "-2", "-3")]
+
+
+@pytest.mark.usefixtures("_one_second")
+def test_runs_that_two_machines_begin_in_a_bucket_in_the_same_second_are_two(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = set()
+    for machine in ("first", "second"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / machine))
+        names.add(create_run(StudyConfig(space="cnn", storage=bucket)).root.name)
+    assert len(names) == 2
+    assert all(re.fullmatch(r"2026-01-02-030405-cnn-[0-9a-f]{6}", name) for name in names)
 
 
 def test_a_resume_beside_a_driver_on_the_same_machine_leaves_its_copy_alone(

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import re
+import secrets
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,8 @@ LEAST_FREE_BYTES = 1 << 30
 def create_run(config: StudyConfig) -> RunPaths:
     """Make the folder of a new run and return its paths.
 
-    Without a name it is named after time and space; of several that begin in the same second, the later are counted.
+    Without a name it is named after time and space; of several that begin in the same second, the later are counted. In
+    a bucket chance tells them apart: nobody can be the first to make a name there, so two machines could take the same.
 
     Raises:
         StorageError: if it exists, cannot be made, or there is too little space.
@@ -39,6 +41,8 @@ def create_run(config: StudyConfig) -> RunPaths:
         return paths
     space = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(config.space).stem)
     name = f"{datetime.now():%Y-%m-%d-%H%M%S}-{space}"
+    if storage.is_bucket(config.storage):
+        name += f"-{secrets.token_hex(3)}"
     later = (f"{name}-{place}" for place in itertools.count(2))
     return next(paths for one in itertools.chain([name], later) if (paths := _create(config, one)) is not None)
 
