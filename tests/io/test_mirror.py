@@ -11,6 +11,7 @@ import pytest
 
 from tuner.errors import JournalError, StorageError
 from tuner.io import mirror as module
+from tuner.io import storage
 from tuner.io.mirror import Mirror
 from tuner.io.storage import BucketPlace, place
 from tuner.journal.events import DriverStarted, Event, StudyStarted
@@ -197,6 +198,68 @@ def test_what_the_other_driver_has_under_the_name_of_what_came_too_late_stays(
         with pytest.raises(JournalError, match="another driver has taken over"):
             _append(journal, mirror, DriverStarted("first", None))
     assert _published(paths_on("third")) == [STARTED, DriverStarted("second", None)]
+
+
+def _replace(paths: RunPaths) -> Mirror:
+    """Let another driver go on with the run; it has written an event and a table by now."""
+    other = Mirror(paths)
+    assert other.pull()
+    with JournalWriter(paths.journal) as journal:
+        _append(journal, other, DriverStarted("second", None))
+    paths.trials.write_bytes(b"of the second")
+    other.publish(paths.trials)
+    return other
+
+
+@pytest.mark.parametrize("last", ["config.json", "trials.parquet"])
+def test_a_driver_that_is_replaced_while_it_brings_files_stops_and_takes_nothing_away(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    first, second, third = paths_on("first"), paths_on("second"), paths_on("third")
+    mirror = Mirror(first)
+    put_at_once = BucketPlace.put
+
+    def put(place: BucketPlace, made: Path, name: str) -> None:
+        put_at_once(place, made, name)
+        if name == last:
+            monkeypatch.setattr(BucketPlace, "put", put_at_once)
+            others.append(_replace(second))
+
+    others: list[Mirror] = []
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        first.config.touch()
+        first.trials.write_bytes(b"of the first")
+        monkeypatch.setattr(storage, "_AT_ONCE", 1)
+        monkeypatch.setattr(module, "_OWNED_FOR", 0.0)
+        monkeypatch.setattr(BucketPlace, "put", put)
+        with pytest.raises(JournalError, match="another driver has taken over s3://some-bucket/runs/run; this one"):
+            mirror.push()
+    others[0].publish_journal()  # it is the owner still
+    assert _published(third) == [STARTED, DriverStarted("second", None)]
+    assert third.trials.read_bytes() == b"of the second"
+
+
+def test_a_driver_that_is_replaced_in_the_very_moment_in_which_it_ends_leaves_the_other_s_events(
+    paths_on: MakePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = paths_on("first"), paths_on("second"), paths_on("third")
+    mirror = Mirror(first)
+    list_all = BucketPlace.names
+
+    def names(place: BucketPlace) -> list[str]:
+        monkeypatch.setattr(BucketPlace, "names", list_all)
+        others.append(_replace(second))
+        return list_all(place)
+
+    others: list[Mirror] = []
+    with JournalWriter(first.journal) as journal:
+        _append(journal, mirror, STARTED)
+        monkeypatch.setattr(BucketPlace, "names", names)
+        mirror.push()
+    with pytest.raises(JournalError, match="another driver has taken over"):  # it stops, and loses nothing
+        others[0].publish_journal()
+    assert _published(third) == [STARTED, DriverStarted("second", None)]
 
 
 @pytest.mark.parametrize(("seconds", "times"), [(600.0, 1), (0.0, 2)])

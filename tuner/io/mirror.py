@@ -42,6 +42,8 @@ class Mirror:
         self._published = self._sizes()
         """Bytes of each segment that are in the bucket: at first all of it, for a resumed run was pulled from there."""
         self._took_over = False
+        self._owned_at = 0.0
+        """When this driver last asked whether it is the owner and was, by `time.monotonic()`."""
         self._unsure: dict[str, bytes] = {}
         """Parts that were put, or may have been, since this driver last read itself as owner."""
 
@@ -89,14 +91,13 @@ class Mirror:
                 called again.
         """
         try:
-            asked = time.monotonic()
             self._stay_owner()
             for segment in self._segments():
                 offset = self._published.get(segment.name, 0)
                 if segment.stat().st_size > offset:
                     self._put_part(segment, offset)
-            if self._unsure and time.monotonic() - asked > _OWNED_FOR:  # it may have been tried again for minutes
-                self._stay_owner()
+            if self._unsure:
+                self._stay_owner_after_a_while()
             self._unsure.clear()
         except OSError as error:
             reason = storage.explain(error)
@@ -106,7 +107,7 @@ class Mirror:
         """Bring files below the run's folder into the bucket as they are; raises as `publish_journal` does."""
         try:
             self._stay_owner()
-            storage.side_by_side(lambda path: self._place.put(path, str(path.relative_to(self._paths.root))), files)
+            storage.side_by_side(self._put_file, files)
         except OSError as error:
             raise StorageError(f"{self._paths.remote} cannot be written: {storage.explain(error)}.") from error
 
@@ -118,7 +119,8 @@ class Mirror:
         files = (path for path in sorted(self._paths.root.rglob("*")) if path.is_file())
         self.publish(*(path for path in files if self._belongs_in_the_bucket(path)))
         try:
-            self._place.delete(*filter(_PART.fullmatch, self._place.names()))
+            self._stay_owner()  # of large files the last one alone may have taken minutes
+            self._place.delete(*filter(self._is_replaced, self._place.names()))
             self._took_over = False
             self._place.delete(OWNER)
         except OSError as error:
@@ -154,16 +156,21 @@ class Mirror:
 
     def _stay_owner(self) -> None:
         """Raise JournalError if another driver came later: a bucket has no locks, so the last one has the run."""
+        asked = time.monotonic()
         if not self._took_over:
             has = (f"{name} {size}" for name, size in self._published.items())
             self._put_text("\n".join([self._owner, *has]), OWNER)
             self._check_that_nothing_was_added()
             self._took_over = True
-            return
-        owner = self._read_owner()
-        if not owner.startswith(self._owner):
+        elif not (owner := self._read_owner()).startswith(self._owner):
             self._take_back(owner)
             raise JournalError(f"another driver has taken over {self._paths.remote}; this one stops.")
+        self._owned_at = asked
+
+    def _stay_owner_after_a_while(self) -> None:
+        """Ask once more who has the run unless that was just asked: a request may be tried again for minutes."""
+        if time.monotonic() - self._owned_at > _OWNED_FOR:
+            self._stay_owner()
 
     def _check_that_nothing_was_added(self) -> None:
         """Raise JournalError if the driver before was still at work after this one had read the run."""
@@ -182,6 +189,15 @@ class Mirror:
                 return copy.read_text(encoding="utf-8")
         except FileNotFoundError:  # another has taken over, and ended
             return ""
+
+    def _put_file(self, path: Path) -> None:
+        self._stay_owner_after_a_while()
+        self._place.put(path, str(path.relative_to(self._paths.root)))
+
+    def _is_replaced(self, name: str) -> bool:
+        """Whether it is part of a segment that is whole here; of others it is another driver's, who came just now."""
+        part = _PART.fullmatch(name)
+        return part is not None and (self._paths.journal / part[1]).exists()
 
     def _put_part(self, segment: Path, offset: int) -> None:
         name = f"journal/{segment.name}.{offset:012d}"
