@@ -124,6 +124,21 @@ def test_damage_is_told_each_time_it_is_looked_at_until_it_is_mended(tmp_path: P
     assert live.refresh()
 
 
+def test_a_journal_of_which_a_later_segment_is_in_parts_is_told_and_not_shown_as_it_was_before(
+    tmp_path: Path, opening: StudyStarted
+) -> None:
+    with JournalWriter(tmp_path) as journal:
+        journal.append(opening, proposed(0))
+    live = LiveHistory(tmp_path)
+    assert live.refresh()
+    (tmp_path / "00000001.jsonl.000000000000").touch()  # left over from before the segment was whole
+    assert not live.refresh()
+    (tmp_path / "00000002.jsonl.000000000000").touch()
+    for follower in (live, LiveHistory(tmp_path)):
+        with pytest.raises(JournalError, match=r"copy of the journal of an unfinished run in a bucket"):
+            follower.refresh()
+
+
 def test_only_what_was_added_is_read_however_long_the_journal_is(
     tmp_path: Path, opening: StudyStarted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

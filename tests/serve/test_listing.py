@@ -36,6 +36,30 @@ def test_runs_in_a_folder_are_looked_at_every_two_seconds(tmp_path: Path) -> Non
     assert states(found) == {"done": "finished", "more": "running"}
 
 
+def test_a_copy_from_a_bucket_whose_newest_events_are_in_parts_is_not_shown_as_it_was_before(tmp_path: Path) -> None:
+    journal = tmp_path / "copy" / "journal"
+    with JournalWriter(journal) as first:
+        first.append(*OPENING, *SEARCH, *AFTER)
+    (journal / "00000002.jsonl.000000000000").touch()  # of a driver that goes on with it
+    found = Listing(RunsFolder(str(tmp_path)))
+    found.update()
+    line = json.loads(found.messages["run copy"].data)
+    assert line["state"] == "unreadable"
+    assert "give the address of the run, s3://BUCKET/..." in line["what"]
+
+
+def test_parts_that_come_later_to_a_copy_from_a_bucket_are_noticed(tmp_path: Path) -> None:
+    journal = tmp_path / "copy" / "journal"
+    with JournalWriter(journal) as first:
+        first.append(*OPENING, *SEARCH, *AFTER)
+    found = Listing(RunsFolder(str(tmp_path)))
+    found.update()
+    assert states(found) == {"copy": "finished"}
+    (journal / "00000002.jsonl.000000000000").touch()
+    found.update()
+    assert states(found) == {"copy": "unreadable"}
+
+
 def test_a_finished_run_in_a_bucket_is_asked_for_every_few_minutes(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,12 @@ def test_runs_are_listed_and_what_lies_beside_them_is_not(tmp_path: Path) -> Non
     assert RunsFolder(str(tmp_path)).names() == ["<i>", "a run", "b", "\u00e4#?%"]
 
 
+def test_a_copy_from_a_bucket_that_has_only_parts_of_a_journal_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "copy" / "journal").mkdir(parents=True)
+    (tmp_path / "copy" / "journal" / "00000001.jsonl.000000000000").touch()
+    assert RunsFolder(str(tmp_path)).names() == ["copy"]
+
+
 def test_a_run_called_journal_is_one_among_others(tmp_path: Path) -> None:
     make_run(tmp_path / "journal")
     make_run(tmp_path / "other")

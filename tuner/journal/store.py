@@ -54,11 +54,10 @@ def read_journal(folder: Path) -> list[Entry]:
         JournalError: if there is no journal, or parts of one as in a bucket, an earlier line is damaged, an event is
             missing, or the schema is newer.
     """
-    segments = _segments(folder)
-    _check_that_none_is_in_parts(folder, segments)
-    if not segments:
+    entries = JournalReader(folder).read()
+    if not _segments(folder):
         raise JournalError(f"{folder} holds no journal: not the folder of a run, or a run that never started.")
-    return JournalReader(folder).read()
+    return entries
 
 
 class JournalReader:
@@ -83,7 +82,9 @@ class JournalReader:
                 back, or another run has the folder's name. Only a new reader can go on then.
         """
         entries: list[Entry] = []
-        for segment in _segments(self._folder):  # listed first: whoever begins a segment has ended those before it
+        segments = _segments(self._folder)  # listed first: whoever begins a segment has ended those before it
+        _check_that_none_is_in_parts(self._folder, segments)
+        for segment in segments:
             number = int(segment.stem)
             if number < self._segment:
                 continue

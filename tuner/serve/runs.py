@@ -102,7 +102,8 @@ class RunSource:
 
     def size(self) -> tuple[tuple[str, int, int], ...]:
         """Return what is equal for as long as the journal is not changed."""
-        found = ((path.name, path.stat()) for path in self.paths.journal.glob("*.jsonl"))
+        # Parts of segments, too: a copy to which they come can no longer be shown.
+        found = ((path.name, path.stat()) for path in self.paths.journal.glob("*.jsonl*"))
         return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in found))
 
 
@@ -111,7 +112,8 @@ def _holds_run(location: str) -> bool:
         return "journal" in storage.place(location).folders()
     journal = Path(location) / "journal"
     # A run may be called "journal" too: its files lie in another folder below.
-    return journal.is_dir() and ((journal / "lock").exists() or any(journal.glob("*.jsonl")))
+    # Of a copy from a bucket there may be parts of segments alone, which cannot be shown: that is told, too.
+    return journal.is_dir() and ((journal / "lock").exists() or any(journal.glob("*.jsonl*")))
 
 
 def _absolute(location: str) -> str:
