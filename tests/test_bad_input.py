@@ -28,13 +28,12 @@ from tests.metrics import metrics
 from tests.results.conftest import AFTER
 from tuner import config as configs
 from tuner.config import StudyConfig
-from tuner.engine.begun import entries_of
 from tuner.engine.task import load_task
 from tuner.errors import ConfigError, SpaceError, StorageError, TunerError
 from tuner.io.files import write_json
 from tuner.io.sources import Sources
 from tuner.journal.events import EpochReported, StudyStarted, TrialProposed
-from tuner.journal.store import JournalWriter
+from tuner.journal.store import JournalReader, JournalWriter
 from tuner.loaded_run import load_run
 from tuner.models import get_model
 from tuner.paths import RunPaths
@@ -254,7 +253,7 @@ def read_everything(paths: RunPaths, image: Path) -> int:
         lambda: load_run(paths.root).hparams,
         lambda: load_run(paths.root).model(),
         *(lambda name=name: getattr(load_run(paths.root), name) for name in TABLES),
-        lambda: entries_of(paths) or configs.read_file(paths.config),
+        lambda: JournalReader(paths.journal).read() or configs.read_file(paths.config),
         lambda: report(paths.root),
     ]
     refused = 0

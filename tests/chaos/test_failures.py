@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from tests.chaos.study import ChaosStudy
-from tuner.engine.begun import entries_of
+from tuner.config import StudyConfig, to_dict
+from tuner.engine.begun import check_begun
 from tuner.errors import JournalError
+from tuner.io.files import write_json
 from tuner.journal.events import EpochReported, RetrainEpochReported, StudyStarted, TrialRetried
 from tuner.journal.store import JournalWriter
 from tuner.paths import RunPaths
@@ -127,13 +129,16 @@ def test_a_run_killed_while_it_wrote_the_beginning_of_its_journal_is_resumed_fro
 def test_a_run_killed_before_its_journal_began_is_known_by_its_configuration(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
     with pytest.raises(JournalError, match="holds no journal"):
-        entries_of(paths)  # it is no run
-    paths.config.write_text("{}")
-    assert entries_of(paths) == []
-    paths.journal.mkdir()
-    (paths.journal / "00000001.jsonl").write_bytes(b"0123abcd {")
-    assert entries_of(paths) == []
-    (paths.journal / "00000001.jsonl").unlink()
+        check_begun(paths)  # it is no run
+    write_json(paths.config, to_dict(StudyConfig()))
+    check_begun(paths)
     with JournalWriter(paths.journal) as journal:
+        assert journal.entries == ()
+    (paths.journal / "00000001.jsonl").write_bytes(b"0123abcd {")
+    check_begun(paths)
+    with JournalWriter(paths.journal) as journal:
+        assert journal.entries == ()
         journal.append(StudyStarted({}, {}))
-    assert entries_of(paths)
+    check_begun(paths)
+    with JournalWriter(paths.journal) as journal:
+        assert len(journal.entries) == 1

@@ -22,6 +22,7 @@ from tuner.io.files import write_json
 from tuner.journal.events import (
     EpochReported,
     SearchEnded,
+    StudyStarted,
     TrialEnded,
     TrialProposed,
     TrialRetried,
@@ -276,7 +277,10 @@ def test_why_a_study_never_began_is_told_though_its_folder_is_gone(
         start(small(tmp_path))
 
 
-def test_a_driver_that_is_kept_out_of_a_run_leaves_its_files_alone(tmp_path: Path) -> None:
+def test_a_driver_that_is_kept_out_of_a_run_is_told_before_any_work_and_leaves_its_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "gather", lambda *arguments: pytest.fail("the data are loaded"))
     study = small(tmp_path)
     paths = RunPaths(tmp_path / "runs" / "study")
     write_json(paths.config, to_dict(study))
@@ -284,6 +288,28 @@ def test_a_driver_that_is_kept_out_of_a_run_leaves_its_files_alone(tmp_path: Pat
         with pytest.raises(JournalError, match="is being written"):
             driver.resume(paths.root, Console(quiet=True))
         assert sorted(path.name for path in paths.root.iterdir()) == ["config.json", "journal"]
+
+
+@pytest.mark.parametrize("has_journal", [False, True])
+def test_nobody_else_goes_on_with_a_run_while_a_driver_makes_ready_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_journal: bool
+) -> None:
+    config = to_dict(small(tmp_path))
+    paths = RunPaths(tmp_path / "runs" / "study")
+    write_json(paths.config, config)
+    if has_journal:
+        with JournalWriter(paths.journal) as journal:
+            journal.append(StudyStarted(config, {}))
+
+    def gather(*arguments: Any) -> None:
+        with pytest.raises(JournalError, match="is being written"):
+            JournalWriter(paths.journal)
+        raise ResourceError("that is far enough.")
+
+    monkeypatch.setattr(driver, "gather", gather)
+    with pytest.raises(ResourceError, match="far enough"):
+        driver.resume(paths.root, Console(quiet=True))
+    JournalWriter(paths.journal).close()
 
 
 def test_a_new_run_that_another_driver_has_at_once_is_left_to_it(

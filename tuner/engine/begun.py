@@ -1,4 +1,4 @@
-"""A run that was begun: what its journal says, on what data it went on, and which task it was of."""
+"""A run that was begun: whether there is one, how it was configured, on what data, and which task it was of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tuner import config as configs
 from tuner.config import NOTEBOOK, StudyConfig
 from tuner.data import AUTO, available_datasets
 from tuner.engine.provenance import check_space_unchanged
@@ -15,18 +16,27 @@ from tuner.engine.task import Task, load_configured, task_in
 from tuner.errors import ConfigError
 from tuner.io.mirror import PIECE
 from tuner.io.sources import Sources
-from tuner.journal.store import Entry, read_journal
+from tuner.journal.store import check_journal
 from tuner.paths import RunPaths
 
 
-def entries_of(paths: RunPaths) -> list[Entry]:
-    """Return what is in the journal; a driver killed in its first seconds leaves nothing, or only a configuration.
+def check_begun(paths: RunPaths) -> None:
+    """Raise for what is no run, before anything is written there; the lock of a journal makes its folder.
 
     Raises:
-        JournalError: if there is no run, or its journal is damaged or in parts, as in a bucket.
+        ConfigError: if there is no journal, and the configuration is none.
+        JournalError: if there is neither journal nor configuration, or the journal is in parts, as in a bucket.
     """
     has_journal = any(PIECE.fullmatch(path.name) for path in paths.journal.glob("*"))
-    return read_journal(paths.journal) if has_journal or not paths.config.is_file() else []
+    if has_journal or not paths.config.is_file():
+        check_journal(paths.journal)
+    else:
+        first_config(paths)
+
+
+def first_config(paths: RunPaths) -> StudyConfig:
+    """Return what a driver that was killed before its journal began has left of a run; raises ConfigError."""
+    return configs.from_dict(configs.read_file(paths.config), str(paths.config))
 
 
 def task_again(paths: RunPaths, config: StudyConfig, environment: Mapping[str, Any]) -> Task:

@@ -19,7 +19,7 @@ from tuner.config import StudyConfig
 from tuner.data.dataset import Dataset
 from tuner.data.splits import as_split
 from tuner.engine.after_search import AfterSearch, RetrainTimes, retrainings_of
-from tuner.engine.begun import entries_of, task_again, with_data_of
+from tuner.engine.begun import check_begun, first_config, task_again, with_data_of
 from tuner.engine.brains import coordinator_of
 from tuner.engine.callbacks import Callbacks
 from tuner.engine.clock import GRACE
@@ -98,9 +98,10 @@ def run_new(
         paths = create_run(config)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_NOTHING_KEPT) from None
-    job = _Job(ingredients, paths, console, began)
+    job = _Job(ingredients, paths, console)
     try:
-        job.run()
+        with JournalWriter(paths.journal, began) as journal:
+            job.run(journal)
     except (TunerError, KeyboardInterrupt) as error:
         # Of a new run a JournalError says that another driver has it.
         if isinstance(error, JournalError) or any(paths.journal.glob("*.jsonl")):
@@ -130,31 +131,41 @@ def resume(
     """
     began = time.monotonic() if began is None else began
     paths = open_run(run)
-    entries = entries_of(paths)
+    check_begun(paths)
+    # First of all: data may take long to load, and what another driver wrote meanwhile would not be heeded.
+    with JournalWriter(paths.journal, began) as journal:
+        _Job(_gather_again(paths, journal.entries, task, callbacks, where), paths, console).run(journal)
+    return paths
+
+
+def _gather_again(
+    paths: RunPaths,
+    entries: Sequence[Entry],
+    task: Task | None,
+    callbacks: Sequence[Callback],
+    where: Mapping[str, Any],
+) -> Ingredients:
+    """Return what the run with this journal is made of; raises TunerError if that is not what it began with."""
     if not entries:
-        config = configs.from_dict(configs.read_file(paths.config), str(paths.config))
-        config = configs.moved(config, where, "--resume")
-        _Job(gather(config, task or load_configured(config), callbacks), paths, console, began).run()
-        return paths
+        config = configs.moved(first_config(paths), where, "--resume")
+        return gather(config, task or load_configured(config), callbacks)
     history = fold(entries)
     config = configs.moved(configs.from_dict(history.config, str(paths.journal)), where, "--resume")
     config = with_data_of(history.environment, config)
     ingredients = gather(config, task or task_again(paths, config, history.environment), callbacks)
     check_unchanged(history.environment, ingredients.environment)
     remember(ingredients.task.sources)
-    _Job(ingredients, paths, console, began).run()
-    return paths
+    return ingredients
 
 
 class _Job:
     """One driver's work on a run, new or resumed."""
 
-    def __init__(self, ingredients: Ingredients, paths: RunPaths, console: Console, began: float) -> None:
+    def __init__(self, ingredients: Ingredients, paths: RunPaths, console: Console) -> None:
         self._config = ingredients.config
         self._ingredients = ingredients
         self._paths = paths
         self._console = console
-        self._began = began
         self._coordinator: Coordinator | None = None
         self._files = RunFiles(paths)
         self._interrupts = Interrupts()
@@ -163,14 +174,10 @@ class _Job:
         self._known: History | None = None
         """The journal's history, kept up with what is written."""
 
-    def run(self) -> None:
-        """Do whatever the journal does not show as done."""
-        with (
-            JournalWriter(self._paths.journal, self._began) as journal,
-            what_is_said_logged(self._paths.log),
-            hangups_ignored(),
-        ):
-            self._journal = journal
+    def run(self, journal: JournalWriter) -> None:
+        """Do whatever the journal, which is open for as long as that takes, does not show as done."""
+        self._journal = journal
+        with what_is_said_logged(self._paths.log), hangups_ignored():
             self._begin_files()
             self._known = fold(journal.entries) if journal.entries else None
             # A debugger's prompt needs the terminal for itself.
@@ -198,7 +205,7 @@ class _Job:
         self._files.delete_run()
 
     def _begin_files(self) -> None:
-        """Keep what the run is of; only with the journal open, for another driver may have begun it from other code."""
+        """Keep what the run is of."""
         if not self._paths.config.exists():
             # At once: should the driver be killed before the journal begins, a resume knows what was to be done.
             self._files.write_down(self._paths.config, configs.to_dict(self._config))

@@ -51,13 +51,19 @@ def read_journal(folder: Path) -> list[Entry]:
     The last line of a segment may be torn and is then left out.
 
     Raises:
-        JournalError: if there is no journal, or parts of one as in a bucket, an earlier line is damaged, an event is
-            missing, or the schema is newer.
+        JournalError: as `check_journal` does, and if an earlier line is damaged, an event is missing, or the schema is
+            newer.
     """
-    entries = JournalReader(folder).read()
-    if not _segments(folder):
+    check_journal(folder)
+    return JournalReader(folder).read()
+
+
+def check_journal(folder: Path) -> None:
+    """Raise JournalError if there is no journal in `folder`, or parts of one as in a bucket; nothing is read."""
+    segments = _segments(folder)
+    _check_that_none_is_in_parts(folder, segments)
+    if not segments:
         raise JournalError(f"{folder} holds no journal: not the folder of a run, or a run that never started.")
-    return entries
 
 
 class JournalReader:
@@ -132,7 +138,7 @@ class JournalWriter:
         self._folder = folder
         self._lock = _acquire(folder)
         try:
-            entries = read_journal(folder) if _segments(folder) else []
+            entries = JournalReader(folder).read()
         except BaseException:  # a notebook keeps the error, and with it this object, for as long as it shows it
             self._lock.release()
             raise
