@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.conftest import REPOSITORY
 from tuner import tune
 from tuner.config import DEFAULT_OBJECTIVE
-from tuner.engine import brains, driver
+from tuner.engine import driver
 from tuner.engine.recorded import remember
 from tuner.io.sources import Sources
 from tuner.journal.events import DriverStarted, EpochReported, StudyEnded, StudyStarted, TrialEnded, TrialPromoted
@@ -23,6 +23,7 @@ from tuner.paths import RunPaths
 from tuner.replay import replay
 from tuner.report import report, story
 from tuner.results.earlier import read_earlier
+from tuner.search.rules import Rules
 
 VERSION_2 = Path("tests/journal/version_2/run")
 """Eight trials and four retrainings, as version 2 wrote them; its space lies beside it."""
@@ -83,8 +84,9 @@ def test_it_is_gone_on_with_and_read_again(ray_running: None, old_run: RunPaths)
 
 def test_a_run_that_version_6_began_goes_on_by_its_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
+    rules = Rules.of(6)
     with monkeypatch.context() as older:
-        older.setattr(brains, "_RULES_SINCE", 99)
+        older.setattr(Rules, "of", lambda version: rules)
         tune(
             "smoke",
             space=str(TASK),

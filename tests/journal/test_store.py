@@ -138,7 +138,7 @@ def test_a_part_beside_its_whole_segment_is_what_a_driver_left_as_it_ended(
 
 def test_a_newer_schema_asks_for_an_update(tmp_path: Path) -> None:
     write(tmp_path, StudyStarted({}, {}, schema_version=99))
-    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 7"):
+    with pytest.raises(JournalError, match="schema version 99, but this version of tuner reads up to 8"):
         read_journal(tmp_path)
 
 

@@ -17,6 +17,7 @@ from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Posterior, Results
 from tuner.search.gp_searcher import MIN_RESULTS, GaussianProcessSearcher, Settings
 from tuner.search.objective import Objective
+from tuner.search.rules import Rules
 from tuner.search.searchers import build_searcher
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -293,13 +294,13 @@ def test_what_a_refused_trial_had_not_asked_for_is_no_branch(make_space: Callabl
     assert proposal.origin is Origin.MODEL
 
 
-@pytest.mark.parametrize("older_rules", [False, True])
+@pytest.mark.parametrize("version", [6, 7])
 def test_a_branch_whose_trials_all_fail_is_known_when_it_was_tried_often_enough(
-    space: SearchSpace, older_rules: bool
+    space: SearchSpace, version: int
 ) -> None:
     settings = Settings(startup_trials=6, random_share=0.0, random_share_of_branches=1.0)
     searcher = GaussianProcessSearcher(
-        space, LEVELS, objective=Objective("score"), seed=0, settings=settings, older_rules=older_rules
+        space, LEVELS, objective=Objective("score"), seed=0, settings=settings, rules=Rules.of(version)
     )
     proposals: list[Proposal] = []
     for number in range(40):
@@ -313,7 +314,7 @@ def test_a_branch_whose_trials_all_fail_is_known_when_it_was_tried_often_enough(
     kinds = [proposal.hparams["kind"] for proposal in proposals]
     known = next(count for count in range(40) if min(kinds[:count].count(kind) for kind in "ab") == 6)
     assert origins(proposals[2:known]) == {Origin.RANDOM}
-    assert origins(proposals[known:]) == {Origin.RANDOM if older_rules else Origin.MODEL}
+    assert origins(proposals[known:]) == {Origin.RANDOM if version < 7 else Origin.MODEL}
 
 
 def test_with_more_results_than_it_conditions_on_it_still_finds_the_better_region(space: SearchSpace) -> None:

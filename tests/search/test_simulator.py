@@ -8,6 +8,7 @@ import pytest
 
 from tuner.config import DEFAULT_OBJECTIVE
 from tuner.search.registry import build_search
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.simulator import Curve, Observation, simulate
@@ -20,7 +21,7 @@ def build(
     max_trials: int | None = 12,
     startup_trials: int = 4,
     *,
-    older_rules: bool = False,
+    rules: Rules = TODAYS,
 ) -> Search:
     return build_search(
         space,
@@ -33,7 +34,7 @@ def build(
         max_trials=max_trials,
         objectives=(DEFAULT_OBJECTIVE,),
         seed=0,
-        older_rules=older_rules,
+        rules=rules,
     )
 
 
@@ -120,7 +121,7 @@ def test_the_best_of_a_rung_goes_on_only_when_nothing_else_is_to_be_done(space: 
 
 
 def test_by_older_rules_a_small_search_ends_where_none_has_earned_its_promotion(space: SearchSpace) -> None:
-    search = build(space, "asha-promote", max_trials=2, older_rules=True)
+    search = build(space, "asha-promote", max_trials=2, rules=Rules.of(6))
     assert max(one.epoch for one in observe(search)) == 3
     assert not search.paused
 

@@ -42,7 +42,7 @@ def test_where_more_than_half_are_equal_at_the_top_the_scale_does_not_matter_eit
     stretched, its_width = warped(trials, at, scale * values, 1)
     assert stretched == pytest.approx(unit)
     assert its_width == pytest.approx(scale * width)
-    assert warped(trials, at, scale * values, 1, older_rules=True)[1] == 1.0
+    assert warped(trials, at, scale * values, 1, scales_ties=False)[1] == 1.0
 
 
 def test_equal_values_and_nothing_but_failures_are_no_trouble() -> None:

@@ -13,14 +13,12 @@ from tuner.search.earlier import WarmStart
 from tuner.search.objective import Objective, objectives_of
 from tuner.search.pace import Pace
 from tuner.search.registry import build_search
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
 
 _TRIALS_FORESEEN = 4
 """Times as many as planned; configurations may be cheaper than the first, by which the plan is made."""
-_RULES_SINCE = 7
-"""Version of the journal. Before, a search could end without a full training where a rung had too few trials for one to
-be promoted, a branch whose trials all failed stayed unknown, and results that tied at the top had no scale."""
 
 
 def search_of(
@@ -37,13 +35,13 @@ def search_of(
     workers: int = 1,
     cost_weight: float = 0.0,
     pace: Pace | None = None,
-    older_rules: bool = False,
+    rules: Rules = TODAYS,
 ) -> Search:
     """Return a new search over rungs that are planned, or that end at a number of epochs.
 
     `startup_trials` are planned too, for a configuration that says nothing of them, and so are the `workers`, by whose
     number a search has converged the later, and the `cost_weight` of a search that has a budget of time. `pace` says
-    when the trials of the `warm_start` reached a rung, `older_rules` is as in `build_search`.
+    when the trials of the `warm_start` reached a rung, `rules` are those that the run was begun with.
 
     Raises:
         ConfigError: for an unknown name, impossible rungs, or a searcher that cannot do what is asked for.
@@ -69,7 +67,7 @@ def search_of(
         workers=workers,
         cost_weight=cost_weight,
         pace=pace,
-        older_rules=older_rules,
+        rules=rules,
     )
 
 
@@ -112,7 +110,7 @@ def coordinator_of(
         workers=plan.workers,
         cost_weight=plan.cost_weight,
         pace=pace,
-        older_rules=schema_version < _RULES_SINCE,
+        rules=Rules.of(schema_version),
     )
     known = KnownResults(warm_start, pace.most_epochs, objectives)
     return Coordinator(

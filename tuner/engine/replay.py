@@ -6,8 +6,8 @@ and of the search, the winner, and the epoch whose weights each retraining kept.
 
 Before version 5 of the journal proposals followed by other rules; what such a run proposed is given, too, and when it
 had nothing more to propose. Before version 6 a search that ended because the time left was too short for another trial
-gave as its reason that all trials had ended. What a version before 7 did otherwise follows from its own rules, which
-a run keeps to its end: see `tuner.engine.brains`.
+gave as its reason that all trials had ended. What an older version did otherwise beside that follows from its own
+rules, which a run keeps to its end: see `tuner.search.rules`.
 
 Time is taken from the journal. A driver looks at the clock before it writes, so the moment is known only to lie between
 two entries; a decision that hangs on it is asked for at that end of the interval where it must hold.

@@ -22,7 +22,7 @@ from tuner.search.objective import Objective
 from tuner.search.report import EpochReport
 from tuner.search.trial import Origin, Proposal, TrialState
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 Metrics = Mapping[str, Annotated[FiniteFloat, Strict()]]
 """By name. What was not finite is not written down: JSON has no word for it."""

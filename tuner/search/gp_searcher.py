@@ -27,6 +27,7 @@ from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, is_new, proposal_o
 from tuner.search.refitted import Refitted
 from tuner.search.report import score_of
 from tuner.search.results_table import ResultsTable
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.searcher import NO_METRICS
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -81,14 +82,14 @@ class GaussianProcessSearcher:
         settings: Settings | None = None,
         tells_improvement: bool = False,
         cost_weight: float = 0.0,
-        older_rules: bool = False,
+        rules: Rules = TODAYS,
     ) -> None:
         """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
 
         `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
         what is expected of it, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
-        is divided by what its epochs are expected to take, to the power of `cost_weight`. With `older_rules`, those
-        of runs begun by an older version, a branch is known only by trials that did not fail; see `warped` too.
+        is divided by what its epochs are expected to take, to the power of `cost_weight`. `rules` are those that
+        the run was begun with.
         """
         self._space = space
         self._objective = objective
@@ -111,7 +112,7 @@ class GaussianProcessSearcher:
         """Of the last proposals, how many in a row were infeasible."""
         self._refitted = Refitted(self._settings.prior, MIN_RESULTS, self._settings.refit)
         self._cost_weight = cost_weight
-        self._older_rules = older_rules
+        self._rules = rules
         self._costs = CostModel(self.table, self._settings.refit)
         self._earlier = len(earlier)
         for place, fitted in enumerate(earlier, 1):
@@ -208,7 +209,7 @@ class GaussianProcessSearcher:
         ours = trials >= self._earlier
         told = np.unique(trials[~np.isnan(values) & ours])
         lacking = np.isnan(self.table.units()[told]).sum(axis=0)
-        asked = told if self._older_rules else np.unique(trials[ours])
+        asked = np.unique(trials[ours]) if self._rules.learns_branches_from_failures else told
         present = (~np.isnan(self.table.units()[asked])).sum(axis=0)
         rarer = np.minimum(lacking, present)
         is_unknown = bool(((lacking > 0) & (rarer < self._startup_trials)).any())
@@ -289,7 +290,7 @@ class GaussianProcessSearcher:
         The unit is in the objective's.
         """
         trials, at, values = self.table.results(count)
-        unit, width = warped(trials, at, values, len(self._levels), older_rules=self._older_rules)
+        unit, width = warped(trials, at, values, len(self._levels), scales_ties=self._rules.scales_ties)
         chosen = _most_telling(trials, at, unit, limit)
         points = encoding.points(self.table.units()[trials[chosen]])
         return trials[chosen], width, Results(points, self._depths[at[chosen]], unit[chosen])

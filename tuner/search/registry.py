@@ -12,6 +12,7 @@ from tuner.search.hyperband import Hyperband
 from tuner.search.names import ASHA, ASHA_PROMOTE, HYPERBAND, NONE, check_scheduler
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.run_to_end import RunToEnd
 from tuner.search.rungs import first_rung, rung_levels
 from tuner.search.scheduler import Scheduler
@@ -49,7 +50,7 @@ def build_search(
     workers: int = 1,
     cost_weight: float = 0.0,
     pace: Pace | None = None,
-    older_rules: bool = False,
+    rules: Rules = TODAYS,
 ) -> Search:
     """Return a search over `space`; raises ConfigError for an unknown name, impossible rungs, or as `build_searcher`.
 
@@ -58,8 +59,7 @@ def build_search(
     `levels` are the rungs if they are known, as of a run that goes on; else they follow from the numbers of epochs.
     `protect_starts` is as in `Search`; `stop_when_converged` is the threshold of its `Convergence` if it has one, and
     `workers` how many trials it trains at a time. `cost_weight` is as in `GaussianProcessSearcher`, and
-    `pace` as in `fit_to_space`. With `older_rules` the best of a rung does not go on, see `Search`, and the searcher
-    proposes as `GaussianProcessSearcher` says of them.
+    `pace` as in `fit_to_space`. `rules` are those that the run was begun with.
     """
     check_scheduler(scheduler)
     if levels is None:
@@ -77,7 +77,7 @@ def build_search(
         objectives=objectives,
         stop_when_converged=stop_when_converged,
         cost_weight=cost_weight,
-        older_rules=older_rules,
+        rules=rules,
     )
     decider = SCHEDULERS[scheduler](levels, reduction_factor, objectives[0])
     convergence = None if stop_when_converged is None else Convergence(stop_when_converged, objectives[0], workers)
@@ -88,5 +88,5 @@ def build_search(
         foreseen_trials,
         protect_starts=protect_starts,
         convergence=convergence,
-        best_goes_on=not older_rules,
+        best_goes_on=rules.best_goes_on,
     )

@@ -9,6 +9,7 @@ from tuner.search.gp_searcher import GaussianProcessSearcher
 from tuner.search.names import AUTO, GP, TPE, check_searcher
 from tuner.search.objective import Objective
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.searcher import Searcher
 from tuner.search.space import SearchSpace
 from tuner.search.warm_start import FittedTrial
@@ -34,12 +35,12 @@ def build_searcher(
     objectives: Sequence[Objective],
     stop_when_converged: float | None = None,
     cost_weight: float = 0.0,
-    older_rules: bool = False,
+    rules: Rules = TODAYS,
 ) -> Searcher:
     """Return a searcher by name; for the other arguments see `OptunaSearcher`.
 
     `startup_trials` None leaves it to the searcher when its model begins to propose. With `stop_when_converged` it
-    tells what improvement it expects of its proposals. `cost_weight` and `older_rules` are as in
+    tells what improvement it expects of its proposals. `cost_weight` and `rules` are as in
     `GaussianProcessSearcher`; the others do not ask what trials cost, and have no older rules.
 
     Raises:
@@ -77,5 +78,5 @@ def build_searcher(
         earlier=earlier,
         tells_improvement=stop_when_converged is not None,
         cost_weight=cost_weight,
-        older_rules=older_rules,
+        rules=rules,
     )

@@ -10,12 +10,12 @@ FLOOR = 3.0
 """Widths below the median at which values are cut off; a trial that failed is there."""
 
 
-def warped(trials: Ints, at: Ints, values: Floats, levels: int, *, older_rules: bool = False) -> tuple[Floats, float]:
+def warped(trials: Ints, at: Ints, values: Floats, levels: int, *, scales_ties: bool = True) -> tuple[Floats, float]:
     """Return values [n] of about unit scale, and that width: 0 is the median, 1 the width of the better half above it.
 
     Where more than half are equal at the top the width is how far the others typically lie below them; it is 1.0 if
-    nothing differs, or by `older_rules`. `trials` [n] are rows from 0, `at` [n] the levels, from 0 to `levels` - 1, and
-    a value that is NaN a failure. Each level is shifted by what the trials seen on both sides have typically gained
+    nothing differs, or not `scales_ties`. `trials` [n] are rows from 0, `at` [n] the levels, from 0 to `levels` - 1,
+    and a value that is NaN a failure. Each level is shifted by what the trials seen on both sides have typically gained
     from one level to the next, and what is far below the median is cut off: a diverged training must not stretch the
     scale on which good ones are compared.
     """
@@ -33,7 +33,7 @@ def warped(trials: Ints, at: Ints, values: Floats, levels: int, *, older_rules: 
     width = float(np.sqrt(np.mean((last[last >= middle] - middle) ** 2)))
     below = middle - last[last < middle]
     if width == 0.0:
-        width = 1.0 if older_rules or not len(below) else float(np.median(below))
+        width = float(np.median(below)) if scales_ties and len(below) else 1.0
     unit = (values + ahead[at] - middle) / width
     result: Floats = np.maximum(np.nan_to_num(unit, nan=-FLOOR), -FLOOR)
     return result, width

@@ -1,0 +1,33 @@
+"""By which rules a search proposes, promotes and ends; a run keeps to its end those that it was begun with.
+
+They follow from the version of its journal, so that it is gone on with and replayed as it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def _since(version: int) -> Any:
+    return field(default=True, metadata={"since": version})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Today's, but for those that are said not to hold yet."""
+
+    best_goes_on: bool = _since(7)
+    """The best of a rung goes on when there is nothing else to do; see `Search`."""
+    learns_branches_from_failures: bool = _since(7)
+    """A branch is known by its trials that failed, too."""
+    scales_ties: bool = _since(7)
+    """Results of which more than half tie at the top have a scale; see `warped`."""
+
+    @staticmethod
+    def of(version: int) -> Rules:
+        """Return the rules of a run that was begun with this version of the journal."""
+        return Rules(**{rule.name: version >= rule.metadata["since"] for rule in fields(Rules)})
+
+
+TODAYS = Rules()
