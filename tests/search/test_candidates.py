@@ -11,7 +11,7 @@ from tuner.search.drawing import at_random, draw, near, places, units_of
 from tuner.search.encoding import Encoding
 from tuner.search.prior import UserPrior
 from tuner.search.space import SearchSpace
-from tuner.search.trial import canonical
+from tuner.search.tried import Tried
 
 TWO = 'MODEL = "cnn"\nSTART = [{"x": 0.5, "n": 1}]\ndef suggest(trial):\n    x = trial.suggest_float("x", 0.0, 1.0)\n'
 DEPENDENT = TWO + '    return {"x": x, "n": trial.suggest_int("n", 0, 1 + int(8 * x))}\n'
@@ -36,7 +36,7 @@ def closeness(units: Floats) -> Floats:
 
 def test_the_best_is_near_the_optimum_and_the_same_each_time(dependent: SearchSpace) -> None:
     encoding, tops = encoding_of(dependent)
-    found = [Candidates(dependent, 0).best(7, encoding, closeness, tops, set()) for _ in range(2)]
+    found = [Candidates(dependent, 0).best(7, encoding, closeness, tops, Tried()) for _ in range(2)]
     assert found[0] is not None
     assert found[0] == found[1]
     assert found[0].params["x"] == pytest.approx(0.3, abs=0.005)
@@ -46,9 +46,9 @@ def test_a_search_that_begins_later_draws_the_same_candidates(dependent: SearchS
     encoding, tops = encoding_of(dependent)
     candidates = Candidates(dependent, 0)
     for number in range(6):
-        candidates.best(number, encoding, closeness, tops, set())
-    expected = candidates.best(6, encoding, closeness, tops, set())
-    assert Candidates(dependent, 0).best(6, encoding, closeness, tops, set()) == expected
+        candidates.best(number, encoding, closeness, tops, Tried())
+    expected = candidates.best(6, encoding, closeness, tops, Tried())
+    assert Candidates(dependent, 0).best(6, encoding, closeness, tops, Tried()) == expected
 
 
 def test_candidates_around_a_belief_come_on_top(dependent: SearchSpace) -> None:
@@ -60,7 +60,7 @@ def test_candidates_around_a_belief_come_on_top(dependent: SearchSpace) -> None:
         return closeness(units)
 
     for prior in (None, UserPrior({"x": 0.9}, 0)):
-        assert Candidates(dependent, 0, prior).best(7, encoding, watched, tops, set()) is not None
+        assert Candidates(dependent, 0, prior).best(7, encoding, watched, tops, Tried()) is not None
     without, believing = (units for units in asked if len(units) in (len(asked[0]), len(asked[0]) + 32))
     assert np.array_equal(believing[: len(without) - len(tops)], without[: -len(tops)], equal_nan=True)
     assert np.mean(believing[len(without) - len(tops) : -len(tops), 0]) > 0.65
@@ -73,7 +73,7 @@ def test_where_a_range_depends_on_another_parameter_the_space_has_the_last_word(
         result: Floats = units[:, 1] - units[:, 0]
         return result
 
-    found = Candidates(dependent, 0).best(0, encoding, many_for_a_small_x, tops, set())
+    found = Candidates(dependent, 0).best(0, encoding, many_for_a_small_x, tops, Tried())
     assert found is not None
     assert 0 <= found.params["n"] <= 1 + int(8 * found.params["x"])
 
@@ -88,12 +88,34 @@ def test_what_was_tried_is_not_proposed_and_if_all_was_there_is_none(make_space:
     def large(units: Floats) -> Floats:
         return units[:, 0]
 
-    tried = {canonical({"n": 3})}
+    tried = Tried()
+    tried.add({"n": 3})
     found = Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried)
     assert found is not None
     assert found.params == {"n": 2}
-    tried |= {canonical({"n": 1}), canonical({"n": 2})}
+    tried.add({"n": 1})
+    tried.add({"n": 2})
     assert Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried) is None
+
+
+def test_a_start_configuration_is_not_proposed_again_as_rounding_has_it(
+    make_space: Callable[[str], SearchSpace],
+) -> None:
+    steps = make_space(
+        'MODEL = "cnn"\nSTART = [{"x": 0.3}]\n'
+        'def suggest(trial):\n    return {"x": trial.suggest_float("x", 0.1, 0.5, step=0.1)}\n'
+    )
+    encoding = Encoding(draw(steps, at_random(np.random.default_rng(0))).distributions, np.zeros((1, 1)))
+
+    def middle(units: Floats) -> Floats:
+        result: Floats = -np.abs(units[:, 0] - 0.5)
+        return result
+
+    tried = Tried()
+    tried.add(steps.hparams_of_start(0))
+    found = Candidates(steps, 0).best(0, encoding, middle, np.array([[0.5]]), tried)
+    assert found is not None
+    assert round(10 * found.params["x"]) in (2, 4)
 
 
 def test_a_draw_near_a_configuration_moves_little_and_an_unmoved_one_is_the_same(space: SearchSpace) -> None:

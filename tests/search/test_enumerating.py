@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from tuner.search.enumerating import untried
 from tuner.search.learned_space import LearnedSpace
 from tuner.search.objective import Objective
 from tuner.search.registry import build_search
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.search import Search
 from tuner.search.space import SearchSpace
-from tuner.search.trial import canonical
+from tuner.search.tried import Tried
 
 DEPTH = 14
 
@@ -47,10 +47,12 @@ def odd(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
 
 def all_of(space: SearchSpace, seed: int = 0) -> list[dict[str, Any]]:
     """Return what is found, one after the other, until nothing is left."""
-    seen: list[str] = []
-    while (found := untried(space, seen, np.random.default_rng(seed + len(seen)))) is not None:
-        seen.append(canonical(found.hparams))
-    return [json.loads(one) for one in seen]
+    tried = Tried()
+    found: list[dict[str, Any]] = []
+    while (one := untried(space, tried, np.random.default_rng(seed + len(found)))) is not None:
+        tried.add(one.hparams)
+        found.append(dict(one.hparams))
+    return found
 
 
 @pytest.mark.parametrize(("suggest", "configurations"), [(chain, 15), (mixed, 64 * 3 * 3), (odd, 5)])
@@ -61,19 +63,21 @@ def test_every_feasible_configuration_is_found_once(suggest: Any, configurations
 
 def test_what_is_found_first_depends_on_the_seed() -> None:
     space = SearchSpace("small", mixed, start=())
-    firsts = [untried(space, [], np.random.default_rng(seed)) for seed in (0, 0, *range(1, 9))]
+    firsts = [untried(space, Tried(), np.random.default_rng(seed)) for seed in (0, 0, *range(1, 9))]
     assert firsts[0] == firsts[1]
-    assert len({canonical(one.hparams) for one in firsts if one is not None}) > 5
+    assert len({Tried().key(one.hparams) for one in firsts if one is not None}) > 5
 
 
 def test_of_a_continuous_range_another_value_is_always_left() -> None:
     space = SearchSpace("large", lambda trial: {"x": trial.suggest_float("x", 0.0, 1.0)}, start=())
-    found = untried(space, [canonical({"x": 0.5})], np.random.default_rng(0))
+    tried = Tried()
+    tried.add({"x": 0.5})
+    found = untried(space, tried, np.random.default_rng(0))
     assert found is not None
     assert found.hparams != {"x": 0.5}
 
 
-def build(space: SearchSpace, searcher: str) -> Search:
+def build(space: SearchSpace, searcher: str, rules: Rules = TODAYS) -> Search:
     return build_search(
         space,
         searcher=searcher,
@@ -85,6 +89,7 @@ def build(space: SearchSpace, searcher: str) -> Search:
         max_trials=40,
         objectives=[Objective("score")],
         seed=0,
+        rules=rules,
     )
 
 
@@ -96,6 +101,24 @@ def test_a_search_ends_only_after_the_last_configuration_of_its_space(searcher: 
         depths.append(proposal.hparams["depth"])
         search.report(proposal.number, 1, -abs(depths[-1] - 3.0))
     assert sorted(depths) == list(range(DEPTH + 1))
+
+
+def steps(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+    return {"x": trial.suggest_float("x", 0.1, 0.5, step=0.1)}
+
+
+@pytest.mark.parametrize(("rules", "configurations"), [(TODAYS, 5), (Rules.of(7), 6)])
+@pytest.mark.parametrize("searcher", ["gp", "tpe", "random"])
+def test_a_start_configuration_is_not_tried_again_as_rounding_has_it(
+    searcher: str, rules: Rules, configurations: int
+) -> None:
+    search = build(SearchSpace("steps", steps, start=({"x": 0.3},)), searcher, rules)
+    found = []
+    while (proposal := search.next_trial()) is not None:
+        found.append(proposal.hparams["x"])
+        search.report(proposal.number, 1, found[-1])
+    assert len(found) == configurations
+    assert {round(10 * x) for x in found} == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("searcher", ["gp", "tpe", "random"])

@@ -5,7 +5,7 @@ They are random ones, some near the best so far, and some near what the author o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tuner.search.prior import UserPrior
 from tuner.search.proposing import Configuration
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
-from tuner.search.trial import canonical
+from tuner.search.tried import Tried
 
 _DRAWN, _PROPOSALS = 32, 16
 """Random configurations drawn for a proposal, and how many proposals' are looked at: drawing is most of the cost."""
@@ -49,12 +49,10 @@ class Candidates:
         self._drawn_at = 0
         """After so many changes of the space; after another, who goes on with the search would draw others."""
 
-    def best(
-        self, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Collection[str]
-    ) -> Configuration | None:
+    def best(self, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Tried) -> Configuration | None:
         """Return the most promising configuration for trial `number`, None if all found were tried before.
 
-        `tops` [n, parameters] are the best trials so far, best first; `tried` are hyperparameters in canonical form.
+        `tops` [n, parameters] are the best trials so far, best first.
         """
         generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
         drawn = self._random(number) + self._near([encoding.named(top) for top in tops], generator)
@@ -73,7 +71,7 @@ class Candidates:
         return finalists[int(score(encoding.units([units_of(one) for one in finalists])).argmax())]
 
     def _new(
-        self, encoding: Encoding, ranked: Floats, tried: Collection[str], generator: np.random.Generator
+        self, encoding: Encoding, ranked: Floats, tried: Tried, generator: np.random.Generator
     ) -> list[Configuration]:
         """Return the first few of the ranked places that were not tried, as configurations.
 
@@ -82,8 +80,8 @@ class Candidates:
         finalists: dict[str, Configuration] = {}
         for row in ranked[:_ASKED]:
             one = draw(self._space, near(encoding.named(row), generator, 0.0, 0.0))
-            if one.infeasible is None and canonical(one.hparams) not in tried:
-                finalists.setdefault(canonical(one.hparams), one)
+            if one.infeasible is None and one.hparams not in tried:
+                finalists.setdefault(tried.key(one.hparams), one)
             if len(finalists) == _FINALISTS:
                 break
         return list(finalists.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -11,19 +11,20 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from tuner.search.drawing import draw
 from tuner.search.proposing import Configuration, is_new
 from tuner.search.space import SearchSpace
+from tuner.search.tried import Tried
 from tuner.search.unit import to_unit
 
 _MOST = 10_000
 """Configurations, or values of a parameter, that are gone through at most: some tenths of a second's."""
 
 
-def untried(space: SearchSpace, seen: Collection[str], generator: np.random.Generator) -> Configuration | None:
-    """Return a configuration that is feasible and none of those `seen`, in their canonical form.
+def untried(space: SearchSpace, tried: Tried, generator: np.random.Generator) -> Configuration | None:
+    """Return a configuration that is feasible and was not tried.
 
     None if there is none, or if none is met among the first ten thousand. Raises SpaceError if the space fails.
     """
     configurations = islice(_every(space, generator), _MOST)
-    return next((one for one in configurations if one.infeasible is None and is_new(space, one, seen)), None)
+    return next((one for one in configurations if one.infeasible is None and is_new(space, one, tried)), None)
 
 
 def _every(space: SearchSpace, generator: np.random.Generator) -> Iterator[Configuration]:

@@ -31,7 +31,8 @@ from tuner.search.rules import TODAYS, Rules
 from tuner.search.searcher import NO_METRICS
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
-from tuner.search.trial import Origin, Proposal, TrialState, canonical
+from tuner.search.trial import Origin, Proposal, TrialState
+from tuner.search.tried import Tried
 from tuner.search.warm_start import FittedTrial
 from tuner.search.warp import warped
 
@@ -107,7 +108,7 @@ class GaussianProcessSearcher:
         """By trial, how many levels it has reached."""
         self._running: dict[int, None] = {}
         """In the order in which they began to run."""
-        self._seen: set[str] = set()
+        self._tried = Tried(rounds=rules.rounds_tried)
         self._infeasible = 0
         """Of the last proposals, how many in a row were infeasible."""
         self._refitted = Refitted(self._settings.prior, MIN_RESULTS, self._settings.refit)
@@ -135,7 +136,7 @@ class GaussianProcessSearcher:
         distributions = distributions_of(proposal.distributions)
         self.table.add(proposal.number, proposal.params, distributions)
         if proposal.infeasible is None:
-            self._seen.add(canonical(proposal.hparams))
+            self._tried.add(proposal.hparams)
         self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
         self._next_level[proposal.number] = 0
         self._running[proposal.number] = None
@@ -144,7 +145,7 @@ class GaussianProcessSearcher:
         """See `Searcher.asked`."""
         found = distributions_of(distributions)
         self._space.learn(number, params, found)
-        self._seen.add(canonical(params))
+        self._tried.add(params)
         self.table.change(number, params, found)
 
     def measured(self, number: int, measures: Mapping[str, float]) -> None:
@@ -223,10 +224,10 @@ class GaussianProcessSearcher:
         draws = []
         for attempt in range(ATTEMPTS):
             draws.append(draw(self._space, self._answer(number, attempt, generator)))
-            if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._seen):
+            if draws[-1].infeasible is None and is_new(self._space, draws[-1], self._tried):
                 return proposal_of(number, draws[-1], Origin.RANDOM)
         if any(one.infeasible is None for one in draws):
-            left = untried(self._space, self._seen, generator)
+            left = untried(self._space, self._tried, generator)
             return None if left is None else proposal_of(number, left, Origin.RANDOM)
         return None if self._infeasible >= MOST_INFEASIBLE else proposal_of(number, draws[-1], Origin.RANDOM)
 
@@ -265,7 +266,7 @@ class GaussianProcessSearcher:
                 return sum((weigh(units) for weigh in weights), gain(units))
 
             tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
-            chosen = self._candidates.best(number, encoding, score, tops, self._seen)
+            chosen = self._candidates.best(number, encoding, score, tops, self._tried)
             if chosen is None:
                 return None
             if not self._tells_improvement or self.table.successes(len(self._levels) - 1) < FULL_TRAININGS:

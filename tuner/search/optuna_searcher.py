@@ -16,12 +16,14 @@ from tuner.search.objective import Direction, Objective
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import ATTEMPTS, MOST_INFEASIBLE, Configuration, is_new, proposal_of, start_proposal
 from tuner.search.report import EpochReport, score_of
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.rung_study import RungStudy
 from tuner.search.searcher import NO_METRICS
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import InfeasibleError, SearchSpace
 from tuner.search.tpe import tpe_sampler
-from tuner.search.trial import Origin, Proposal, TrialState, canonical
+from tuner.search.trial import Origin, Proposal, TrialState
+from tuner.search.tried import Tried
 from tuner.search.warm_start import FittedTrial
 
 MIN_RESULTS = 6
@@ -56,12 +58,14 @@ class OptunaSearcher:
         startup_trials: int | None = None,
         earlier: Sequence[FittedTrial] = (),
         objectives: Sequence[Objective],
+        rules: Rules = TODAYS,
     ) -> None:
         """Propose from `space`; `sampler` None means random throughout; `levels` are the scheduler's.
 
         `earlier` are trials of another run, which inform the model and count towards the start-up; where a model is of
         several `objectives`, only those of which each is known do. By the first of the objectives the scheduler
         compares; the others are metrics of the epoch that is best by the first, or measures of the model.
+        `rules` are those that the run was begun with.
         """
         self._space = space
         self._prior = UserPrior.of(space)
@@ -81,7 +85,7 @@ class OptunaSearcher:
         """By trial, what was measured of its model."""
         self._forgotten: set[int] = set()
         """Paused trials of which the levels above know nothing."""
-        self._seen: set[str] = set()
+        self._tried = Tried(rounds=rules.rounds_tried)
         self._infeasible = 0
         """Of the last proposals, how many in a row were infeasible."""
         known = [one for one in earlier if self._values_beside(one.trial.best(self._objective), one) is not None]
@@ -106,7 +110,7 @@ class OptunaSearcher:
         """See `Searcher.restore`."""
         distributions = distributions_of(proposal.distributions)
         if proposal.infeasible is None:
-            self._seen.add(canonical(proposal.hparams))
+            self._tried.add(proposal.hparams)
         self._infeasible = 0 if proposal.infeasible is None else self._infeasible + 1
         self._waiting[proposal.number] = list(self._studies)
         self._measures[proposal.number] = {}
@@ -117,7 +121,7 @@ class OptunaSearcher:
         """See `Searcher.asked`."""
         found = distributions_of(distributions)
         self._space.learn(number, params, found)
-        self._seen.add(canonical(params))
+        self._tried.add(params)
         for level in self._waiting[number]:
             self._studies[level].ask_again(number, params, found)
 
@@ -212,13 +216,13 @@ class OptunaSearcher:
             configuration, origin = self._sampled(number, attempt, is_repeating)
             if configuration.infeasible is not None:
                 refused = proposal_of(number, configuration, origin)
-            elif is_new(self._space, configuration, self._seen):
+            elif is_new(self._space, configuration, self._tried):
                 return proposal_of(number, configuration, origin)
             else:
                 is_repeating = True
         if is_repeating:
             seed = derive_seed(self._seed, Stream.PROPOSAL, number, ATTEMPTS)
-            left = untried(self._space, self._seen, np.random.default_rng(seed))
+            left = untried(self._space, self._tried, np.random.default_rng(seed))
             return None if left is None else proposal_of(number, left, Origin.RANDOM)
         return None if self._infeasible >= MOST_INFEASIBLE else refused
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from tuner.search.plain import plain
 from tuner.search.space import SearchSpace
-from tuner.search.trial import Origin, Proposal, canonical
+from tuner.search.trial import Origin, Proposal
+from tuner.search.tried import Tried
 
 ATTEMPTS = 100
 """Draws that may repeat earlier configurations, or be infeasible, before what is left is looked for one by one."""
@@ -35,13 +36,13 @@ def start_proposal(space: SearchSpace, number: int) -> Proposal:
     return proposal_of(number, Configuration(trial.params, trial.distributions, hparams), Origin.START)
 
 
-def is_new(space: SearchSpace, configuration: Configuration, seen: Collection[str]) -> bool:
-    """Whether a configuration is none of those seen, in their canonical form.
+def is_new(space: SearchSpace, configuration: Configuration, tried: Tried) -> bool:
+    """Whether a configuration was not tried.
 
     Of a space that is not known yet nothing is proposed, and each trial draws for itself.
     """
     hparams = configuration.hparams
-    return canonical(hparams) not in seen or (space.is_learned and not hparams)
+    return hparams not in tried or (space.is_learned and not hparams)
 
 
 def proposal_of(

@@ -23,6 +23,8 @@ class Rules:
     """A branch is known by its trials that failed, too."""
     scales_ties: bool = _since(7)
     """Results of which more than half tie at the top have a scale; see `warped`."""
+    rounds_tried: bool = _since(8)
+    """Configurations that differ in the last digits of a number are one; see `Tried`."""
 
     @staticmethod
     def of(version: int) -> Rules:

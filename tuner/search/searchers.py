@@ -40,8 +40,8 @@ def build_searcher(
     """Return a searcher by name; for the other arguments see `OptunaSearcher`.
 
     `startup_trials` None leaves it to the searcher when its model begins to propose. With `stop_when_converged` it
-    tells what improvement it expects of its proposals. `cost_weight` and `rules` are as in
-    `GaussianProcessSearcher`; the others do not ask what trials cost, and have no older rules.
+    tells what improvement it expects of its proposals. `cost_weight` is as in `GaussianProcessSearcher`; the others do
+    not ask what trials cost.
 
     Raises:
         ConfigError: for an unknown name, one of a searcher that knows one objective if there are several, or one that
@@ -63,6 +63,7 @@ def build_searcher(
             startup_trials=startup_trials,
             earlier=earlier,
             objectives=objectives,
+            rules=rules,
         )
     if len(objectives) > 1:
         raise ConfigError(
