@@ -1,17 +1,19 @@
 """Configurations that a model may choose from, the best of all made better.
 
 They are random ones, some near the best so far, and some near what the author of the space believes in, if anything.
+A local search begins at the most promising of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from tuner.search.arrays import Floats
 from tuner.search.drawing import Answer, at_random, draw, near, places, units_of
 from tuner.search.encoding import Encoding
+from tuner.search.local_search import LocalSearch, Score
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import Configuration
 from tuner.search.seeds import Stream, derive_seed
@@ -26,14 +28,8 @@ _WIDTHS = (0.3, 0.1, 0.03)
 """Of the moves of a parameter, in shares of its range."""
 _STARTS, _TOP_STARTS = 15, 5
 """Of the local search: the most promising, and some of the best seen."""
-_MOVES = 20
-_ROUNDS = (0.2, 0.1, 0.05, 0.025)
-"""Widths of the moves of the local search, round by round."""
 _FINALISTS, _ASKED = 4, 100
 """Configurations among which the last choice is made, and how many the space is asked for at most to find them."""
-
-Score = Callable[[Floats], Floats]
-"""What places in the unit intervals [n, parameters] promise, [n]."""
 
 
 class Candidates:
@@ -60,7 +56,9 @@ class Candidates:
             drawn += self._feasible(self._prior.around(generator) for _ in range(_NEAR))
         units = np.concatenate((encoding.units(drawn), tops))
         scores = score(units)
-        climbed, climbed_scores = self._climb(encoding, score, units, scores, len(tops), generator)
+        best_seen = np.arange(len(drawn), len(units))[:_TOP_STARTS]
+        starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
+        climbed, climbed_scores = LocalSearch(encoding, score, generator).climb(units[starts], scores[starts])
         # Where all local optima were tried, as in a small space, the best of the others.
         ranked = np.concatenate(
             (climbed[np.argsort(-climbed_scores, kind="stable")], units[np.argsort(-scores, kind="stable")])
@@ -105,21 +103,3 @@ class Candidates:
     def _feasible(self, answers: Iterable[Answer]) -> list[dict[str, float]]:
         drawn = (places(self._space, answer) for answer in answers)
         return [one for one in drawn if one is not None]
-
-    @staticmethod
-    def _climb(
-        encoding: Encoding, score: Score, units: Floats, scores: Floats, tops: int, generator: np.random.Generator
-    ) -> tuple[Floats, Floats]:
-        """Return local optima and their scores, beginning with the most promising and the `tops` last of `units`."""
-        best_seen = np.arange(len(units) - tops, len(units))[:_TOP_STARTS]
-        starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
-        units, scores = units[starts], scores[starts]
-        for width in _ROUNDS if encoding.has_numbers else ():
-            moved = encoding.moved(np.repeat(units, _MOVES, axis=0), generator, width)
-            found = score(moved).reshape(len(units), _MOVES)
-            best = found.argmax(axis=1)
-            rows = np.arange(len(units))
-            better = found[rows, best] > scores
-            units = np.where(better[:, None], moved.reshape(len(units), _MOVES, -1)[rows, best], units)
-            scores = np.where(better, found[rows, best], scores)
-        return units, scores
