@@ -42,6 +42,19 @@ def test_places_come_back_by_name(encoding: Encoding) -> None:
         assert encoding.named(row) == configuration
 
 
+def test_numbers_decide_where_categories_alone_do_not_tell_which_parameters_there_are(encoding: Encoding) -> None:
+    assert not encoding.numbers_decide(encoding.units(CONFIGURATIONS))
+    plain_with_depth = {"x": 0.9, "kind": 1 / 6, "depth": 0.125, "width": 0.5}
+    assert encoding.numbers_decide(encoding.units([*CONFIGURATIONS, plain_with_depth]))
+
+
+def test_where_a_number_decides_whether_there_is_a_category_numbers_decide() -> None:
+    distributions = {"layers": DISTRIBUTIONS["depth"], "kind_0": DISTRIBUTIONS["kind"], "kind_1": DISTRIBUTIONS["kind"]}
+    configurations = [{"layers": 0.125, "kind_0": 0.5}, {"layers": 0.375, "kind_0": 0.5, "kind_1": 0.5}]
+    units = Encoding(distributions, np.zeros((1, 3))).units(configurations)
+    assert Encoding(distributions, units).numbers_decide(units)
+
+
 def test_a_move_changes_a_number_to_another_of_its_values_and_no_category(encoding: Encoding) -> None:
     units = np.repeat(encoding.units(CONFIGURATIONS), 50, axis=0)
     moved = encoding.moved(units, np.random.default_rng(0), 0.3)

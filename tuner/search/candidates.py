@@ -16,6 +16,7 @@ from tuner.search.encoding import Encoding
 from tuner.search.local_search import LocalSearch, Score
 from tuner.search.prior import UserPrior
 from tuner.search.proposing import Configuration
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
 from tuner.search.tried import Tried
@@ -28,6 +29,8 @@ _WIDTHS = (0.3, 0.1, 0.03)
 """Of the moves of a parameter, in shares of its range."""
 _STARTS, _TOP_STARTS = 15, 5
 """Of the local search: the most promising, and some of the best seen."""
+_FEWER = 2
+"""Times fewer starts where the space is asked about moves, which costs as much as the other starts would."""
 _FINALISTS, _ASKED = 4, 100
 """Configurations among which the last choice is made, and how many the space is asked for at most to find them."""
 
@@ -35,13 +38,14 @@ _FINALISTS, _ASKED = 4, 100
 class Candidates:
     """Finds the most promising configuration of a space; the same for the same seed, number, model and best."""
 
-    def __init__(self, space: SearchSpace, seed: int, prior: UserPrior | None = None) -> None:
-        """Draw from `space` by streams of `seed`, also around `prior`."""
+    def __init__(self, space: SearchSpace, seed: int, prior: UserPrior | None = None, rules: Rules = TODAYS) -> None:
+        """Draw from `space` by streams of `seed`, also around `prior`; `rules` are those of the run."""
         self._space = space
         self._seed = seed
         self._prior = prior
-        self._drawn: dict[int, list[dict[str, float]]] = {}
-        """By number, the places of random configurations."""
+        self._rules = rules
+        self._drawn: dict[int, list[dict[str, float] | None]] = {}
+        """By number, the places of random configurations; None if infeasible."""
         self._drawn_at = 0
         """After so many changes of the space; after another, who goes on with the search would draw others."""
 
@@ -51,14 +55,19 @@ class Candidates:
         `tops` [n, parameters] are the best trials so far, best first.
         """
         generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
-        drawn = self._random(number) + self._near([encoding.named(top) for top in tops], generator)
+        good = [encoding.named(top) for top in tops]
+        drawn = self._random(number) + self._near(good, generator)
         if self._prior is not None:
-            drawn += self._feasible(self._prior.around(generator) for _ in range(_NEAR))
-        units = np.concatenate((encoding.units(drawn), tops))
+            drawn += self._places(self._prior.around(generator) for _ in range(_NEAR))
+        feasible = encoding.units([one for one in drawn if one is not None])
+        units = np.concatenate((feasible, tops))
         scores = score(units)
-        best_seen = np.arange(len(drawn), len(units))[:_TOP_STARTS]
-        starts = np.union1d(np.argsort(-scores, kind="stable")[:_STARTS], best_seen)
-        climbed, climbed_scores = LocalSearch(encoding, score, generator).climb(units[starts], scores[starts])
+        asks = self._rules.asks_about_moves and (len(feasible) < len(drawn) or encoding.numbers_decide(feasible))
+        fewer = _FEWER if asks else 1
+        best_seen = np.arange(len(feasible), len(units))[: _TOP_STARTS // fewer]
+        starts = np.union1d(np.argsort(-scores, kind="stable")[: _STARTS // fewer], best_seen)
+        search = LocalSearch(self._space, encoding, score, generator, good, asks)
+        climbed, climbed_scores = search.climb(units[starts], scores[starts])
         # Where all local optima were tried, as in a small space, the best of the others.
         ranked = np.concatenate(
             (climbed[np.argsort(-climbed_scores, kind="stable")], units[np.argsort(-scores, kind="stable")])
@@ -84,22 +93,23 @@ class Candidates:
                 break
         return list(finalists.values())
 
-    def _random(self, number: int) -> list[dict[str, float]]:
+    def _random(self, number: int) -> list[dict[str, float] | None]:
         if self._drawn_at != self._space.changes:
             self._drawn, self._drawn_at = {}, self._space.changes
         numbers = range(max(0, number - _PROPOSALS + 1), number + 1)
         drawn = {}
         for past in numbers:
             generator = np.random.default_rng(derive_seed(self._seed, Stream.RANDOM_CANDIDATES, past))
-            drawn[past] = self._drawn.get(past) or self._feasible(at_random(generator) for _ in range(_DRAWN))
+            drawn[past] = self._drawn.get(past) or self._places(at_random(generator) for _ in range(_DRAWN))
         self._drawn = drawn
         return [one for past in numbers for one in drawn[past]]
 
-    def _near(self, tops: Sequence[Mapping[str, float]], generator: np.random.Generator) -> list[dict[str, float]]:
-        return self._feasible(
-            near(tops[index % len(tops)], generator, 2.0, _WIDTHS[index % len(_WIDTHS)]) for index in range(_NEAR)
+    def _near(
+        self, good: Sequence[Mapping[str, float]], generator: np.random.Generator
+    ) -> list[dict[str, float] | None]:
+        return self._places(
+            near(good[index % len(good)], generator, 2.0, _WIDTHS[index % len(_WIDTHS)]) for index in range(_NEAR)
         )
 
-    def _feasible(self, answers: Iterable[Answer]) -> list[dict[str, float]]:
-        drawn = (places(self._space, answer) for answer in answers)
-        return [one for one in drawn if one is not None]
+    def _places(self, answers: Iterable[Answer]) -> list[dict[str, float] | None]:
+        return [places(self._space, answer) for answer in answers]

@@ -66,6 +66,18 @@ class Encoding:
         columns += [np.where(missing[:, place], 0.0, 1.0) for place in self._flags]
         return np.stack(columns, axis=1)
 
+    def numbers_decide(self, units: Floats) -> bool:
+        """Whether categories alone do not tell which parameters each of some configurations [n, parameters] has.
+
+        What a parameter depends on was asked for before it, and has an earlier place.
+        """
+        for place in self._flags:
+            kinds = [row.tobytes() for row in units[:, np.flatnonzero(~self._is_number[:place])]]
+            missing = np.isnan(units[:, place]).tolist()
+            if len(set(zip(kinds, missing, strict=True))) > len(set(kinds)):
+                return True
+        return False
+
     @property
     def has_numbers(self) -> bool:
         """Whether there is anything that `moved` could move."""

@@ -103,7 +103,7 @@ class GaussianProcessSearcher:
         self.table = ResultsTable(len(levels))
         """What was seen."""
         self._prior = UserPrior.of(space)
-        self._candidates = Candidates(space, seed, self._prior)
+        self._candidates = Candidates(space, seed, self._prior, rules)
         self._next_level: dict[int, int] = {}
         """By trial, how many levels it has reached."""
         self._running: dict[int, None] = {}

@@ -25,6 +25,8 @@ class Rules:
     """Results of which more than half tie at the top have a scale; see `warped`."""
     rounds_tried: bool = _since(8)
     """Configurations that differ in the last digits of a number are one; see `Tried`."""
+    asks_about_moves: bool = _since(8)
+    """The local search asks the space whether its moves are feasible and complete; see `LocalSearch`."""
 
     @staticmethod
     def of(version: int) -> Rules:
