@@ -12,7 +12,9 @@ from tuner.search.arrays import Floats
 from tuner.search.candidates import Candidates
 from tuner.search.drawing import at_random, draw, near, places, units_of
 from tuner.search.encoding import Encoding
+from tuner.search.local_search import Score
 from tuner.search.prior import UserPrior
+from tuner.search.proposing import Configuration
 from tuner.search.rules import TODAYS, Rules
 from tuner.search.space import SearchSpace
 from tuner.search.tried import Tried
@@ -33,6 +35,13 @@ def encoding_of(space: SearchSpace) -> tuple[Encoding, Floats]:
     return Encoding(drawn[0].distributions, rows), rows
 
 
+def best_of(
+    candidates: Candidates, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Tried
+) -> Configuration | None:
+    pool = candidates.pool(number, encoding, tops)
+    return pool.best(score, score(pool.units), tried)
+
+
 def closeness(units: Floats) -> Floats:
     result: Floats = -np.abs(units[:, 0] - 0.3)
     return result
@@ -40,7 +49,7 @@ def closeness(units: Floats) -> Floats:
 
 def test_the_best_is_near_the_optimum_and_the_same_each_time(dependent: SearchSpace) -> None:
     encoding, tops = encoding_of(dependent)
-    found = [Candidates(dependent, 0).best(7, encoding, closeness, tops, Tried()) for _ in range(2)]
+    found = [best_of(Candidates(dependent, 0), 7, encoding, closeness, tops, Tried()) for _ in range(2)]
     assert found[0] is not None
     assert found[0] == found[1]
     assert found[0].params["x"] == pytest.approx(0.3, abs=0.005)
@@ -50,9 +59,9 @@ def test_a_search_that_begins_later_draws_the_same_candidates(dependent: SearchS
     encoding, tops = encoding_of(dependent)
     candidates = Candidates(dependent, 0)
     for number in range(6):
-        candidates.best(number, encoding, closeness, tops, Tried())
-    expected = candidates.best(6, encoding, closeness, tops, Tried())
-    assert Candidates(dependent, 0).best(6, encoding, closeness, tops, Tried()) == expected
+        best_of(candidates, number, encoding, closeness, tops, Tried())
+    expected = best_of(candidates, 6, encoding, closeness, tops, Tried())
+    assert best_of(Candidates(dependent, 0), 6, encoding, closeness, tops, Tried()) == expected
 
 
 def test_candidates_around_a_belief_come_on_top(dependent: SearchSpace) -> None:
@@ -64,7 +73,7 @@ def test_candidates_around_a_belief_come_on_top(dependent: SearchSpace) -> None:
         return closeness(units)
 
     for prior in (None, UserPrior({"x": 0.9}, 0)):
-        assert Candidates(dependent, 0, prior).best(7, encoding, watched, tops, Tried()) is not None
+        assert best_of(Candidates(dependent, 0, prior), 7, encoding, watched, tops, Tried()) is not None
     without, believing = (units for units in asked if len(units) in (len(asked[0]), len(asked[0]) + 32))
     assert np.array_equal(believing[: len(without) - len(tops)], without[: -len(tops)], equal_nan=True)
     assert np.mean(believing[len(without) - len(tops) : -len(tops), 0]) > 0.65
@@ -77,7 +86,7 @@ def test_where_a_range_depends_on_another_parameter_the_space_has_the_last_word(
         result: Floats = units[:, 1] - units[:, 0]
         return result
 
-    found = Candidates(dependent, 0).best(0, encoding, many_for_a_small_x, tops, Tried())
+    found = best_of(Candidates(dependent, 0), 0, encoding, many_for_a_small_x, tops, Tried())
     assert found is not None
     assert 0 <= found.params["n"] <= 1 + int(8 * found.params["x"])
 
@@ -108,7 +117,8 @@ def test_where_the_best_is_at_a_constraint_the_local_search_comes_near_it(
 
     def found(rules: Rules) -> list[float]:
         candidates = Candidates(limited, 0, rules=rules)
-        best = [candidates.best(number, encoding, score, np.full((1, 6), 0.25), Tried()) for number in range(12, 16)]
+        tops = np.full((1, 6), 0.25)
+        best = [best_of(candidates, number, encoding, score, tops, Tried()) for number in range(12, 16)]
         assert all(one is not None and one.params["x0"] <= 0.5 for one in best)
         return [float(score(encoding.units([units_of(one)]))[0]) for one in best if one is not None]
 
@@ -149,7 +159,7 @@ def test_the_space_is_asked_about_moves_only_where_a_number_decides_which_parame
     for rules in (Rules.of(7), TODAYS):
         calls.append(0)
         candidates = Candidates(replace(space, suggest=counted), 0, rules=rules)
-        found.append(candidates.best(5, Encoding(most.distributions, tops), middle, tops, Tried()))
+        found.append(best_of(candidates, 5, Encoding(most.distributions, tops), middle, tops, Tried()))
     assert (calls[1] > calls[0]) is is_asked
     assert is_asked or found[0] == found[1]
 
@@ -166,12 +176,12 @@ def test_what_was_tried_is_not_proposed_and_if_all_was_there_is_none(make_space:
 
     tried = Tried()
     tried.add({"n": 3})
-    found = Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried)
+    found = best_of(Candidates(few, 0), 0, encoding, large, np.array([[0.5]]), tried)
     assert found is not None
     assert found.params == {"n": 2}
     tried.add({"n": 1})
     tried.add({"n": 2})
-    assert Candidates(few, 0).best(0, encoding, large, np.array([[0.5]]), tried) is None
+    assert best_of(Candidates(few, 0), 0, encoding, large, np.array([[0.5]]), tried) is None
 
 
 def test_a_start_configuration_is_not_proposed_again_as_rounding_has_it(
@@ -189,7 +199,7 @@ def test_a_start_configuration_is_not_proposed_again_as_rounding_has_it(
 
     tried = Tried()
     tried.add(steps.hparams_of_start(0))
-    found = Candidates(steps, 0).best(0, encoding, middle, np.array([[0.5]]), tried)
+    found = best_of(Candidates(steps, 0), 0, encoding, middle, np.array([[0.5]]), tried)
     assert found is not None
     assert round(10 * found.params["x"]) in (2, 4)
 

@@ -17,7 +17,7 @@ from tuner.search.encoding import Encoding
 from tuner.search.gaussian_process import Posterior, Results
 from tuner.search.gp_searcher import MIN_RESULTS, GaussianProcessSearcher, Settings
 from tuner.search.objective import Objective
-from tuner.search.rules import Rules
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.searchers import build_searcher
 from tuner.search.seeds import Stream, derive_seed
 from tuner.search.space import SearchSpace
@@ -461,6 +461,39 @@ def test_the_improvement_is_told_of_the_models_proposals_alone_and_changes_nothi
     assert told.origin is Origin.MODEL
     assert silent.expected_improvement is None
     assert replace(told, expected_improvement=None) == silent
+
+
+def test_the_improvement_told_is_the_most_there_is_also_where_something_cheap_is_chosen(space: SearchSpace) -> None:
+    def last(cost_weight: float, rules: Rules = TODAYS) -> Proposal:
+        searcher = GaussianProcessSearcher(
+            space,
+            (1,),
+            objective=Objective("score"),
+            seed=0,
+            settings=Settings(startup_trials=12, random_share=0.0, random_share_of_branches=0.0),
+            tells_improvement=True,
+            cost_weight=cost_weight,
+            rules=rules,
+        )
+        for number in range(12):
+            proposal = searcher.propose(number)
+            assert proposal is not None
+            searcher.timed(number, seconds(proposal))
+            searcher.reached(number, 1, closeness(proposal))
+            searcher.ended(number, TrialState.COMPLETE, closeness(proposal))
+        proposal = searcher.propose(12)
+        assert proposal is not None
+        assert proposal.origin is Origin.MODEL
+        return proposal
+
+    best, cheap, older = last(0.0), last(200.0), last(200.0, replace(TODAYS, tells_most_improvement=False))
+    assert best.expected_improvement is not None
+    assert cheap.expected_improvement is not None
+    assert older.expected_improvement is not None
+    assert cheap.params == older.params
+    assert cheap.params["x"] < 0.5 < best.params["x"]
+    assert cheap.expected_improvement > 0.8 * best.expected_improvement
+    assert older.expected_improvement < 0.5 * best.expected_improvement
 
 
 def test_no_improvement_is_told_before_enough_full_trainings(space: SearchSpace) -> None:

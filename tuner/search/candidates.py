@@ -7,6 +7,7 @@ A local search begins at the most promising of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,8 +36,56 @@ _FINALISTS, _ASKED = 4, 100
 """Configurations among which the last choice is made, and how many the space is asked for at most to find them."""
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Candidates for one trial."""
+
+    space: SearchSpace
+    encoding: Encoding
+    units: Floats
+    """[n, parameters], their places in the unit intervals; the best trials so far come last, the best of them first."""
+    good: Sequence[dict[str, float]]
+    """The places of those by name."""
+    generator: np.random.Generator
+    asks_about_numbers: bool
+    """As in `LocalSearch`."""
+
+    def best(self, score: Score, scores: Floats, tried: Tried, *, fewer: int = 1) -> Configuration | None:
+        """Return the most promising configuration, None if all found were tried before.
+
+        `scores` [n] are those of `units`. The local search has so many times `fewer` starts.
+        """
+        fewer *= _FEWER if self.asks_about_numbers else 1
+        best_seen = np.arange(len(self.units) - len(self.good), len(self.units))[: _TOP_STARTS // fewer]
+        starts = np.union1d(np.argsort(-scores, kind="stable")[: _STARTS // fewer], best_seen)
+        search = LocalSearch(self.space, self.encoding, score, self.generator, self.good, self.asks_about_numbers)
+        climbed, climbed_scores = search.climb(self.units[starts], scores[starts])
+        # Where all local optima were tried, as in a small space, the best of the others.
+        ranked = np.concatenate(
+            (climbed[np.argsort(-climbed_scores, kind="stable")], self.units[np.argsort(-scores, kind="stable")])
+        )
+        finalists = self._new(ranked, tried)
+        if not finalists:
+            return None
+        return finalists[int(score(self.encoding.units([units_of(one) for one in finalists])).argmax())]
+
+    def _new(self, ranked: Floats, tried: Tried) -> list[Configuration]:
+        """Return the first few of the ranked places that were not tried, as configurations.
+
+        Asked of the space itself: where ranges or conditions depend on what was moved, it has the last word.
+        """
+        finalists: dict[str, Configuration] = {}
+        for row in ranked[:_ASKED]:
+            one = draw(self.space, near(self.encoding.named(row), self.generator, 0.0, 0.0))
+            if one.infeasible is None and one.hparams not in tried:
+                finalists.setdefault(tried.key(one.hparams), one)
+            if len(finalists) == _FINALISTS:
+                break
+        return list(finalists.values())
+
+
 class Candidates:
-    """Finds the most promising configuration of a space; the same for the same seed, number, model and best."""
+    """Draws candidates from a space; the same for the same seed, number and best."""
 
     def __init__(self, space: SearchSpace, seed: int, prior: UserPrior | None = None, rules: Rules = TODAYS) -> None:
         """Draw from `space` by streams of `seed`, also around `prior`; `rules` are those of the run."""
@@ -49,49 +98,17 @@ class Candidates:
         self._drawn_at = 0
         """After so many changes of the space; after another, who goes on with the search would draw others."""
 
-    def best(self, number: int, encoding: Encoding, score: Score, tops: Floats, tried: Tried) -> Configuration | None:
-        """Return the most promising configuration for trial `number`, None if all found were tried before.
-
-        `tops` [n, parameters] are the best trials so far, best first.
-        """
+    def pool(self, number: int, encoding: Encoding, tops: Floats) -> Pool:
+        """Return the candidates for trial `number`; `tops` [n, parameters] are the best trials so far, best first."""
         generator = np.random.default_rng(derive_seed(self._seed, Stream.CANDIDATES, number))
         good = [encoding.named(top) for top in tops]
         drawn = self._random(number) + self._near(good, generator)
         if self._prior is not None:
             drawn += self._places(self._prior.around(generator) for _ in range(_NEAR))
         feasible = encoding.units([one for one in drawn if one is not None])
-        units = np.concatenate((feasible, tops))
-        scores = score(units)
         asks = self._rules.asks_about_moves and (len(feasible) < len(drawn) or encoding.numbers_decide(feasible))
-        fewer = _FEWER if asks else 1
-        best_seen = np.arange(len(feasible), len(units))[: _TOP_STARTS // fewer]
-        starts = np.union1d(np.argsort(-scores, kind="stable")[: _STARTS // fewer], best_seen)
-        search = LocalSearch(self._space, encoding, score, generator, good, asks)
-        climbed, climbed_scores = search.climb(units[starts], scores[starts])
-        # Where all local optima were tried, as in a small space, the best of the others.
-        ranked = np.concatenate(
-            (climbed[np.argsort(-climbed_scores, kind="stable")], units[np.argsort(-scores, kind="stable")])
-        )
-        finalists = self._new(encoding, ranked, tried, generator)
-        if not finalists:
-            return None
-        return finalists[int(score(encoding.units([units_of(one) for one in finalists])).argmax())]
-
-    def _new(
-        self, encoding: Encoding, ranked: Floats, tried: Tried, generator: np.random.Generator
-    ) -> list[Configuration]:
-        """Return the first few of the ranked places that were not tried, as configurations.
-
-        Asked of the space itself: where ranges or conditions depend on what was moved, it has the last word.
-        """
-        finalists: dict[str, Configuration] = {}
-        for row in ranked[:_ASKED]:
-            one = draw(self._space, near(encoding.named(row), generator, 0.0, 0.0))
-            if one.infeasible is None and one.hparams not in tried:
-                finalists.setdefault(tried.key(one.hparams), one)
-            if len(finalists) == _FINALISTS:
-                break
-        return list(finalists.values())
+        units = np.concatenate((feasible, tops))
+        return Pool(self._space, encoding, units, good, generator, asks)
 
     def _random(self, number: int) -> list[dict[str, float] | None]:
         if self._drawn_at != self._space.changes:

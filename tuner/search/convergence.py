@@ -1,4 +1,4 @@
-"""When a search has converged: what it would still try is expected to improve on the best by too little.
+"""When a search has converged: nothing that it could still try is expected to improve on the best by enough.
 
 To stop where the expected improvement falls below a threshold is the condition of Nguyen et al., "Regret for Expected
 Improvement over the Best-Observed Value and Stopping Condition", ACML 2017. That the threshold is one of the objective
@@ -26,11 +26,11 @@ def as_told(improvement: float) -> float:
 
 
 class Convergence:
-    """Watches what is expected of the proposals of a search.
+    """Watches what there was to gain at the proposals of a search.
 
-    It has converged once so many proposals of the model in a row were each expected to improve the objective by less
-    than a threshold: as many as there are workers, for so many are made of the same results, and at least five. Of a
-    random proposal, or before enough full trainings, nothing is told; such a proposal does not count.
+    It has converged once nothing was expected to improve the objective by a threshold at so many proposals of the model
+    in a row: as many as there are workers, for so many are made of the same results, and at least five. At a random
+    proposal, or before enough full trainings, nothing is told; such a proposal does not count.
     """
 
     def __init__(self, threshold: float, objective: Objective, workers: int) -> None:
@@ -42,7 +42,7 @@ class Convergence:
         self._last = 0.0
 
     def take(self, improvement: float | None) -> None:
-        """Take what is expected of the next proposal; None if nothing is told of it."""
+        """Take the expected improvement that is told with the next proposal; None if nothing is told."""
         if improvement is None:
             return
         self._in_a_row = self._in_a_row + 1 if improvement < self._threshold else 0

@@ -40,6 +40,8 @@ MIN_RESULTS = 6
 """Results that the process needs before it proposes."""
 _TOPS = 10
 """Of the best trials, how many are looked around."""
+_FEWER_TO_TELL = 3
+"""Times fewer starts to find what improves most, where that is only told and something else may be chosen."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class GaussianProcessSearcher:
         """Propose from `space`; `levels` are the scheduler's, `earlier` trials of another run, which count as started.
 
         `startup_trials` is in place of that of the `settings`. With `tells_improvement` a proposal of the model says
-        what is expected of it, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
+        what is to be gained, from `FULL_TRAININGS` results at the last level on. What is expected of a configuration
         is divided by what its epochs are expected to take, to the power of `cost_weight`. `rules` are those that
         the run was begun with.
         """
@@ -262,17 +264,22 @@ class GaussianProcessSearcher:
 
             weights = self._weights(encoding)
 
-            def score(units: Floats) -> Floats:
-                return sum((weigh(units) for weigh in weights), gain(units))
+            def weighted(units: Floats, gains: Floats) -> Floats:
+                return sum((weigh(units) for weigh in weights), gains)
 
-            tops = seen[np.argsort(-means, kind="stable")[:_TOPS]]
-            chosen = self._candidates.best(number, encoding, score, tops, self._tried)
+            pool = self._candidates.pool(number, encoding, seen[np.argsort(-means, kind="stable")[:_TOPS]])
+            gains = gain(pool.units)
+            scores = weighted(pool.units, gains)
+            chosen = pool.best(lambda units: weighted(units, gain(units)), scores, self._tried)
             if chosen is None:
                 return None
             if not self._tells_improvement or self.table.successes(len(self._levels) - 1) < FULL_TRAININGS:
                 return proposal_of(number, chosen, Origin.MODEL)
+            told = [chosen]
+            if weights and self._rules.tells_most_improvement:
+                told.append(pool.best(gain, gains, self._tried, fewer=_FEWER_TO_TELL) or chosen)
             # Above the floor, where whatever improves lies, the warp is a line: a unit is the width.
-            improvement = width * np.exp(gain(encoding.units([units_of(chosen)]))[0])
+            improvement = width * np.exp(gain(encoding.units([units_of(one) for one in told])).max())
             return proposal_of(number, chosen, Origin.MODEL, as_told(improvement))
 
     def _weights(self, encoding: Encoding) -> list[Callable[[Floats], Floats]]:

@@ -1,7 +1,7 @@
 """Making promising candidates better: from each of several starts the best of some moves is made, again and again.
 
 Which moves are feasible, and which parameters come with them, only the space knows. To ask it takes longer than to
-ask the model, so it is asked about the best moves alone, and about those of numbers only where numbers matter to it.
+ask the model, so it is asked about the best moves alone, and only where numbers matter to it.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ class Rules:
     """Configurations that differ in the last digits of a number are one; see `Tried`."""
     asks_about_moves: bool = _since(8)
     """The local search asks the space whether its moves are feasible and complete; see `LocalSearch`."""
+    tells_most_improvement: bool = _since(8)
+    """The expected improvement that is told is the most there is, whatever is chosen for its cost or by belief."""
 
     @staticmethod
     def of(version: int) -> Rules:

@@ -54,8 +54,9 @@ class Proposal:
     infeasible: str | None = None
     """Why it cannot be trained: the space refused this and every other draw. `hparams` is then empty."""
     expected_improvement: float | None = None
-    """By how much a full training is expected to be better than the best, in the objective's units; what still runs
-    counts as it is expected to end. None where nothing is told."""
+    """By how much a full training is expected to be better than the best, in the objective's units: one of this
+    configuration or, if another improves more that was left for what it costs or for what is believed, of that one.
+    What still runs counts as it is expected to end. None where nothing is told."""
 
 
 def canonical(hparams: Mapping[str, Any]) -> str:
