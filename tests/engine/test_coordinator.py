@@ -41,6 +41,7 @@ from tuner.search.objective import Objective, objectives_of
 from tuner.search.optuna_searcher import SAMPLERS, OptunaSearcher
 from tuner.search.pace import Pace
 from tuner.search.report import EpochReport
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.space import load_space
@@ -98,6 +99,7 @@ class Driver:
     objective: Objective = DEFAULT_OBJECTIVE
     unit_seconds: float | None = None
     """With one, rungs count seconds, and a trial of the kind `b` takes half as many for an epoch."""
+    rules: Rules = TODAYS
 
     def __post_init__(self) -> None:
         objectives = objectives_of(self.objectives, self.objective)
@@ -129,6 +131,7 @@ class Driver:
             discard=self.discarded.extend,
             known=self.known,
             pace=Pace(LEVELS, self.unit_seconds),
+            rules=self.rules,
         )
         self.coordinator.restore(self.journal.entries)
 
@@ -792,6 +795,47 @@ def test_an_incumbent_that_fails_gives_the_reserve_back_to_the_next_best(tmp_pat
     assert driver.clock.search_seconds_left == pytest.approx(10.0 - 9.3)
     driver.coordinator.fail(dear.trial, "diverged")
     assert driver.clock.search_seconds_left == pytest.approx(10.0 + 9.3)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "losses", "rules", "kept"),
+    [
+        (("dev_accuracy",), (0.5, 0.3), TODAYS, 3.0),
+        (("dev_accuracy",), (0.5, 0.3), Rules.of(7), 1.0),
+        (("dev_accuracy",), (0.5, 0.5), TODAYS, 1.0),
+        (("dev_accuracy", "num_params"), (0.3, 0.5), TODAYS, 3.0),  # which has fewer
+    ],
+)
+def test_of_trials_that_tie_the_reserve_is_for_the_one_that_would_win(
+    tmp_path: Path, objectives: tuple[str, ...], losses: tuple[float, float], rules: Rules, kept: float
+) -> None:
+    budget = clock(RETRAIN_SECONDS + 100.0)
+    driver = Driver(tmp_path, workers=2, clock=budget, objectives=objectives, rules=rules)
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8, dev_loss=losses[0], seconds=1.0)
+    driver.report(dear, 1, dev_accuracy=0.8, dev_loss=losses[1], seconds=3.0)
+    assert budget.search_seconds_left == pytest.approx(100.0 + (2.0 - kept) * 9.3)
+    later = resumed_from(
+        tmp_path / "later",
+        driver.events,
+        workers=2,
+        clock=clock(RETRAIN_SECONDS + 100.0),
+        objectives=objectives,
+        rules=rules,
+    )
+    assert later.clock.search_seconds_left == budget.search_seconds_left
+
+
+def test_a_trial_that_ties_with_the_best_and_could_not_be_retrained_does_not_take_its_place(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8, dev_loss=0.5)
+    assert not driver.report(dear, 1, dev_accuracy=0.8, dev_loss=0.3, seconds=4.0)
+    assert driver.of(TrialEnded) == [TrialEnded(1, TrialState.PRUNED, NO_TIME_TO_RETRAIN)]
+    assert driver.clock.search_seconds_left == pytest.approx(10.0)
+    later = resumed_from(tmp_path / "later", driver.events[:-2], workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    assert later.events == driver.events
+    assert later.clock.search_seconds_left == pytest.approx(10.0)
 
 
 def test_seconds_of_an_earlier_run_are_not_ours(tmp_path: Path) -> None:

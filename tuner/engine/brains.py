@@ -89,6 +89,7 @@ def coordinator_of(
     `elapsed` counts the seconds worked on the run. A run keeps the rules that it was begun with, which follow from the
     `schema_version` of its journal.
     """
+    rules = Rules.of(schema_version)
     load = retrain_load(config, plan.retrain_lengths, workers)
     kept = 0.0 if plan.most_retrain_epochs is None else plan.retrain_seconds
     clock = BudgetClock(config.budget_seconds, load, plan.seconds_per_epoch, elapsed, kept)
@@ -110,7 +111,7 @@ def coordinator_of(
         workers=plan.workers,
         cost_weight=plan.cost_weight,
         pace=pace,
-        rules=Rules.of(schema_version),
+        rules=rules,
     )
     known = KnownResults(warm_start, pace.most_epochs, objectives)
     return Coordinator(
@@ -123,6 +124,7 @@ def coordinator_of(
         discard=discard,
         known=known,
         pace=pace,
+        rules=rules,
     )
 
 

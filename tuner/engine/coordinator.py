@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
+from tuner.engine.incumbent import Incumbent
 from tuner.engine.known_results import KnownResults
 from tuner.engine.outcome import FORGIVEN_NODES
 from tuner.journal.events import (
@@ -29,6 +30,7 @@ from tuner.results.wording import last_line
 from tuner.search.objective import Objective
 from tuner.search.pace import Pace
 from tuner.search.report import EpochReport, Reported, fault_of, finite, last_improvement, score_of
+from tuner.search.rules import TODAYS, Rules
 from tuner.search.scheduler import Action
 from tuner.search.search import Search
 from tuner.search.seeds import Stream, derive_seed
@@ -72,12 +74,14 @@ class Coordinator:
         discard: Callable[[Sequence[int]], None],
         known: KnownResults | None = None,
         pace: Pace | None = None,
+        rules: Rules = TODAYS,
     ) -> None:
         """Conduct `search`, with at most `workers` trials at a time, writing with `record`.
 
         A trial must report each of the `objectives` that is a metric; by the first, trials are compared. `discard` is
         told which trials have ended, once that is written; what was kept for them may go. `known` are the results of an
         earlier run, which stand for the training of an equal configuration. `pace` says when a trial reaches a rung.
+        `rules` are those that the run was begun with.
         """
         self._search = search
         self._record = record
@@ -94,10 +98,9 @@ class Coordinator:
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
         """RUNNING trials that an earlier driver left or Ray gave up, to be given out again."""
-        self._records: dict[int, _Record] = {}
+        self._incumbent = Incumbent(objectives, breaks_ties=rules.breaks_ties)
+        self._costs: dict[int, EpochCost] = {}
         """Of all trials that can win."""
-        self._incumbent: int | None = None
-        """The best of them."""
         self._has_report = False
         """Whether any trial has finished an epoch."""
         self._has_late = False
@@ -129,7 +132,7 @@ class Coordinator:
     @property
     def has_winner(self) -> bool:
         """Whether there is a trial to retrain if the search ends now: one has finished an epoch and has not failed."""
-        return bool(self._records) or self._has_late
+        return self._incumbent.trial is not None or self._has_late
 
     def max_epochs(self, trial: int) -> int:
         """Return the epochs of a full training of a trial."""
@@ -333,7 +336,7 @@ class Coordinator:
                 case ParamsAsked() as event if event.trial in self._trials:
                     self._note_asked(event)
                 case EpochReported() as event:
-                    leaders[event.trial] = self._incumbent
+                    leaders[event.trial] = self._incumbent.trial
                     unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
                 case TrialPromoted() as event:
                     self._search.resume(event.trial)
@@ -348,9 +351,8 @@ class Coordinator:
         # A driver may die between writing a result and writing what followed from it.
         for trial, events in unwritten.items():
             if events or (trial in self._trials and histories[trial].is_finished):
-                if self._incumbent == trial and leaders[trial] != trial:
-                    self._lead(self._best_but(trial))
-                    self._elect(trial)
+                if self._incumbent.trial == trial and leaders[trial] != trial:
+                    self._ask_clock(trial, leaders[trial])
                 self._write_consequences(histories[trial], events, histories[trial].is_finished)
         for known in list(self._trials.values()):
             if known.proposed.infeasible is not None:
@@ -418,7 +420,7 @@ class Coordinator:
         if event.epoch == 1 and event.seconds_here is not None:
             self._search.timed(event.trial, event.seconds_here)
         rung = self._pace.rung(event.trial, event.epoch)
-        self._note_record(event, rung)
+        self._note_result(event, trial.measures, rung)
         if rung is None:
             self._search.between(event.trial, score_of(event, self._objective), event.metrics)
             return []
@@ -437,7 +439,7 @@ class Coordinator:
     def _write_consequences(self, trial: TrialHistory, consequences: Sequence[Event], finished: bool) -> None:
         """Write down what follows from a trial's last result, and its end for reasons of its own or of the clock."""
         cannot_win = TrialEnded(trial.number, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
-        in_time = self._incumbent == trial.number or self._clock.can_retrain(self._cost(trial.number))
+        in_time = self._is_in_time(trial.number)
         if trial.number in self._trials and (finished or not in_time):
             self._end(_completion(trial) if in_time else cannot_win, *consequences)
         elif in_time:
@@ -488,55 +490,49 @@ class Coordinator:
 
     # What the clock has to know of the trials.
 
-    def _note_record(self, event: EpochReported, rung: int | None) -> None:
+    def _note_result(self, event: EpochReported, measures: Mapping[str, float], rung: int | None) -> None:
         self._has_report = True
         self._refusals.clear()
-        record = self._records.setdefault(event.trial, _Record())
-        record.best = max(record.best, score_of(event, self._objective))
-        record.cost.take(event)
+        self._costs.setdefault(event.trial, EpochCost()).take(event)
         if rung == self._search.levels[0] and not event.reused:
             seconds = event.epoch * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
-        self._elect(event.trial)
+        # What an earlier driver's clock said stands in the journal, as the end of those that could not be retrained.
+        self._incumbent.take(event, measures, can_win=self._restoring or self._is_in_time(event.trial))
+        self._keep_for(self._incumbent.trial)
 
-    def _elect(self, trial: int) -> None:
-        """Make a trial the incumbent if it is the best so far and could be retrained; note what its epochs cost."""
-        leader = self._incumbent
-        is_better = leader is None or self._records[trial].best > self._records[leader].best
-        # What an earlier driver's clock said stands in the journal, as the end of those that could not.
-        if trial == leader or (is_better and (self._restoring or self._clock.can_retrain(self._cost(trial)))):
-            self._lead(trial)
+    def _is_in_time(self, trial: int) -> bool:
+        """Whether a trial could be retrained; the incumbent can, for its time is kept."""
+        return trial == self._incumbent.trial or self._clock.can_retrain(self._cost(trial))
 
-    def _lead(self, trial: int | None) -> None:
-        self._incumbent = trial
+    def _ask_clock(self, trial: int, before: int | None) -> None:
+        """Let a trial be the incumbent only if it could be retrained: its driver may have died before it asked.
+
+        `before` is who was the incumbent before the last result.
+        """
+        self._keep_for(before)
+        if not self._clock.can_retrain(self._cost(trial)):
+            self._incumbent.remove(trial, is_late=True)
+        self._keep_for(self._incumbent.trial)
+
+    def _keep_for(self, trial: int | None) -> None:
+        """Keep the time that the retraining of a trial takes."""
         self._clock.incumbent_changed(None if trial is None else self._cost(trial))
-
-    def _best_but(self, trial: int) -> int | None:
-        others = self._records.keys() - {trial}
-        return max(others, key=lambda other: (self._records[other].best, -other), default=None)
 
     def _cost(self, trial: int) -> float:
         """Return what an epoch of the trial costs here; of one that was not trained here, by what it cost there."""
-        record = self._records.get(trial)
-        return self._clock.reference_epoch if record is None else record.cost.here(self._clock.reference_epoch)
+        cost = self._costs.get(trial)
+        return self._clock.reference_epoch if cost is None else cost.here(self._clock.reference_epoch)
 
     def _bar_loser(self, end: TrialEnded) -> None:
         """Forget a trial that ended so that it cannot win."""
         if end.state is not TrialState.FAILED and end.reason != NO_TIME_TO_RETRAIN:
             return
-        self._has_late = self._has_late or end.state is not TrialState.FAILED
-        self._records.pop(end.trial, None)
-        if self._incumbent == end.trial:
-            self._lead(self._best_but(end.trial))
-
-
-@dataclass
-class _Record:
-    """What a trial has reached, and at what cost."""
-
-    best: float = -math.inf
-    """Score."""
-    cost: EpochCost = field(default_factory=EpochCost)
+        is_late = end.state is not TrialState.FAILED
+        self._has_late = self._has_late or is_late
+        self._incumbent.remove(end.trial, is_late=is_late)
+        self._costs.pop(end.trial, None)
+        self._keep_for(self._incumbent.trial)
 
 
 def _reported(trial: int, report: EpochReport, worker: str, finished: bool) -> EpochReported:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.journal.history import History, TrialHistory
@@ -47,10 +48,17 @@ def placed_trials(history: History) -> list[Placed]:
     ]
 
 
-def _values(trial: TrialHistory, objectives: tuple[Objective, ...]) -> tuple[float, ...] | None:
+def values_of(
+    metrics: Mapping[str, float], measures: Mapping[str, float], objectives: Sequence[Objective]
+) -> tuple[float, ...] | None:
+    """Return the value in each objective by an epoch's metrics and what was measured; None if one is not known."""
+    known = {**metrics, **measures}
+    values = tuple(known.get(one.metric, math.nan) for one in objectives)
+    return None if any(map(math.isnan, values)) else values
+
+
+def _values(trial: TrialHistory, objectives: Sequence[Objective]) -> tuple[float, ...] | None:
     best = trial.best
     if best is None or trial.state is TrialState.FAILED:
         return None
-    known = {**best.metrics, **trial.measures}
-    values = tuple(known.get(one.metric, math.nan) for one in objectives)
-    return None if any(map(math.isnan, values)) else values
+    return values_of(best.metrics, trial.measures, objectives)

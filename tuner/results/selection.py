@@ -53,8 +53,7 @@ def select(history: History) -> WinnerSelected | None:
     front = {one.trial for one in placed if one.is_on_front}
 
     def place(report: EpochReported) -> tuple[float, bool, float, int, int]:
-        score, loss = rank(report, objective)
-        return score, report.trial in front, loss, -report.trial, -report.epoch
+        return *order(rank(report, objective), report.trial, on_front=report.trial in front), -report.epoch
 
     best = max((report for trial in timely for report in trial.epochs.values()), key=place)
     hparams = history.trials[best.trial].proposed.hparams
@@ -63,6 +62,12 @@ def select(history: History) -> WinnerSelected | None:
     if len(timely) < len(trained):
         words += f" {IN_TIME_RULE}"
     return WinnerSelected(best.trial, hparams, objective.metric, best.metrics[objective.metric], best.epoch, words)
+
+
+def order(best: tuple[float, float], trial: int, *, on_front: bool) -> tuple[float, bool, float, int]:
+    """Return what orders trials as `rule` says, the highest for the winner, by the `rank` of the best epoch of each."""
+    score, loss = best
+    return score, on_front, loss, -trial
 
 
 def kept_retraining(history: History) -> RetrainEnded | None:

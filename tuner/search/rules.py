@@ -29,6 +29,8 @@ class Rules:
     """The local search asks the space whether its moves are feasible and complete; see `LocalSearch`."""
     tells_most_improvement: bool = _since(8)
     """The expected improvement that is told is the most there is, whatever is chosen for its cost or by belief."""
+    breaks_ties: bool = _since(8)
+    """Of trials that tie a budget keeps time for the one that would win, not for the first of them; see `Incumbent`."""
 
     @staticmethod
     def of(version: int) -> Rules:
