@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -1010,6 +1010,51 @@ def test_a_paused_trial_that_can_no_longer_be_promoted_ends(tmp_path: Path) -> N
     driver.run()
     reasons = [end.reason for end in driver.of(TrialEnded)]
     assert "out of reach at its rung" in reasons
+
+
+def five_at_the_first_rung(driver: Driver, begun: int) -> list[TrialProposed]:
+    """Begin trials and report the first epoch of five of them, of which one has earned the next rung."""
+    trials = [driver.begin() for _ in range(begun)]
+    for place, trial in enumerate(trials[:5]):
+        driver.report(trial, 1, dev_accuracy=0.5 - place / 10)
+    assert driver.coordinator.unfinished[:2] == (0, 1)  # with a sixth result the second one has earned it, too
+    return trials
+
+
+OUT_OF_REACH = TrialEnded(1, TrialState.PRUNED, "out of reach at its rung")
+
+
+@pytest.mark.parametrize("rules", [TODAYS, Rules.of(7)])
+def test_who_is_out_of_reach_when_another_ends_between_rungs_does_not_wait_for_the_next_result_at_one(
+    tmp_path: Path, rules: Rules
+) -> None:
+    settings: dict[str, Any] = {"trials": 6, "workers": 6, "protect_starts": False, "unit_seconds": 2.0}
+    driver = Driver(tmp_path / "whole", **settings, rules=rules)
+    trials = five_at_the_first_rung(driver, 6)
+    assert not driver.report(trials[5], 1, seconds=1.0, finished=True)  # for that it comes to the rung with its second
+    ended = TrialEnded(5, TrialState.COMPLETE, "the training ended after epoch 1")
+    assert driver.of(TrialEnded)[3:] == ([ended, OUT_OF_REACH] if rules.gives_up_at_once else [ended])
+    if rules.gives_up_at_once:  # whenever its driver is killed
+        for missing in (1, 2):
+            later = resumed_from(tmp_path / str(missing), driver.events[:-missing], **settings)
+            assert later.events == driver.events
+
+
+def test_who_is_out_of_reach_when_the_space_has_nothing_more_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(tmp_path, trials=6, workers=6, protect_starts=False)
+    five_at_the_first_rung(driver, 5)
+    propose = driver.searcher.propose
+
+    def refused(number: int) -> Any:
+        proposal = propose(number)
+        return None if proposal is None else replace(proposal, hparams={}, infeasible="infeasible: never")
+
+    monkeypatch.setattr(driver.searcher, "propose", refused)
+    assert driver.begin().trial == 0
+    assert driver.coordinator.next_trial() is None
+    assert driver.of(TrialEnded)[3:] == [TrialEnded(5, TrialState.PRUNED, "infeasible: never"), OUT_OF_REACH]
 
 
 @pytest.mark.timeout(180)

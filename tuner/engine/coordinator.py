@@ -94,6 +94,7 @@ class Coordinator:
         self._discard = discard
         self._known = known or KnownResults(None, search.levels[-1])
         self._pace = pace or Pace(search.levels)
+        self._gives_up_at_once = rules.gives_up_at_once
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
@@ -162,6 +163,7 @@ class Coordinator:
         while (trial := self._next_trial()) is not None:
             if trial.proposed.infeasible is not None:
                 self._end(_refusal(trial))
+                self._give_up_after_end()
             elif self._take_over(trial):
                 return trial
         return None
@@ -247,6 +249,8 @@ class Coordinator:
         self._write_consequences(known, consequences, event.finished)
         if consequences:
             self._give_up_unpromotable()
+        elif event.trial not in self._trials:
+            self._give_up_after_end()
         if event.trial not in self._trials:
             return Action.STOP
         return Action.PAUSE if event.trial in self._search.paused else Action.CONTINUE
@@ -412,6 +416,11 @@ class Coordinator:
     def _give_up_unpromotable(self) -> None:
         """End the paused trials that can no longer be promoted; their checkpoints would only fill the disk."""
         self._search.give_up(lambda trial: self._end(TrialEnded(trial, TrialState.PRUNED, "out of reach at its rung")))
+
+    def _give_up_after_end(self) -> None:
+        """Do so after a trial ended between rungs: fewer will come to the next. Older runs waited until one did."""
+        if self._gives_up_at_once:
+            self._give_up_unpromotable()
 
     def _consequences(self, trial: TrialHistory, event: EpochReported) -> list[Event]:
         """Let the search act on a result and return the events that follow from it."""

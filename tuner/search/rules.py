@@ -31,6 +31,8 @@ class Rules:
     """The expected improvement that is told is the most there is, whatever is chosen for its cost or by belief."""
     breaks_ties: bool = _since(8)
     """Of trials that tie a budget keeps time for the one that would win, not for the first of them; see `Incumbent`."""
+    gives_up_at_once: bool = _since(8)
+    """Paused trials that the end of another puts out of reach end with it, and not with the next result at a rung."""
 
     @staticmethod
     def of(version: int) -> Rules:
