@@ -41,6 +41,11 @@ def test_the_epochs_of_a_mean_trial(rungs: tuple[int, ...], factor: int | None, 
     assert mean_epochs(rungs, factor) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("trials", "expected"), [(1, 9), (2, (2 + 2 + 6) / 2), (6, (6 + 4 + 6) / 6), (9, 7 / 3)])
+def test_of_few_trials_one_has_all_its_epochs(trials: int, expected: float) -> None:
+    assert mean_epochs((1, 3, 9), 3, trials) == pytest.approx(expected)
+
+
 def test_without_a_budget_the_counts_rule() -> None:
     found = plan(trials=12, max_epochs=9, retrain_seeds=2)
     assert (found.rungs, found.max_epochs, found.reduction_factor) == ((1, 3, 9), 9, 3)
@@ -55,6 +60,23 @@ def test_without_a_budget_or_counts_there_are_defaults_and_min_epochs_may_exceed
     assert plan(min_epochs=40).rungs == (40,)
 
 
+@pytest.mark.parametrize(
+    ("trials", "workers", "epochs"),
+    [
+        (1, 1, 27),
+        (2, 1, 2 + 2 + 6 + 18),
+        (8, 1, 8 + 8 / 3 * 2 + 6 + 18),
+        (54, 1, 54 * 3),
+        (8, 2, 27),  # which one after the other takes longer than half of all
+        (64, 64, 27),
+    ],
+)
+def test_without_a_budget_the_time_of_the_search_is_that_of_one_full_training_at_least(
+    trials: int, workers: int, epochs: float
+) -> None:
+    assert plan(workers=workers, trials=trials, max_epochs=27).search_seconds == pytest.approx(10.0 * epochs)
+
+
 def test_a_scheduler_that_stops_nothing_makes_every_trial_a_full_one() -> None:
     found = plan(trials=3, max_epochs=9, scheduler="none")
     assert found.reduction_factor is None
@@ -62,9 +84,14 @@ def test_a_scheduler_that_stops_nothing_makes_every_trial_a_full_one() -> None:
 
 
 def test_hyperband_trains_its_later_brackets_longer_and_the_plan_knows() -> None:
-    found = plan(workers=1, trials=32, max_epochs=27, min_epochs=1, scheduler="hyperband", retrain_epochs=1)
+    many, few = (
+        plan(workers=1, trials=trials, max_epochs=27, min_epochs=1, scheduler="hyperband", retrain_epochs=1)
+        for trials in (10_000, 4)
+    )
     costs = (3.0, 7.0, 15.0, 27.0)  # of an average trial of each bracket
-    assert found.search_seconds == pytest.approx(32 * 10.0 * 4 / sum(1 / cost for cost in costs))
+    assert many.search_seconds == pytest.approx(10_000 * 10.0 * 4 / sum(1 / cost for cost in costs), rel=0.01)
+    # Three trials in the first bracket and one in the second, of which one each is trained to the end.
+    assert few.search_seconds == pytest.approx(10.0 * (3 + 2 + 6 + 18 + 27))
 
 
 def test_the_least_epochs_that_were_typed_count_with_a_budget_too() -> None:

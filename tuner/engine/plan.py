@@ -121,12 +121,13 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
     factor = search.reduction_factor if search.scheduler != "none" else None
     lengths = _lengths(config, max_epochs)
     load = retrain_load(config, lengths, workers)
-    epochs = _epochs_of_a_trial(search.scheduler, rungs, factor)
     max_trials = search.trials or (DEFAULT_TRIALS if budget is None else None)
     least_seconds = load.seconds(cost, cost)
     if budget is None:
         assert max_trials is not None
-        search_seconds, retrain_seconds, expected = max_trials * epochs * cost / workers, least_seconds, max_trials
+        epochs = max_trials * _epochs_of_a_trial(search.scheduler, rungs, factor, max_trials)
+        # However many workers there are, the one that is trained to the end takes its epochs one after the other.
+        search_seconds, retrain_seconds, expected = max(epochs / workers, max_epochs) * cost, least_seconds, max_trials
     else:
         first_seconds = max(cost * rungs[0], _LEAST_SEARCH_SECONDS)
         free = budget - started - least_seconds
@@ -135,6 +136,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         share = min(_share(config), budget - started - min(free, _SEARCH_FIRST * first_seconds))
         retrain_seconds = load.share_seconds(share, cost, cost)
         search_seconds = budget - started - retrain_seconds
+        epochs = _epochs_of_a_trial(search.scheduler, rungs, factor)
         affordable = max(1, int(search_seconds * workers / (epochs * cost)))
         expected = min(affordable, max_trials) if max_trials else affordable
     expected_epochs = _expected_epochs(config, lengths, workers, cost, retrain_seconds)
@@ -169,10 +171,11 @@ def _too_short(config: StudyConfig, cost: float, started: float, epochs: int, ne
     )
 
 
-def _epochs_of_a_trial(scheduler: str, rungs: tuple[int, ...], factor: int | None) -> float:
+def _epochs_of_a_trial(scheduler: str, rungs: tuple[int, ...], factor: int | None, trials: int | None = None) -> float:
+    """Return the epochs of a mean one of `trials`; None: of many."""
     if scheduler == "hyperband" and factor is not None:
-        return mean_epochs_of_brackets(rungs, factor)
-    return mean_epochs(rungs, factor)
+        return mean_epochs_of_brackets(rungs, factor, trials)
+    return mean_epochs(rungs, factor, math.inf if trials is None else trials)
 
 
 def retrain_load(config: StudyConfig, lengths: Lengths, workers: int) -> RetrainLoad:

@@ -6,16 +6,33 @@ results that mislead: the last bracket trains every trial to its end.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tuner.search.asha import Asha
 from tuner.search.objective import Objective
 from tuner.search.rungs import mean_epochs
 from tuner.search.scheduler import Decision, Scheduler
 
 
-def mean_epochs_of_brackets(levels: tuple[int, ...], reduction_factor: int) -> float:
-    """Return the epochs of an average trial over all brackets, which train about as many epochs each."""
+def mean_epochs_of_brackets(levels: tuple[int, ...], reduction_factor: int, trials: int | None = None) -> float:
+    """Return the epochs of a mean one of `trials` over all brackets; None: of many, so that all train about as many."""
     costs = _costs(levels, reduction_factor)
-    return len(costs) / sum(1.0 / cost for cost in costs)
+    if trials is None:
+        return len(costs) / sum(1.0 / cost for cost in costs)
+    given = [0.0] * len(costs)
+    counts = Counter(_give(given, costs) for _ in range(trials))
+    total = sum(
+        count * mean_epochs(levels[bracket:], reduction_factor, count) for bracket, count in sorted(counts.items())
+    )
+    return total / trials
+
+
+def _give(given: list[float], costs: list[float]) -> int:
+    """Return the bracket that will have had the least with the next trial, and count its cost with what it has."""
+    after = [before + cost for before, cost in zip(given, costs, strict=True)]
+    bracket = after.index(min(after))
+    given[bracket] = after[bracket]
+    return bracket
 
 
 def _costs(levels: tuple[int, ...], reduction_factor: int) -> list[float]:
@@ -47,9 +64,7 @@ class Hyperband(Scheduler):
 
     def start(self, trial: int, *, protected: bool = False) -> None:
         """See `Scheduler.start`."""
-        after = [given + cost for given, cost in zip(self._given, self._cost, strict=True)]
-        bracket = after.index(min(after))
-        self._given[bracket] = after[bracket]
+        bracket = _give(self._given, self._cost)
         self._bracket_of[trial] = bracket
         self._brackets[bracket].start(trial, protected=protected)
 

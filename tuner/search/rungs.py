@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 
 from tuner.errors import ConfigError
@@ -39,12 +40,17 @@ def first_rung(min_epochs: int | None, max_epochs: int) -> int:
     return max(1, max_epochs // 17) if min_epochs is None else min(min_epochs, max_epochs)
 
 
-def mean_epochs(rungs: tuple[int, ...], reduction_factor: int | None) -> float:
-    """Return the epochs of an average trial, if one in `reduction_factor` goes on from each rung (None: all)."""
+def mean_epochs(rungs: tuple[int, ...], reduction_factor: int | None, trials: float = math.inf) -> float:
+    """Return the epochs of a mean one of `trials`, if one in `reduction_factor` goes on from each rung (None: all).
+
+    However few they are, one goes on.
+    """
     if reduction_factor is None:
         return float(rungs[-1])
     steps = zip((0, *rungs), rungs, strict=False)
-    return sum((level - below) / float(reduction_factor**index) for index, (below, level) in enumerate(steps))
+    return sum(
+        (level - below) / min(float(reduction_factor**index), trials) for index, (below, level) in enumerate(steps)
+    )
 
 
 def _between(low: int, high: int, step: int, steps: int) -> int:
