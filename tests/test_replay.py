@@ -54,7 +54,7 @@ from tuner.results.selection import TUNED, select
 from tuner.search.gp_searcher import GaussianProcessSearcher
 from tuner.search.report import EpochReport
 from tuner.search.rungs import rung_levels
-from tuner.search.scheduler import Action
+from tuner.search.scheduler import NONE_YET, Action
 from tuner.search.space import load_space
 from tuner.search.trial import TrialState
 
@@ -319,6 +319,18 @@ def test_whether_the_best_of_a_rung_goes_on_follows_from_the_version_that_began_
     other = of_version(6 if version != 6 else SCHEMA_VERSION, read_journal(drivers.paths.journal))
     with pytest.raises(DivergenceError):
         Replay(drivers.config, drivers.space, other).run()
+
+
+def test_a_reason_in_the_words_of_an_older_version_is_no_other_decision(drivers: Drivers) -> None:
+    drivers.drive()
+    formerly = [
+        replace(entry, event=replace(entry.event, reason=entry.event.reason.replace(NONE_YET, "the best 0 go on")))
+        if isinstance(entry.event, RungDecided)
+        else entry
+        for entry in read_journal(drivers.paths.journal)
+    ]
+    assert formerly != read_journal(drivers.paths.journal)
+    assert Replay(drivers.config, drivers.space, formerly).run()["RungDecided"] > 14
 
 
 def search_of(drivers: Drivers) -> list[Event]:

@@ -41,7 +41,7 @@ def history_events() -> list[Event]:
         ModelMeasured(0, {"num_params": 100.0}),
         reported(0, 1),
         reported(0, 2, dev_accuracy=0.7),
-        RungDecided(0, 2, "PAUSE", "0.7 is number 1 of 1, of which the best 0 go on"),
+        RungDecided(0, 2, "PAUSE", "0.7 is number 1 of 1, of which none goes on yet"),
         proposed(1),
         TrialPromoted(0),
         TrialRetried(1, "killed"),

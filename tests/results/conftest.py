@@ -72,7 +72,7 @@ SEARCH: list[Event] = [
     proposed(1, lr=0.5, flip=False, mixed="one", decay=3),
     ModelMeasured(0, {"num_params": 1000.0, "latency": 0.0025}),
     epoch(0, 1, 0.80),
-    RungDecided(0, 1, "PAUSE", "0.8000 is number 1 of 1, of which the best 0 go on"),
+    RungDecided(0, 1, "PAUSE", "0.8000 is number 1 of 1, of which none goes on yet"),
     ModelMeasured(1, {"num_params": 400.0, "latency": 0.00125}),
     epoch(1, 1, 0.70),
     RungDecided(1, 1, "STOP", "0.7000 < 0.8000"),

@@ -16,7 +16,7 @@ def test_the_diagram_tells_who_went_on_who_was_given_up_and_why(searching: Histo
     figure = rungs(searching)
     assert figure is not None
     found = {(line.name, *point) for line in figure.data if line.customdata is not None for point in line.customdata}
-    assert ("went on", 0, "0.8000 is number 1 of 1, of which the best 0 go on") in found
+    assert ("went on", 0, "0.8000 is number 1 of 1, of which none goes on yet") in found
     assert ("given up", 1, "0.7000 &lt; 0.8000") in found
     assert ("complete", 0, "0.9000 after all 3 epochs") in found
     assert [*figure.layout.xaxis.ticktext] == ["rung 1<br>3 trials<br>1 went on", "rung 3<br>1 trial"]

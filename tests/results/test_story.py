@@ -42,7 +42,7 @@ def test_every_kind_of_event_is_told_in_one_line(finished_entries: list[Entry]) 
     lines = [tell(entry, DEFAULT_OBJECTIVE) for entry in finished_entries]
     assert all(line.isprintable() for line in lines)
     assert lines[5].strip() == "5.0s  trial 0 was measured: num_params 1000, latency 0.0025"
-    assert lines[7].strip() == "7.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which the best 0 go on"
+    assert lines[7].strip() == "7.0s  trial 0 paused at rung 1: 0.8000 is number 1 of 1, of which none goes on yet"
     assert "trial 1 stopped at rung 1: 0.7000 < 0.8000" in lines[10]
 
 

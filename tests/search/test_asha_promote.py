@@ -117,6 +117,19 @@ def test_where_too_few_have_come_the_best_goes_on_in_the_end_and_no_other() -> N
     assert scheduler.report(1, 9, 0.6).action is DONE
 
 
+def test_where_too_few_have_come_for_one_to_go_on_the_reason_says_so() -> None:
+    scheduler = AshaPromote((1, 3), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
+    reasons = []
+    for trial, score in enumerate([0.5, 0.4, 0.3]):
+        scheduler.start(trial)
+        reasons.append(scheduler.report(trial, 1, score).reason)
+    assert reasons == [
+        "0.5000 is number 1 of 1, of which none goes on yet",
+        "0.4000 is number 2 of 2, of which none goes on yet",
+        "0.3000 is number 3 of 3, of which the best 1 go on",
+    ]
+
+
 def test_of_the_best_the_one_at_the_highest_rung_goes_on_first() -> None:
     scheduler = AshaPromote((1, 3, 9), reduction_factor=3, objective=DEFAULT_OBJECTIVE)
     scheduler.start(0, protected=True)
@@ -148,7 +161,7 @@ def test_a_protected_trial_goes_on_from_the_first_rung_and_from_no_other() -> No
     decision = scheduler.report(0, 1, 0.1)
     assert decision.action is GO
     assert decision.reason == (
-        "0.1000 is number 1 of 1, of which the best 0 go on; protected, so that it goes on from the first rung"
+        "0.1000 is number 1 of 1, of which none goes on yet; protected, so that it goes on from the first rung"
     )
     assert scheduler.report(0, 3, 0.1).action is PAUSE
 

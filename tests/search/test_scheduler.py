@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuner.search.scheduler import after_all, had_all
+from tuner.search.scheduler import NONE_YET, after_all, had_all, reworded
 
 
 @pytest.mark.parametrize(("epochs", "reason"), [(1, "0.9 after its only epoch"), (3, "0.9 after all 3 epochs")])
@@ -18,3 +18,8 @@ def test_older_reasons_are_known(reason: str) -> None:
 
 def test_who_stopped_early_had_not_all() -> None:
     assert not had_all("no improvement in 3 epochs")
+
+
+def test_a_reason_of_an_older_version_reads_as_one_of_today() -> None:
+    assert reworded("0.7 is number 1 of 1, of which the best 0 go on") == f"0.7 is number 1 of 1, of which {NONE_YET}"
+    assert reworded("0.7 is number 1 of 30, of which the best 10 go on").endswith("of which the best 10 go on")

@@ -39,6 +39,7 @@ from tuner.journal.events import (
     RetrainEpochReported,
     RetrainFailed,
     RetrainingPlanned,
+    RungDecided,
     SearchEnded,
     StudyEnded,
     StudyStarted,
@@ -53,6 +54,7 @@ from tuner.journal.history import fold
 from tuner.journal.store import Entry
 from tuner.results.selection import select
 from tuner.search.earlier import WarmStart
+from tuner.search.scheduler import reworded
 from tuner.search.space import SearchSpace
 from tuner.search.trial import TrialState
 
@@ -271,6 +273,8 @@ def _reason(event: Event | None) -> str | None:
 
 
 def _text(event: Event) -> str:
+    if isinstance(event, RungDecided):
+        event = replace(event, reason=reworded(event.reason))
     return json.dumps(to_record(event), sort_keys=True)
 
 

@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 
 from tuner.search.objective import Objective
-from tuner.search.scheduler import PROTECTED, Action, Decision, Scheduler, after_all
+from tuner.search.scheduler import NONE_YET, PROTECTED, Action, Decision, Scheduler, after_all
 
 
 class AshaPromote(Scheduler):
@@ -57,7 +57,8 @@ class AshaPromote(Scheduler):
         self._move(trial, epoch)
         rung = self._rungs[epoch]
         rung.arrive(trial, score)
-        place = f"{shown} is number {rung.place(trial) + 1} of {len(rung)}, of which the best {rung.kept} go on"
+        going = f"the best {rung.kept} go on" if rung.kept else NONE_YET
+        place = f"{shown} is number {rung.place(trial) + 1} of {len(rung)}, of which {going}"
         if rung.is_promotable(trial):
             rung.promote(trial)
             return Decision(Action.CONTINUE, place)

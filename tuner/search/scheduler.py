@@ -48,6 +48,17 @@ def had_all(reason: str) -> bool:
     return reason.endswith(_AFTER_ONE) or re.search(_AFTER_ALL.format(r"\d+") + "$", reason) is not None
 
 
+NONE_YET = "none goes on yet"
+"""Of how many have come to a rung, where those are too few: in the end the best of them may."""
+_NONE = "the best 0 go on"
+"""How older versions said so."""
+
+
+def reworded(reason: str) -> str:
+    """Return the reason of a decision as it is worded today: an older version may have written it."""
+    return reason.replace(_NONE, NONE_YET)
+
+
 PROTECTED = "protected, so that it goes on from the first rung"
 """Ends the reason of a decision that the comparison alone would not have made."""
 
