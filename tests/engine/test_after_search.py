@@ -123,9 +123,13 @@ def test_hyperparameters_that_count_epochs_grow_with_the_winners_horizon_and_the
     assert baseline.hparams == REFERENCE
 
 
-def test_where_rungs_count_seconds_a_cheap_winner_had_more_epochs_already(make: Callable[..., AfterSearch]) -> None:
+@pytest.mark.parametrize("seconds", [(14.0,), (28.0, 14.0)])
+def test_where_rungs_count_seconds_a_cheap_winner_had_more_epochs_already(
+    make: Callable[..., AfterSearch], seconds: tuple[float, ...]
+) -> None:
     after = make(max_epochs=10, resource="seconds")
-    tuned, *_ = retrainings_of(after.planned(history_of(*trial(0, REFERENCE, 56.0), *trial(1, WINNER, 14.0)), 2160.0))
+    history = history_of(*trial(0, REFERENCE, 56.0), *trial(1, WINNER, *seconds))
+    tuned, *_ = retrainings_of(after.planned(history, 2160.0))
     assert tuned.hparams == WINNER | {"decay_epochs": pytest.approx(3.0 * tuned.max_epochs / 40), "cycle": 7}
 
 

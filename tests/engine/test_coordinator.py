@@ -922,6 +922,20 @@ def test_where_rungs_count_seconds_a_trial_of_half_the_cost_has_twice_the_epochs
         assert resumed.run() == uninterrupted, f"cut after {cut} events, {uninterrupted[cut - 1]}"
 
 
+def test_a_trial_with_a_cold_first_epoch_is_compared_after_as_many_as_the_others(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", unit_seconds=2.0, scheduler=Asha)
+    trial = driver.begin()
+    assert driver.report(trial, 1, seconds=8.0)
+    assert driver.coordinator.max_epochs(0) == 72  # what it costs is not settled
+    assert driver.report(trial, 2)
+    assert driver.coordinator.max_epochs(0) == 9
+    assert driver.report(trial, 3)
+    assert [event.epoch for event in driver.of(RungDecided)] == [1, 3]
+    later = resumed_from(tmp_path / "later", driver.events, unit_seconds=2.0, scheduler=Asha)
+    assert later.coordinator.max_epochs(0) == 9
+    assert later.events == driver.events
+
+
 @pytest.mark.parametrize("objectives", [("dev_accuracy",), ("dev_accuracy", "num_params")])
 def test_a_paused_trial_is_promoted_in_writing_and_goes_on_where_it_paused(
     tmp_path: Path, objectives: tuple[str, ...]

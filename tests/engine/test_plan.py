@@ -188,10 +188,12 @@ def test_retrain_epochs_that_were_typed_count_and_the_search_has_the_rest() -> N
 
 def test_a_plan_of_an_older_run_retrains_for_as_long_as_it_searched() -> None:
     values = plan(trials=4, max_epochs=9).to_dict()
-    for name in ("protect_starts", "least_retrain_epochs", "most_retrain_epochs", "expected_retrain_epochs"):
+    assert values["cost_epochs"] == 2
+    retraining = ("least_retrain_epochs", "most_retrain_epochs", "expected_retrain_epochs")
+    for name in ("protect_starts", "cost_epochs", *retraining):
         del values[name]
     found = Plan.from_dict(values)
-    assert (found.retrain_lengths, found.protect_starts) == (Lengths(9), False)
+    assert (found.retrain_lengths, found.protect_starts, found.cost_epochs) == (Lengths(9), False, 1)
 
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(3.1, 81), (17.006, 120), (0.01, 120)])

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.results.conftest import AFTER, OPENING, SEARCH, three_of_which_one_diverged
-from tuner.journal.events import EnsembleMeasured, Event, RetrainEnded, StudyStarted
+from tests.results.conftest import AFTER, OPENING, SEARCH, epoch, proposed, three_of_which_one_diverged
+from tuner.journal.events import EnsembleMeasured, Event, PlanMade, RetrainEnded, StudyStarted
 from tuner.journal.history import History
 from tuner.results.intervals import wilson
 from tuner.results.reference import reference_for
-from tuner.results.summary import summarize
+from tuner.results.summary import pace_of, summarize
 from tuner.results.wording import final_notes
 
 Build = Callable[[Sequence[Event]], History]
@@ -68,6 +68,16 @@ def test_seeds_without_a_finite_value_are_counted_by_split(build: Build) -> None
     found = row.spread("accuracy", "test")
     assert found is not None
     assert found.n == 2
+
+
+@pytest.mark.parametrize(("planned", "horizon"), [({"cost_epochs": 2}, 18), ({}, 4)])
+def test_a_trial_has_the_horizon_that_its_first_epochs_tell_by_the_rule_of_its_plan(
+    build: Build, planned: dict[str, int], horizon: int
+) -> None:
+    plan = {"rungs": [1, 3, 9], "seconds_per_epoch": 4.0, "cost_exponent": 1.0, **planned}
+    cold, warm = (replace(epoch(0, number, 0.8), seconds=seconds) for number, seconds in ((1, 8.0), (2, 2.0)))
+    history = build([StudyStarted({}, {}), PlanMade(plan), proposed(0), cold, warm])
+    assert pace_of(history).horizon(0) == horizon
 
 
 def test_trials_epochs_and_times_are_counted(finished: History) -> None:

@@ -70,15 +70,56 @@ def test_rungs_in_epochs_are_left_to_the_search() -> None:
     assert pace.horizon(0) == pace.most_epochs == 9
 
 
-def test_the_first_epoch_says_what_a_trial_costs_and_later_ones_change_nothing() -> None:
+def test_the_first_epochs_say_what_a_trial_costs_and_later_ones_change_nothing() -> None:
     pace = Pace(LEVELS, unit_seconds=60.0)
     pace.note(0, 1, 20.0)
     for epoch in range(2, 28):
-        pace.note(0, epoch, 100.0)
+        pace.note(0, epoch, 100.0 if epoch == 2 else 1.0)
 
     assert {epoch: rung for epoch in range(1, 28) if (rung := pace.rung(0, epoch))} == {3: 1, 9: 3, 27: 9}
     assert pace.horizon(0) == 27
     assert [pace.epoch_at(0, level) for level in LEVELS] == [3, 9, 27]
+
+
+def reached(pace: Pace) -> dict[int, int]:
+    return {epoch: rung for epoch in range(1, pace.most_epochs + 1) if (rung := pace.rung(0, epoch))}
+
+
+def test_where_the_first_epoch_was_cold_the_rungs_to_come_come_as_late_as_the_second_says() -> None:
+    pace = Pace(LEVELS, unit_seconds=60.0)
+    pace.note(0, 1, 120.0)
+    assert reached(pace) == {1: 1, 2: 3, 4: 9}
+    assert (pace.horizon(0), pace.limit(0)) == (4, 72)
+    pace.note(0, 2, 30.0)
+    assert reached(pace) == {1: 1, 6: 3, 18: 9}
+    assert (pace.horizon(0), pace.limit(0)) == (18, 18)
+    pace.forget(0)
+    assert (pace.horizon(0), pace.limit(0)) == (72, 72)
+
+
+def test_the_first_rung_comes_later_too_if_it_is_still_to_come() -> None:
+    pace = Pace(LEVELS, unit_seconds=60.0)
+    pace.note(0, 1, 30.0)
+    assert reached(pace) == {2: 1, 6: 3, 18: 9}
+    pace.note(0, 2, 15.0)
+    assert reached(pace) == {4: 1, 12: 3, 36: 9}
+
+
+def test_a_second_epoch_that_is_dearer_or_of_another_machine_than_the_first_changes_nothing() -> None:
+    for first, second in (((30.0, None), 31.0), ((None, 0.5), 15.0)):
+        pace = Pace(LEVELS, unit_seconds=60.0)
+        pace.note(0, 1, *first)
+        pace.note(0, 2, second)
+        assert reached(pace) == {2: 1, 6: 3, 18: 9}
+        assert pace.limit(0) == 18
+
+
+def test_by_an_older_plan_the_first_epoch_alone_says_what_a_trial_costs() -> None:
+    pace = Pace.of("seconds", {"rungs": LEVELS, "seconds_per_epoch": 60.0})
+    pace.note(0, 1, 120.0)
+    assert pace.limit(0) == 4
+    pace.note(0, 2, 30.0)
+    assert reached(pace) == {1: 1, 2: 3, 4: 9}
 
 
 def test_what_was_trained_elsewhere_says_nothing_of_what_it_costs_here() -> None:

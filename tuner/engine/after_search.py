@@ -101,9 +101,7 @@ class AfterSearch:
     def _searched_epochs(self, winner: TrialHistory) -> int:
         """Return the epochs of a full training of the winner in the search."""
         pace = pace_of(self.config, self.plan)
-        first = winner.epochs.get(1)
-        if first is not None:
-            pace.note(winner.number, 1, first.seconds_here, first.relative_cost)
+        pace.note_all(winner.number, winner.epochs)
         return pace.horizon(winner.number)
 
     def _tuned_cost(self, history: History) -> float:

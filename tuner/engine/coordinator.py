@@ -136,8 +136,8 @@ class Coordinator:
         return self._incumbent.trial is not None or self._has_late
 
     def max_epochs(self, trial: int) -> int:
-        """Return the epochs of a full training of a trial."""
-        return self._pace.horizon(trial)
+        """Return the epochs that a trial cannot exceed."""
+        return self._pace.limit(trial)
 
     @property
     def unfinished(self) -> tuple[int, ...]:

@@ -115,7 +115,7 @@ def _notices(
         )
     if config.search.resource == "seconds" and _needs_horizon(task, tried):
         notices.append(
-            "with --resource seconds it is known only after a trial's first epoch how many it may have: a training "
+            "with --resource seconds it is known only after a trial's second epoch how many it may have: a training "
             "that plans by them, with a learning rate that falls to zero in the end, plans for others than it gets."
         )
     return notices

@@ -17,7 +17,7 @@ from tuner.search.cost_model import COST_WEIGHT
 from tuner.search.gp_searcher import Settings
 from tuner.search.hyperband import mean_epochs_of_brackets
 from tuner.search.names import GP
-from tuner.search.pace import cost_exponent
+from tuner.search.pace import COST_EPOCHS, cost_exponent
 from tuner.search.rungs import first_rung, mean_epochs, rung_levels
 from tuner.search.searchers import searcher_for
 
@@ -80,6 +80,8 @@ class Plan:
     """Trials started before the searcher models the results; None, as in older plans: the searcher knows."""
     cost_weight: float = 0.0
     """By which power of its cost what is expected of a proposal is divided; 0, as in older plans: by none."""
+    cost_epochs: int = 1
+    """Of a trial's first epochs so many say what it costs, by the cheapest; in older plans the first alone."""
 
     @property
     def max_epochs(self) -> int:
@@ -158,6 +160,7 @@ def make_plan(config: StudyConfig, workers: int, seconds_per_epoch: float, start
         startup_trials=_startup_trials(search, expected),
         # Without a budget no clock decides, so that a seed gives the same study.
         cost_weight=0.0 if budget is None else round(COST_WEIGHT * (1.0 - exponent), 2),
+        cost_epochs=COST_EPOCHS,
     )
 
 

@@ -271,9 +271,7 @@ def pace_of(history: History) -> Pace:
     """Return when the run's trials reached its rungs."""
     pace = _pace_of_plan(history)
     for trial in history.trials.values():
-        first = trial.epochs.get(1)
-        if first is not None:
-            pace.note(trial.number, 1, first.seconds_here, first.relative_cost)
+        pace.note_all(trial.number, trial.epochs)
     return pace
 
 

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Resource = Literal["auto", "epochs", "seconds"]
 
 MOST_FASTER = 8
 """Times as many epochs as the rungs say, at most: what is cheaper still is rather not trained so long."""
+COST_EPOCHS = 2
+"""Of a trial's first epochs so many say what it costs, by the cheapest: the first also warms up, as it compiles or
+fills a cache, while that of the first configuration, with which it is compared, was measured after it had."""
+
+
+class Timed(Protocol):
+    """A trial's epoch, as `Pace.note` takes note of it."""
+
+    @property
+    def seconds_here(self) -> float | None:
+        """What it took here; None if it was not trained here."""
+
+    @property
+    def relative_cost(self) -> float | None:
+        """What an epoch of the trial cost where it was trained, if that is elsewhere and known."""
 
 
 def cost_exponent(stretch: float) -> float:
@@ -53,20 +68,32 @@ class Pace:
 
     Rungs by cost give a cheap trial more epochs, in seconds a network of half the cost twice as many (as in Jamieson
     and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016, the resource
-    may be time). What a trial costs is measured in its first epoch and then stays, so the same reports, which the
-    journal holds with their seconds, bring the same trial to the same rungs.
+    may be time). What a trial costs is measured in its first epochs and then stays; if the second is cheaper than the
+    first, the rungs that are still to come come later. So the same reports, which the journal holds with their seconds,
+    bring the same trial to the same rungs.
     """
 
-    def __init__(self, levels: Sequence[int], unit_seconds: float | None = None, exponent: float = 1.0) -> None:
+    def __init__(
+        self,
+        levels: Sequence[int],
+        unit_seconds: float | None = None,
+        exponent: float = 1.0,
+        cost_epochs: int = COST_EPOCHS,
+    ) -> None:
         """Count `levels` in epochs, or in those of the first configuration, which take `unit_seconds`.
 
-        The `exponent` is as in `epochs_at`.
+        The `exponent` is as in `epochs_at`; `cost_epochs` say what a trial costs, as `COST_EPOCHS`.
         """
         self._levels = tuple(levels)
         self._unit = unit_seconds
         self._exponent = exponent
+        self._cost_epochs = cost_epochs
         self._rungs: dict[int, Mapping[int, int]] = {}
         """By trial, the rung that each epoch reaches."""
+        self._costs: dict[int, float] = {}
+        """By trial whose first epoch was trained here, what it costs as far as is known."""
+        self._noted: dict[int, int] = {}
+        """By trial, its last epoch."""
 
     @staticmethod
     def of(resource: str, plan: Mapping[str, Any]) -> Pace:
@@ -74,7 +101,8 @@ class Pace:
         exponent = plan.get("cost_exponent")
         if exponent is None:
             exponent = 1.0 if resource == "seconds" else 0.0
-        return Pace(plan.get("rungs", (1,)), plan.get("seconds_per_epoch") if exponent else None, exponent)
+        unit = plan.get("seconds_per_epoch") if exponent else None
+        return Pace(plan.get("rungs", (1,)), unit, exponent, plan.get("cost_epochs", 1))
 
     @property
     def counts_epochs(self) -> bool:
@@ -87,14 +115,34 @@ class Pace:
         return self._levels[-1] if self._unit is None else self._levels[-1] * MOST_FASTER
 
     def note(self, trial: int, epoch: int, seconds: float | None, relative_cost: float | None = None) -> None:
-        """Take note of an epoch; the first tells what the trial costs, in `seconds`.
+        """Take note of an epoch; the first ones tell what the trial costs, in `seconds`. They come in their order.
 
         None is for an epoch that was not trained here. Then the trial costs what it did where it was trained, as
         `relative_cost` tells, or, if that is not known either, as much as the first configuration.
         """
-        if self._unit is not None and epoch == 1:
-            cost = relative_cost if seconds is None else seconds / self._unit
+        if self._unit is None or epoch > self._cost_epochs:
+            return
+        self._noted[trial] = epoch
+        cost = relative_cost if seconds is None else seconds / self._unit
+        if epoch == 1:
             self._rungs[trial] = {at: level for level, at in self.epochs_of(cost).items()}
+            if seconds is not None and cost is not None:
+                self._costs[trial] = cost
+        elif seconds is not None and cost is not None and cost < self._costs.get(trial, 0.0):
+            self._costs[trial] = cost
+            self._rungs[trial] = self._later(trial, epoch, cost)
+
+    def note_all(self, trial: int, epochs: Mapping[int, Timed]) -> None:
+        """Take note of a trial's epochs, by their number."""
+        for epoch in range(1, self._cost_epochs + 1):
+            if epoch in epochs:
+                self.note(trial, epoch, epochs[epoch].seconds_here, epochs[epoch].relative_cost)
+
+    def _later(self, trial: int, epoch: int, cost: float) -> Mapping[int, int]:
+        """Return the rungs by their epochs for a trial that turns out cheaper with this epoch; the past stays."""
+        past = {at: level for at, level in self._rungs[trial].items() if at < epoch}
+        to_come = {at: level for level, at in self.epochs_of(cost).items() if level not in past.values()}
+        return past | to_come
 
     def epochs_of(self, relative_cost: float | None) -> Mapping[int, int]:
         """Return by rung after how many of its epochs a trial of that cost reaches it; None is as for `note`."""
@@ -117,9 +165,14 @@ class Pace:
         return next((epoch for epoch, level in self._rungs.get(trial, {}).items() if level == rung), None)
 
     def horizon(self, trial: int) -> int:
-        """Return the epochs of a full training of the trial, or, before its first epoch, `most_epochs`."""
+        """Return the epochs of a full training of the trial as far as is known, before its first epoch the most."""
         return max(self._rungs[trial]) if trial in self._rungs else self.most_epochs
+
+    def limit(self, trial: int) -> int:
+        """Return the epochs that the trial cannot exceed: its horizon once what it costs is settled, else the most."""
+        return self.horizon(trial) if self._noted.get(trial, 0) >= self._cost_epochs else self.most_epochs
 
     def forget(self, trial: int) -> None:
         """Let go of a trial that has ended."""
-        self._rungs.pop(trial, None)
+        for known in (self._rungs, self._costs, self._noted):
+            known.pop(trial, None)
