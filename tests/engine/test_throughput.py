@@ -23,6 +23,7 @@ from tuner.errors import SpaceError
 from tuner.models import get_model
 from tuner.search.report import EpochReport
 from tuner.training.classifier import classifier_of
+from tuner.training.trainable import trainable_of
 
 SECONDS = {"first": 50.0, "second": 3.0}
 """Of the two epochs that are measured."""
@@ -87,6 +88,69 @@ def test_the_second_epoch_of_a_sample_is_scaled_to_all_images(
     Seeing.shown = 0
     assert measure(tmp_path, of_size(job, images)) == pytest.approx(SECONDS["second"] * images / sample)
     assert Seeing.shown == 2 * sample
+
+
+class Lasting:
+    """A training of one's own that saves a state."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> None:
+        self.trained = 0
+
+    def train_epoch(self) -> dict[str, float]:
+        self.trained += 1
+        return {"dev_accuracy": 0.5}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {"accuracy": float(self.trained)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"trained": self.trained}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.trained = state["trained"]
+
+
+def once(hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> Iterator[dict[str, float]]:
+    yield {"dev_accuracy": 0.5}
+
+
+def twice(hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> Iterator[dict[str, float]]:
+    yield {"dev_accuracy": 0.5}
+    yield {"dev_accuracy": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("trainable", "first", "measured", "is_single", "evaluation"),
+    [
+        (Lasting, 300.0, 300.0, False, {"accuracy": 1.0}),
+        # Most of it may have been warming up.
+        (Lasting, 299.0, SECONDS["second"], False, {"accuracy": 2.0}),
+        # Of what saves no state only the next epoch shows whether there is one.
+        (once, 600.0, 600.0, True, {}),
+        (twice, 600.0, SECONDS["second"], False, None),
+    ],
+)
+def test_of_a_training_of_ones_own_a_first_epoch_of_five_minutes_is_enough(
+    job: Job,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trainable: Any,
+    first: float,
+    measured: float,
+    is_single: bool,
+    evaluation: dict[str, float] | None,
+) -> None:
+    times = iter([0.0, first, 1000.0, 1000.0 + SECONDS["second"]])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
+    (tmp_path / "checkpoints").mkdir()
+    measuring = Probe({}, None, str(tmp_path / "checkpoints"), workers=1, max_failures=0)
+    InProcessExecutor(print).run(replace(job, trainable=trainable_of(trainable)), iter([measuring]))
+    assert measuring.seconds_per_epoch == pytest.approx(measured)
+    assert (measuring.is_single, measuring.evaluation) == (is_single, evaluation)
+
+
+def test_both_epochs_of_a_sample_are_measured_however_long_they_take() -> None:
+    assert sample({}, 10_000, "scratch").enough_seconds is None
 
 
 def test_a_sample_has_the_batches_after_which_a_gpu_is_at_speed() -> None:

@@ -252,15 +252,53 @@ def told_its_epochs(evaluate: Any) -> Any:
     return train
 
 
-def rehearsal(job: Job, assign: Assign, train: Any) -> StepOutcome:
+def rehearsal(job: Job, assign: Assign, train: Any, enough_seconds: float | None = None) -> StepOutcome:
     """Return the last outcome of a training whose end is rehearsed, after two epochs or fewer."""
     stepper = Stepper(replace(job, trainable=trainable_of(train)))
-    stepper.begin(replace(assign(max_epochs=2), is_rehearsed=True))
+    stepper.begin(replace(assign(max_epochs=2), is_rehearsed=True, enough_seconds=enough_seconds))
     outcome = stepper.step()
     while isinstance(outcome, Reported) and not outcome.finished:
         assert outcome.evaluation is None
         outcome = stepper.step()
     return outcome
+
+
+@pytest.mark.parametrize("is_begun_again", [False, True])
+def test_a_training_of_which_a_long_epoch_is_enough_is_rehearsed_after_that(
+    job: Job, assign: Assign, is_begun_again: bool
+) -> None:
+    own = replace(job, trainable=trainable_of(Keeping))
+    enough = replace(assign(max_epochs=2, hparams={"takes_back": True}), enough_seconds=0.0)
+    if is_begun_again:
+        train(own, enough, epochs=1)
+    worker = Worker(own)
+    worker.begin(replace(enough, is_rehearsed=True))
+    assert worker.next_report().epoch == 1
+    assert worker.finished
+    assert worker.evaluation == {}
+    assert not worker.training.is_over
+    taken_back = worker.training.trainable
+    assert isinstance(taken_back, Keeping)
+    assert taken_back.weights == 1
+
+
+def test_a_state_that_is_not_taken_back_is_found_after_a_long_first_epoch_too(job: Job, assign: Assign) -> None:
+    worker = Worker(replace(job, trainable=trainable_of(Keeping)))
+    mistaken = assign(max_epochs=2, hparams={"takes_back": False})
+    worker.begin(replace(mistaken, is_rehearsed=True, enough_seconds=0.0))
+    with pytest.raises(TrialFailedError, match=r"load_state_dict\(\) cannot take .* KeyError: 'wieghts'"):
+        worker.next_report()
+
+
+def test_a_training_whose_epochs_are_not_long_enough_has_them_all(job: Job, assign: Assign) -> None:
+    _, reports = train(job, assign(max_epochs=2, enough_seconds=1000.0))
+    assert len(reports) == 2
+
+
+def test_a_training_without_a_state_goes_on_after_a_long_epoch_to_its_end(job: Job, assign: Assign) -> None:
+    outcome = rehearsal(job, assign, told_its_epochs(lambda split: {"accuracy": 0.5}), enough_seconds=0.0)
+    assert isinstance(outcome, Reported)
+    assert (outcome.report.epoch, outcome.evaluation, outcome.is_over) == (2, {"accuracy": 0.5}, False)
 
 
 def test_a_training_that_takes_its_state_back_is_where_it_was(job: Job, assign: Assign) -> None:

@@ -34,6 +34,8 @@ class Reported:
     evaluation: Mapping[str, float] | str | None = None
     """What `evaluate` has found on dev where that is rehearsed, or why it failed; None where it is not,
     or cannot be yet."""
+    is_over: bool = False
+    """Whether the training has ended by itself, and not for anything that was asked of it."""
 
 
 @dataclass(frozen=True)

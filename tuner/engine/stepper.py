@@ -91,7 +91,15 @@ class Stepper:
         if conclusion is not None and worker.finished:
             return worker.conclude(conclusion)
         report = worker.next_report()
-        return Reported(report, worker.name, worker.finished, self._measures, worker.asked, worker.evaluation)
+        return Reported(
+            report,
+            worker.name,
+            worker.finished,
+            self._measures,
+            worker.asked,
+            worker.evaluation,
+            worker.training.is_over,
+        )
 
     def _set_up(self) -> None:
         share = self._assignment.share

@@ -44,6 +44,9 @@ _OF_A_SAMPLE: Mapping[str, Any] = {
 }
 _EPOCHS = 2
 """The first is slower: it warms up."""
+_ENOUGH_SECONDS = 300.0
+"""A first epoch that takes so long is the last that is measured: the second would cost the user minutes and say hardly
+more. In one of a minute or two most may be its warming up, as where a model is compiled; so long hardly any takes."""
 
 
 def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> Assignment:
@@ -60,6 +63,7 @@ def sample(hparams: Mapping[str, Any], examples: int | None, scratch: str) -> As
         is_measured=True,  # so that what cannot be measured is found before the search
         share=1.0 if examples is None else min(1.0, _sample_size(hparams) / examples),
         is_rehearsed=examples is None,  # our own loop's state is known to go both ways
+        enough_seconds=_ENOUGH_SECONDS if examples is None else None,  # the warm-up of a sample would be scaled, too
     )
 
 
@@ -167,7 +171,7 @@ class Probe:
     def _report(self, key: Key, reported: Reported) -> bool:
         if not reported.finished and (reported.report.epoch < _EPOCHS):
             return True
-        self.is_single = reported.report.epoch < _EPOCHS
+        self.is_single = reported.is_over and reported.report.epoch < _EPOCHS
         self.evaluation = reported.evaluation
         self._found.append(reported.report.seconds / self._running.pop(key).share)
         CheckpointStore(str(key)).delete()

@@ -103,6 +103,9 @@ class Assignment:
     """Of the examples, the first: to measure how fast it trains, a sample is enough."""
     is_rehearsed: bool = False
     """Whether the training is to be evaluated on dev in the end, and its state taken back by one that is built anew."""
+    enough_seconds: float | None = None
+    """A training that saves its state ends with an epoch that took so long; None: with the last. One that saves none
+    is trained on: whether it has another epoch it does not know before, and evaluated it may be at its end alone."""
 
 
 class Worker:
@@ -267,7 +270,13 @@ class Worker:
     @property
     def finished(self) -> bool:
         """Whether everything is reported of a training that has had its epochs, or made no progress for long."""
-        return self.training.finished and self._reported == self.training.epoch
+        return (self.training.finished or self._is_enough) and self._reported == self.training.epoch
+
+    @property
+    def _is_enough(self) -> bool:
+        """Whether the last epoch took so long that no other is wanted."""
+        enough, reports = self._assignment.enough_seconds, self.training.reports
+        return enough is not None and self.training.saves_state and bool(reports) and reports[-1].seconds >= enough
 
     def close(self) -> None:
         """Let go of the training there is; what the user's code raises then is no fault of whatever comes next."""

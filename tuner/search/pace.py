@@ -12,7 +12,8 @@ MOST_FASTER = 8
 """Times as many epochs as the rungs say, at most: what is cheaper still is rather not trained so long."""
 COST_EPOCHS = 2
 """Of a trial's first epochs so many say what it costs, by the cheapest: the first also warms up, as it compiles or
-fills a cache, while that of the first configuration, with which it is compared, was measured after it had."""
+fills a cache. So does that of the first configuration, with which it is compared; what that costs was measured by its
+second epoch, unless the first took minutes or was its only one."""
 
 
 class Timed(Protocol):

@@ -58,7 +58,8 @@ class Session:
         self._device = device
         self._keep_best = keep_best and spec.saves_state
         self._best_state: Any = None
-        self._is_over = False
+        self.is_over = False
+        """Whether the training has ended by itself."""
         self._can_end = spec.ends
         self.saves_state = spec.saves_state
         """Whether there is a state to save; else a training is only ever begun anew."""
@@ -94,12 +95,12 @@ class Session:
         """Whether all epochs are done, `patience` epochs brought nothing better, or the training ended by itself."""
         last = last_improvement(self.reports, self._objectives[0])
         stuck = self._patience is not None and last is not None and self.epoch - last.epoch >= self._patience
-        return self.epoch >= self._last_epoch or stuck or self._is_over
+        return self.epoch >= self._last_epoch or stuck or self.is_over
 
     @property
     def ends(self) -> bool:
         """Whether the training can be evaluated after `max_epochs`: it has ended by itself, or will when asked to."""
-        return self._is_over or self._can_end
+        return self.is_over or self._can_end
 
     def run_epoch(self) -> EpochReport:
         """Train one epoch and return its report; of a training that has ended by itself, the last one again.
@@ -162,7 +163,7 @@ class Session:
             "training": self.trained_state(),
             "best": self._best_state,
             "reports": [{**asdict(report), "metrics": dict(report.metrics)} for report in self.reports],
-            "is_over": self._is_over,
+            "is_over": self.is_over,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -170,7 +171,7 @@ class Session:
         self.trainable.load_state_dict(unpack(state["training"]))  # type: ignore[attr-defined]
         self._best_state = state["best"]
         self.reports = [EpochReport(**report) for report in state["reports"]]
-        self._is_over = state["is_over"]
+        self.is_over = state["is_over"]
 
     def _seeded(self, part: int) -> Any:
         return seeded(derive_seed(self._seed, Stream.GLOBALS, part), self._device)
@@ -182,7 +183,7 @@ class Session:
     def _end(self) -> EpochReport:
         if not self.reports:
             raise TrialFailedError("the training ended before it had finished an epoch.")
-        self._is_over = True
+        self.is_over = True
         return self.reports[-1]
 
 
