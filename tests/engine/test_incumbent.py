@@ -83,6 +83,15 @@ def test_in_older_runs_the_first_of_equals_stays_ahead_until_it_is_out() -> None
     assert incumbent.trial == 0
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_in_older_runs_the_removal_of_an_equal_leaves_the_first_ahead(is_late: bool) -> None:
+    incumbent = Incumbent(objectives_of(SEVERAL[:1], DEFAULT_OBJECTIVE), breaks_ties=False)
+    for trial in (2, 0, 1):
+        incumbent.take(report(trial, 1, 0.9), {}, can_win=True)
+    incumbent.remove(1, is_late=is_late)
+    assert incumbent.trial == 2
+
+
 @pytest.mark.parametrize("objectives", [SEVERAL[:1], SEVERAL[:2]], ids=",".join)
 def test_a_result_costs_no_more_where_many_trials_tie(
     objectives: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

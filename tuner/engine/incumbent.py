@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.journal.events import EpochReported
@@ -95,9 +95,11 @@ class Incumbent:
         left = before.scores
         return left is not None and left != record.scores and self._front.get(left) == trial
 
-    def _compare(self, equals: Iterable[int]) -> None:
-        """Compare anew those that are best by the first objective."""
-        self._equals, self._first, self._front = set(), None, {}
+    def _compare(self, equals: Collection[int]) -> None:
+        """Compare anew those that are best by the first objective; of these the one that came first still does."""
+        self._equals, self._front = set(), {}
+        if self._first not in equals:
+            self._first = None
         for trial in sorted(equals):
             self._join(trial)
 
