@@ -22,12 +22,14 @@ from tuner.journal.events import (
 )
 from tuner.journal.history import fold
 from tuner.journal.store import Entry
-from tuner.results.selection import select
+from tuner.results.selection import order, select
 from tuner.search.objective import objectives_of
 from tuner.search.trial import Origin, TrialState
 
 TRIALS = 8
 SEVERAL = ("dev_accuracy", "num_params", "dev_f1:maximize")
+WITH_LOSS = ("dev_accuracy", "dev_loss:minimize", "dev_f1:maximize")
+"""A second objective that changes from epoch to epoch where the first stays."""
 
 
 def report(trial: int, epoch: int, accuracy: float, loss: float = 0.5, f1: float = 0.5) -> EpochReported:
@@ -41,7 +43,7 @@ def winner(events: Sequence[Event]) -> int | None:
     return chosen.trial if chosen is not None and history.trials[chosen.trial].can_win else None
 
 
-@pytest.mark.parametrize("objectives", [SEVERAL[:1], SEVERAL[:2], SEVERAL], ids=",".join)
+@pytest.mark.parametrize("objectives", [SEVERAL[:1], SEVERAL[:2], SEVERAL, WITH_LOSS], ids=",".join)
 @pytest.mark.parametrize("seed", range(25))
 def test_it_is_whom_the_selection_would_choose_after_every_event(objectives: tuple[str, ...], seed: int) -> None:
     rng = random.Random(seed)
@@ -92,12 +94,11 @@ def test_in_older_runs_the_removal_of_an_equal_leaves_the_first_ahead(is_late: b
     assert incumbent.trial == 2
 
 
-@pytest.mark.parametrize("objectives", [SEVERAL[:1], SEVERAL[:2]], ids=",".join)
+@pytest.mark.parametrize("objectives", [SEVERAL[:1], SEVERAL[:2], WITH_LOSS[:2], WITH_LOSS], ids=",".join)
 def test_a_result_costs_no_more_where_many_trials_tie(
     objectives: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared = 0
-    order = incumbents.order
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         nonlocal compared
@@ -106,8 +107,8 @@ def test_a_result_costs_no_more_where_many_trials_tie(
 
     monkeypatch.setattr(incumbents, "order", counted)
     incumbent = Incumbent(objectives_of(objectives, DEFAULT_OBJECTIVE))
-    for trial in range(400):
-        for epoch in (1, 2):  # the same value with a lower loss
+    for epoch in (1, 2, 3):  # the same value with a lower loss
+        for trial in range(400):
             compared = 0
             incumbent.take(report(trial, epoch, 1.0, 1.0 / epoch), {"num_params": 7.0}, can_win=True)
             assert compared <= 6

@@ -91,9 +91,11 @@ class Incumbent:
         self._choose()
 
     def _leaves_front(self, trial: int, before: _Record, record: _Record) -> bool:
-        """Whether there is a gap in the front now, which others may fill."""
-        left = before.scores
-        return left is not None and left != record.scores and self._front.get(left) == trial
+        """Whether there is a gap in the front now, which others may fill: not where it is better in every respect."""
+        left, scores = before.scores, record.scores
+        if left is None or self._front.get(left) != trial:
+            return False
+        return scores is None or (scores != left and not _is_better(scores, left))
 
     def _compare(self, equals: Collection[int]) -> None:
         """Compare anew those that are best by the first objective; of these the one that came first still does."""
