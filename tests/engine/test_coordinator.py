@@ -838,6 +838,22 @@ def test_a_trial_that_ties_with_the_best_and_could_not_be_retrained_does_not_tak
     assert later.clock.search_seconds_left == pytest.approx(10.0)
 
 
+def test_a_trial_that_was_late_ends_though_a_dearer_one_leads_without_it(tmp_path: Path) -> None:
+    now = [0.0]
+    several = ("dev_accuracy", "dev_f1:maximize")
+    budget = clock(RETRAIN_SECONDS + 40.0, lambda: now[0])
+    driver = Driver(tmp_path, scheduler=Asha, workers=3, clock=budget, objectives=several)
+    cheap, dear, late = (driver.begin() for _ in range(3))
+    driver.report(cheap, 1, dev_accuracy=0.8, dev_f1=0.5, dev_loss=0.5, seconds=1.0)
+    driver.report(dear, 1, dev_accuracy=0.8, dev_f1=0.4, dev_loss=0.3, seconds=5.0)
+    assert budget.search_seconds_left == pytest.approx(40.0 + 9.3)
+    now[0] = 35.0
+    # Better than the cheap one, which is off the front then: of the two that can win the dear one has the lower loss.
+    assert not driver.report(late, 1, dev_accuracy=0.8, dev_f1=0.6, dev_loss=0.4, seconds=4.0)
+    assert driver.of(TrialEnded) == [TrialEnded(late.trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN)]
+    assert budget.search_seconds_left == pytest.approx(5.0 - 3 * 9.3)
+
+
 def test_seconds_of_an_earlier_run_are_not_ours(tmp_path: Path) -> None:
     driver = Driver(tmp_path, known=known_reference(3), clock=clock(RETRAIN_SECONDS + 10.0))
     driver.begin()

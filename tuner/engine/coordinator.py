@@ -104,8 +104,8 @@ class Coordinator:
         """Of all trials that can win."""
         self._has_report = False
         """Whether any trial has finished an epoch."""
-        self._has_late = False
-        """Whether a trial has ended that could not be retrained in time: one wins if there is no other."""
+        self._late: set[int] = set()
+        """The trials that could not be retrained in time when the clock was asked: one wins if there is no other."""
         self._restoring = False
         self._first_rung_seconds: float | None = None
         """The least that a trial needs to the first rung: from a dear one nothing follows for the next."""
@@ -133,7 +133,7 @@ class Coordinator:
     @property
     def has_winner(self) -> bool:
         """Whether there is a trial to retrain if the search ends now: one has finished an epoch and has not failed."""
-        return self._incumbent.trial is not None or self._has_late
+        return self._incumbent.trial is not None or bool(self._late)
 
     def max_epochs(self, trial: int) -> int:
         """Return the epochs that a trial cannot exceed."""
@@ -507,12 +507,20 @@ class Coordinator:
             seconds = event.epoch * self._cost(event.trial)
             self._first_rung_seconds = min(self._first_rung_seconds or seconds, seconds)
         # What an earlier driver's clock said stands in the journal, as the end of those that could not be retrained.
-        self._incumbent.take(event, measures, can_win=self._restoring or self._is_in_time(event.trial))
+        can_win = self._restoring or self._is_in_time(event.trial)
+        if not can_win:
+            self._late.add(event.trial)
+        self._incumbent.take(event, measures, can_win=can_win)
         self._keep_for(self._incumbent.trial)
 
     def _is_in_time(self, trial: int) -> bool:
-        """Whether a trial could be retrained; the incumbent can, for its time is kept."""
-        return trial == self._incumbent.trial or self._clock.can_retrain(self._cost(trial))
+        """Whether a trial could be retrained; the incumbent can, for its time is kept.
+
+        One that once could not cannot any more, though without it a dearer trial may lead, whose time is kept now.
+        """
+        if trial == self._incumbent.trial:
+            return True
+        return trial not in self._late and self._clock.can_retrain(self._cost(trial))
 
     def _ask_clock(self, trial: int, before: int | None) -> None:
         """Let a trial be the incumbent only if it could be retrained: its driver may have died before it asked.
@@ -521,6 +529,7 @@ class Coordinator:
         """
         self._keep_for(before)
         if not self._clock.can_retrain(self._cost(trial)):
+            self._late.add(trial)
             self._incumbent.remove(trial, is_late=True)
         self._keep_for(self._incumbent.trial)
 
@@ -538,7 +547,8 @@ class Coordinator:
         if end.state is not TrialState.FAILED and end.reason != NO_TIME_TO_RETRAIN:
             return
         is_late = end.state is not TrialState.FAILED
-        self._has_late = self._has_late or is_late
+        if is_late:
+            self._late.add(end.trial)
         self._incumbent.remove(end.trial, is_late=is_late)
         self._costs.pop(end.trial, None)
         self._keep_for(self._incumbent.trial)
