@@ -600,6 +600,16 @@ def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_
                 Replay(drivers.config, drivers.space, cut).run()
         else:
             Replay(drivers.config, drivers.space, cut).run()
+    # With that report it leads, its driver dies, and the next one ends it.
+    leading = replace(report, seconds=2.0, metrics={**report.metrics, "dev_accuracy": 1.0})
+    sequel: list[Event] = [leading, DriverStarted("here", None, drivers.workers), end]
+    for seconds, fits in ((0.0, True), (99.0, False)):
+        cut = [*prefix[:-1], *(Entry(place + later, 0.0, seconds, event) for later, event in enumerate(sequel))]
+        if fits:
+            with pytest.raises(DivergenceError, match="nothing follows"):
+                Replay(drivers.config, drivers.space, cut).run()
+        else:
+            Replay(drivers.config, drivers.space, cut).run()
 
 
 def changes(event: Event) -> list[Event]:

@@ -95,6 +95,16 @@ def test_only_what_fits_can_be_retrained_and_what_is_no_dearer_than_the_incumben
     assert not clock.can_retrain(3.1)
 
 
+def test_it_can_be_asked_as_of_a_time_that_has_passed() -> None:
+    clock = BudgetClock(100.0, RetrainLoad(1, 0, 10, 1), 2.0, lambda: 99.0)
+    with clock.at(0.0):
+        assert clock.can_retrain(7.7)
+        assert clock.search_seconds_left == pytest.approx(100.0 - 20.6 - CLOSING_SECONDS)
+        with clock.at(None):
+            assert not clock.can_retrain(7.7)
+    assert not clock.can_retrain(7.7)
+
+
 def test_without_a_budget_there_is_always_time() -> None:
     clock = BudgetClock(None, RetrainLoad(1, 1, 10, 1), 2.0, lambda: 1e9)
     assert clock.search_seconds_left == math.inf

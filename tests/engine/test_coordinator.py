@@ -873,6 +873,62 @@ def test_a_resumed_search_keeps_the_incumbent_that_fitted_when_it_reported(tmp_p
     assert later.clock.search_seconds_left == pytest.approx(1.0 - 18.6)
 
 
+@pytest.mark.parametrize("rules", [TODAYS, Rules.of(7)])
+def test_a_driver_that_died_before_it_ended_a_new_best_between_rungs_is_followed_by_one_that_does(
+    tmp_path: Path, rules: Rules
+) -> None:
+    arguments: dict[str, Any] = {"scheduler": Asha, "workers": 2}
+    driver = Driver(tmp_path / "earlier", clock=clock(RETRAIN_SECONDS + 10.0), **arguments)
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.9)
+    for epoch, seconds in enumerate([2.0, 2.0, 4.0, 4.0, 4.0], 1):
+        driver.report(dear, epoch, dev_accuracy=0.8 if epoch < 5 else 0.99, seconds=seconds)
+    events = driver.events
+    assert [type(event) for event in events[-2:]] == [EpochReported, TrialEnded]
+    assert events[-1] == TrialEnded(1, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
+    later = resumed_from(tmp_path / "later", events[:-1], clock=clock(RETRAIN_SECONDS + 10.0), rules=rules, **arguments)
+    if rules == TODAYS:
+        assert later.events == events
+        assert later.clock.search_seconds_left == pytest.approx(10.0)
+    else:  # which ended the search
+        assert later.events == events[:-1]
+        assert later.coordinator.is_stopping
+    # What the search has gone on from is followed.
+    last = events[-2]
+    assert isinstance(last, EpochReported)
+    sequel = replace(last, trial=0, epoch=2, seconds=2.0, metrics={**last.metrics, "dev_accuracy": 0.9})
+    gone_on: list[Event] = [*events[:-1], sequel]
+    followed = resumed_from(
+        tmp_path / "followed", gone_on, clock=clock(RETRAIN_SECONDS + 10.0), rules=rules, **arguments
+    )
+    assert followed.events == gone_on
+    assert followed.coordinator.unfinished == (0, 1)
+
+
+def test_a_decision_at_a_rung_that_was_written_is_no_answer_of_the_clock(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8)
+    driver.report(dear, 1, dev_accuracy=0.9, seconds=4.0)
+    assert [type(event) for event in driver.events[-3:]] == [EpochReported, RungDecided, TrialEnded]
+    later = resumed_from(tmp_path / "later", driver.events[:-1], workers=2, clock=clock(RETRAIN_SECONDS + 10.0))
+    assert later.events == driver.events
+
+
+def test_on_resume_the_clock_is_asked_of_the_time_when_the_last_result_came(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "earlier", scheduler=Asha, workers=2, clock=clock(RETRAIN_SECONDS + 100.0))
+    cheap, dear = driver.begin(), driver.begin()
+    driver.report(cheap, 1, dev_accuracy=0.8)
+    for epoch, accuracy in ((1, 0.7), (2, 0.9)):
+        driver.report(dear, epoch, dev_accuracy=accuracy, seconds=4.0)
+    assert isinstance(driver.events[-1], EpochReported)
+    late = clock(RETRAIN_SECONDS + 100.0, lambda: 90.0)  # too late for 4 seconds an epoch
+    later = resumed_from(tmp_path / "later", driver.events, scheduler=Asha, workers=2, clock=late)
+    assert later.events == driver.events
+    assert later.coordinator.unfinished == (0, 1)
+    assert late.search_seconds_left == pytest.approx(10.0 - 18.6)
+
+
 def test_no_trial_begins_that_could_not_reach_the_first_rung(tmp_path: Path) -> None:
     now = [0.0]
     driver = Driver(tmp_path, workers=3, clock=clock(RETRAIN_SECONDS + 100.0, lambda: now[0]))

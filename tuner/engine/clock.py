@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tuner.journal.events import EpochReported
@@ -112,6 +113,8 @@ class BudgetClock:
         """Seconds of an epoch of what nothing is known of, and of the baseline."""
         self._incumbent_epoch: float | None = None
         self._elapsed = elapsed
+        self._moment: float | None = None
+        """Seconds worked on the run when it is asked as of then."""
         self._retrain_seconds = retrain_seconds
 
     def incumbent_changed(self, seconds_per_epoch: float | None) -> None:
@@ -125,7 +128,7 @@ class BudgetClock:
             return float("inf")
         tuned_epoch = self.reference_epoch if self._incumbent_epoch is None else self._incumbent_epoch
         kept = self._load.share_seconds(self._retrain_seconds, tuned_epoch, self.reference_epoch)
-        return self._budget - kept - self._elapsed()
+        return self._budget - kept - self._seconds_worked
 
     def can_retrain(self, seconds_per_epoch: float) -> bool:
         """Whether a winner of this cost could still have the least that every retraining gets.
@@ -136,4 +139,17 @@ class BudgetClock:
             return True
         if self._incumbent_epoch is not None and seconds_per_epoch <= self._incumbent_epoch:
             return True
-        return self._budget - self._load.seconds(seconds_per_epoch, self.reference_epoch) - self._elapsed() > 0
+        return self._budget - self._load.seconds(seconds_per_epoch, self.reference_epoch) - self._seconds_worked > 0
+
+    @contextmanager
+    def at(self, moment: float | None) -> Iterator[None]:
+        """Answer as of the time when so many seconds had been worked on the run; None: as of now."""
+        before, self._moment = self._moment, moment
+        try:
+            yield
+        finally:
+            self._moment = before
+
+    @property
+    def _seconds_worked(self) -> float:
+        return self._elapsed() if self._moment is None else self._moment

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuner.engine.clock import BudgetClock, EpochCost
@@ -13,6 +13,7 @@ from tuner.engine.known_results import KnownResults
 from tuner.engine.outcome import FORGIVEN_NODES
 from tuner.journal.events import (
     NO_TIME_TO_RETRAIN,
+    DriverStarted,
     EpochReported,
     Event,
     ModelMeasured,
@@ -95,6 +96,7 @@ class Coordinator:
         self._known = known or KnownResults(None, search.levels[-1])
         self._pace = pace or Pace(search.levels)
         self._gives_up_at_once = rules.gives_up_at_once
+        self._asks_as_of_then = rules.asks_as_of_then
         self._trials: dict[int, TrialHistory] = {}
         """The RUNNING and PAUSED trials."""
         self._orphans: list[int] = []
@@ -322,47 +324,56 @@ class Coordinator:
 
     # Resume.
 
-    def restore(self, entries: Iterable[Entry]) -> None:
-        """Replay an earlier driver's events; trials it left RUNNING are given out again."""
-        unwritten: dict[int, list[Event]] = {}
-        histories: dict[int, TrialHistory] = {}
-        leaders: dict[int, int | None] = {}
-        """By trial, who was the incumbent before its last report."""
+    def restore(self, entries: Sequence[Entry]) -> None:
+        """Replay an earlier driver's events; trials it left RUNNING are given out again.
+
+        A driver may die between writing a result and writing what followed from it. That is written now, by what the
+        clock said when the result came. In older runs the clock is asked how late it is now, and only if something else
+        followed.
+        """
+        results: dict[int, _Result] = {}
+        """By trial, its last."""
         self._restoring = True
         for entry in entries:
             match entry.event:
                 case TrialProposed() as event:
                     self._search.restore(event.proposal())
-                    history = TrialHistory(event, self._objective)
-                    self._trials[event.trial] = histories[event.trial] = history
+                    self._trials[event.trial] = TrialHistory(event, self._objective)
                 case ModelMeasured() as event if event.trial in self._trials:
                     self._note_measures(event)
                 case ParamsAsked() as event if event.trial in self._trials:
                     self._note_asked(event)
                 case EpochReported() as event:
-                    leaders[event.trial] = self._incumbent.trial
-                    unwritten[event.trial] = self._consequences(self._trials[event.trial], event)
+                    leader, history = self._incumbent.trial, self._trials[event.trial]
+                    unwritten = self._consequences(history, event)
+                    results[event.trial] = _Result(history, entry.elapsed, leader, unwritten)
                 case TrialPromoted() as event:
                     self._search.resume(event.trial)
                 case RungDecided() as event:
-                    _cross_off(unwritten, event)
+                    _cross_off(results, event)
                 case TrialRetried() as event if event.trial in self._trials:
                     self._trials[event.trial].retries.append(event)
                 case TrialEnded() as event:
-                    _cross_off(unwritten, event)
+                    _cross_off(results, event)
                     self._restore_end(event)
         self._restoring = False
-        # A driver may die between writing a result and writing what followed from it.
-        for trial, events in unwritten.items():
-            if events or (trial in self._trials and histories[trial].is_finished):
-                if self._incumbent.trial == trial and leaders[trial] != trial:
-                    self._ask_clock(trial, leaders[trial])
-                self._write_consequences(histories[trial], events, histories[trial].is_finished)
+        last = _last_result(entries) if self._asks_as_of_then else None
+        for trial, result in results.items():
+            if result.unwritten or (trial in self._trials and (result.history.is_finished or trial == last)):
+                self._settle(result)
         for known in list(self._trials.values()):
             if known.proposed.infeasible is not None:
                 self._end(_refusal(known))
         self._give_up_unpromotable()
         self._orphans = sorted(self._search.running)
+
+    def _settle(self, result: _Result) -> None:
+        """Write what follows from a result, its driver having died before it could."""
+        trial = result.history.number
+        with self._clock.at(result.elapsed if self._asks_as_of_then else None):
+            if self._incumbent.trial == trial and result.leader != trial:
+                self._ask_clock(trial, result.leader)
+            self._write_consequences(result.history, result.unwritten, result.history.is_finished)
 
     def _restore_end(self, event: TrialEnded) -> None:
         if event.trial in self._trials:
@@ -554,6 +565,33 @@ class Coordinator:
         self._keep_for(self._incumbent.trial)
 
 
+@dataclass
+class _Result:
+    """A trial's last result, as it is found in a journal."""
+
+    history: TrialHistory
+    """The trial's."""
+    elapsed: float
+    """Seconds worked on the run when it came."""
+    leader: int | None
+    """Who was the incumbent before it."""
+    unwritten: list[Event]
+    """What followed from it and is not in the journal."""
+
+
+def _last_result(entries: Sequence[Entry]) -> int | None:
+    """Return the trial of the last result if its driver may have died before it asked the clock about it.
+
+    It asks at once, and writes a trial's end if the time is too short; whoever has gone on has no such question left.
+    """
+    for entry in reversed(entries):
+        if isinstance(entry.event, EpochReported):
+            return entry.event.trial
+        if not isinstance(entry.event, RungDecided | DriverStarted):
+            return None
+    return None
+
+
 def _reported(trial: int, report: EpochReport, worker: str, finished: bool) -> EpochReported:
     return EpochReported(trial, report.epoch, finite(report.metrics), report.seconds, worker, finished)
 
@@ -574,6 +612,7 @@ def _refusal(trial: TrialHistory) -> TrialEnded:
     return TrialEnded(trial.number, TrialState.PRUNED, trial.proposed.infeasible)
 
 
-def _cross_off(unwritten: dict[int, list[Event]], written: RungDecided | TrialEnded) -> None:
-    expected = unwritten.get(written.trial, [])
-    unwritten[written.trial] = [event for event in expected if type(event) is not type(written)]
+def _cross_off(results: Mapping[int, _Result], written: RungDecided | TrialEnded) -> None:
+    result = results.get(written.trial)
+    if result is not None:
+        result.unwritten = [event for event in result.unwritten if type(event) is not type(written)]

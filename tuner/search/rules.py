@@ -33,6 +33,8 @@ class Rules:
     """Of trials that tie a budget keeps time for the one that would win, not for the first of them; see `Incumbent`."""
     gives_up_at_once: bool = _since(8)
     """Paused trials that the end of another puts out of reach end with it, and not with the next result at a rung."""
+    asks_as_of_then: bool = _since(8)
+    """A resume asks whether a trial could be retrained when the last result came; see `Coordinator.restore`."""
 
     @staticmethod
     def of(version: int) -> Rules:
