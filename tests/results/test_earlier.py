@@ -178,6 +178,25 @@ def test_what_a_trial_cost_is_told_in_epochs_of_the_first_configuration(
         assert unknown == [None, None, None]
 
 
+@pytest.mark.parametrize("form", ["folder", "tables"])
+def test_what_a_trial_cost_is_told_by_the_cheaper_of_its_first_two_epochs_as_here(
+    run_folder: Callable[[Sequence[Event]], RunPaths], form: str
+) -> None:
+    def cold(event: Event) -> Event:
+        if isinstance(event, EpochReported) and event.trial == 0:
+            return replace(event, seconds={1: 10.0, 2: 2.0, 3: 1.0}[event.epoch])
+        return event
+
+    here, first = HERE | MACHINE, {"widths": [8, 16], "mixed": "zero"}
+    paths = run_folder([cold(event) for event in events(here, [1, 9], plan={"seconds_per_epoch": 4.0})])
+    write_tables(read_history(paths.journal), paths)
+    path = paths.root if form == "folder" else paths.trials
+    found = read(path, here=here, reference=first).warm_start().trials
+    assert [trial.relative_cost for trial in found] == [1.0, 3.0, None]
+    found = read(path, here=here, reference=first | {"mixed": 1}).warm_start().trials
+    assert [trial.relative_cost for trial in found] == [pytest.approx(1 / 3), 1.0, None]
+
+
 def test_what_was_taken_over_keeps_what_it_cost_where_it_was_trained(
     run_folder: Callable[[Sequence[Event]], RunPaths],
 ) -> None:

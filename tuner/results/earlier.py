@@ -21,6 +21,7 @@ from tuner.results.schema import CONDITIONS, MEASURE_COLUMNS, metric_columns
 from tuner.results.tables import conditions, hardware
 from tuner.search.earlier import EarlierEpoch, EarlierTrial
 from tuner.search.objective import LATENCY, NUM_PARAMS, Objective
+from tuner.search.pace import COST_EPOCHS
 from tuner.search.scheduler import had_all
 from tuner.search.trial import TrialState, canonical
 
@@ -150,15 +151,23 @@ def _of_history(history: History, number: int, found: Mapping[str, Any]) -> dict
     known = number, dict(proposed.params), dict(proposed.hparams), proposed.seed, trial.state
     reason = "" if trial.ended is None else trial.ended.reason
     first = trial.epochs.get(1)
-    taken_over = None if first is None else first.relative_cost
-    relative_cost = taken_over if first is None or first.reused else _relative_cost(first.seconds, found)
+    if first is not None and first.reused:
+        relative_cost = first.relative_cost
+    else:
+        trained = {epoch: report.seconds for epoch, report in trial.epochs.items() if not report.reused}
+        relative_cost = _relative_cost(trained, found)
     return _record(*known, reason, reports, found, dict(trial.measures), relative_cost)
 
 
-def _relative_cost(seconds: float, found: Mapping[str, Any]) -> float | None:
-    """Return what an epoch of so many seconds cost, that of the run's first configuration being 1."""
-    unit = found.get("seconds_per_epoch")  # tables written earlier do not tell
-    return seconds / unit if unit else None
+def _relative_cost(seconds: Mapping[int, float], found: Mapping[str, Any]) -> float | None:
+    """Return what an epoch of a trial cost, that of the run's first configuration being 1, as `Pace` tells it here.
+
+    `seconds` are those of the epochs that the run trained itself, by their number. None if it is not known.
+    """
+    unit: float | None = found.get("seconds_per_epoch")  # tables written earlier do not tell
+    if not unit or 1 not in seconds:
+        return None
+    return min(seconds[epoch] for epoch in range(1, COST_EPOCHS + 1) if epoch in seconds) / unit
 
 
 def _epoch_of(report: EpochReported) -> EarlierEpoch:
@@ -177,15 +186,17 @@ def _read_tables(trials_path: Path, epochs_path: Path) -> tuple[Mapping[str, Any
     known = json.loads(found)
     metrics = metric_columns(epochs.schema)
     reports: dict[int, list[EarlierEpoch]] = {}
-    costs: dict[int, float | None] = {}
+    trained: dict[int, dict[int, float]] = {}
+    """By trial and epoch, the seconds; without those taken over, of which the tables tell what they took elsewhere."""
     for row in epochs.to_pylist():
         found_there = {name: row[column] for name, column in metrics.items() if row[column] is not None}
         epoch = EarlierEpoch(row["epoch"], found_there, row["seconds"], row["worker"])
         reports.setdefault(row["trial"], []).append(epoch)
-        if row["epoch"] == 1 and not row.get("reused"):  # of one taken over, the tables tell what it took elsewhere
-            costs[row["trial"]] = _relative_cost(row["seconds"], known)
+        if not row.get("reused"):
+            trained.setdefault(row["trial"], {})[row["epoch"]] = row["seconds"]
     return known, [
-        _of_row(row, reports.get(row["trial"], []), known, costs.get(row["trial"])) for row in trials.to_pylist()
+        _of_row(row, reports.get(row["trial"], []), known, _relative_cost(trained.get(row["trial"], {}), known))
+        for row in trials.to_pylist()
     ]
 
 

@@ -36,7 +36,8 @@ class EarlierTrial:
     measures: Mapping[str, float] = field(default_factory=dict)
     """What was measured of its model and holds here too, by the names of `MEASURES`; older runs measured nothing."""
     relative_cost: float | None = None
-    """What its first epoch took, in those that this run's first configuration took there; None if that is not known."""
+    """What an epoch of it took, in those of this run's first configuration there, as `Pace` tells both by the first
+    `COST_EPOCHS`; None if that is not known."""
 
     def best(self, objective: Objective) -> EarlierEpoch:
         """Return the best epoch; there must be one."""
