@@ -69,7 +69,10 @@ class Encoding:
     def numbers_decide(self, units: Floats) -> bool:
         """Whether categories alone do not tell which parameters each of some configurations [n, parameters] has.
 
-        What a parameter depends on was asked for before it, and has an earlier place.
+        Two that have the same categories in the places before that of a parameter show it, if one of them has the
+        parameter and one has not. What it depends on was asked for before it, but has a later place if a trial before
+        had the parameter without that: then categories may be taken for numbers. Missed is what no two show, and the
+        space is not asked then: of configurations with many switches hardly two have the same categories.
         """
         for place in self._flags:
             kinds = [row.tobytes() for row in units[:, np.flatnonzero(~self._is_number[:place])]]
