@@ -79,8 +79,9 @@ class SearchConfig:
     patience: int = 10
     """A training ends after this many epochs without a better value of the objective."""
     stop_when_converged: float | None = None
-    """End the search when its next trials are each expected to improve the objective by less than this, such as
-    `0.001`. With a budget the time that is left goes to the retraining. Needs the searcher `gp`."""
+    """End the search when at each of its last proposals, five or as many as there are workers, nothing was expected to
+    improve the objective by as much as this, such as `0.001`. With a budget the time that is left goes to the
+    retraining. Needs the searcher `gp`."""
     warm_start: str | None = None
     """Folder or `s3://` address of an earlier run on the same data, or its `trials.parquet`: its trials inform the
     search, its best is tried early, and a configuration that it trained is not trained again. The space may have
