@@ -17,10 +17,10 @@ def ensure_home() -> None:
     """
     home = _home()
     if home is None or not home.is_dir():
-        home = folder_of_our_own("home")
+        home = _folder_of_our_own("home")
         os.environ["HOME"] = str(home)
     if not os.access(home, os.W_OK):
-        caches = folder_of_our_own("cache")
+        caches = _folder_of_our_own("cache")
         os.environ.setdefault("XDG_CACHE_HOME", str(caches))
         os.environ.setdefault("MPLCONFIGDIR", str(caches / "matplotlib"))
     if not _has_name():
@@ -41,7 +41,7 @@ def _has_name() -> bool:
         return False
 
 
-def folder_of_our_own(purpose: str) -> Path:
+def _folder_of_our_own(purpose: str) -> Path:
     """Return a folder that nobody else can open, the same in every run unless something else holds its name."""
     folder = Path(tempfile.gettempdir()) / f"tuner-{purpose}-{os.getuid()}"
     with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +113,12 @@ def test_what_could_not_be_begun_is_given_out_again(run: Run) -> None:
     again = given(run)
     assert again.assignment == order.assignment
     assert again.number != order.number
+
+
+def test_each_training_has_a_file_of_its_own_for_where_it_hung(run: Run, tmp_path: Path) -> None:
+    run.agenda = Agenda(run.works(), run.said.append, hang_reports=tmp_path)
+    found = [given(run).assignment.hang_report, given(run).assignment.hang_report]
+    assert found == [tmp_path / "0.hanging", tmp_path / "1.hanging"]
 
 
 def test_after_an_error_nothing_is_asked_and_nothing_handed_over(run: Run) -> None:

@@ -208,6 +208,49 @@ def test_what_a_training_prints_and_why_it_failed_stands_in_its_log(
     assert capfd.readouterr().out == ""
 
 
+class Hanging:
+    """A training without a state, so that no bucket is asked for one, whose first epoch does not end."""
+
+    def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: Any) -> None:
+        pass
+
+    def train_epoch(self) -> dict[str, float]:
+        time.sleep(600)
+        return {}
+
+    def evaluate(self, split: Any) -> dict[str, float]:
+        return {}
+
+
+class InABucket(Trainings):
+    """One training with its checkpoints in a bucket."""
+
+    def __init__(self) -> None:
+        super().__init__(range(1))
+        self.outcomes: list[Outcome] = []
+
+    def next(self) -> tuple[Key, Assignment] | None:
+        found = super().next()
+        return found and (found[0], Assignment({}, 1, 3, "s3://nowhere/trial"))
+
+    def take(self, key: Key, outcome: Outcome) -> bool:
+        self.outcomes.append(outcome)
+        return super().take(key, outcome)
+
+
+@pytest.mark.timeout(120)
+def test_where_a_training_hung_is_told_though_its_checkpoints_are_in_a_bucket(
+    ray_running: None, job: Job, tmp_path: Path
+) -> None:
+    work = InABucket()
+    executor = RayExecutor(ResourceConfig(), workers=1, name=str(tmp_path), say=print)
+    executor.run(replace(job, trainable=trainable_of(Hanging), trial_timeout=2.0), iter([work]))
+    [outcome] = work.outcomes
+    assert isinstance(outcome, WorkerLost)
+    assert "in train_epoch" in outcome.error
+    assert outcome.error.endswith("it hung: its epoch took more than --trial-timeout allows")
+
+
 # GPUs, which exist in Ray's books alone.
 
 

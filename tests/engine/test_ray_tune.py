@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -398,6 +399,22 @@ def test_a_trial_whose_worker_hung_says_where(study: Study) -> None:
     ]
     assert retried.charged
     assert not report.exists()
+
+
+def test_a_trial_whose_checkpoints_are_in_a_bucket_says_where_its_worker_hung_by_the_file_of_its_order(
+    study: Study, tmp_path: Path
+) -> None:
+    trial = study.begin()
+    order = study.processes.order_of(trial)
+    assert order is not None
+    (tmp_path / "scratch").mkdir(mode=0o700)
+    file = tmp_path / "scratch" / "0.hanging"
+    file.write_text("Thread 0x1:\n  File space.py, line 3 in forward\n")
+    order.assignment = replace(order.assignment, checkpoints="s3://bucket/trial-00000", hang_report=file)
+    study.lose(trial)
+    (retried,) = study.of(TrialRetried)
+    assert "line 3 in forward" in retried.error
+    assert not file.exists()
 
 
 def test_pending_trials_are_chosen_once_the_oldest_first(study: Study) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,9 @@ from tuner.errors import StorageError
 PROLOGUE = "import sys, time\nfrom pathlib import Path\nfrom tuner.engine.watchdog import watched\n"
 
 
-def run(body: str, checkpoints: str | Path) -> subprocess.CompletedProcess[str]:
-    code = PROLOGUE + body
-    return subprocess.run([sys.executable, "-c", code, str(checkpoints)], capture_output=True, text=True, check=False)
+def run(body: str, *places: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROLOGUE + body, *map(str, places)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -68,28 +66,38 @@ def test_a_storage_that_goes_away_meanwhile_does_not_undo_what_was_done(
     assert done
 
 
-def test_of_checkpoints_in_a_bucket_it_is_told_by_a_folder_that_nobody_else_can_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    checkpoints = "s3://bucket/runs/a/checkpoints/trial-1"
-    body = "def forward():\n    time.sleep(600)\nwith watched(0.3, sys.argv[1]):\n    forward()\n"
-    assert run(body, checkpoints).returncode == 1
-    [folder] = tmp_path.iterdir()
-    assert stat.S_ISDIR(folder.stat().st_mode)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert "in forward" in (take_report(checkpoints) or "")
-    assert list(folder.iterdir()) == []
+BUCKET = "s3://bucket/runs/a/checkpoints/trial-1"
+HANGING_IN_A_BUCKET = """
+def forward():
+    time.sleep(600)
+with watched(0.3, sys.argv[1], Path(sys.argv[2])):
+    forward()
+"""
 
 
-def test_a_place_for_the_report_that_cannot_be_made_is_a_storage_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
-    with pytest.raises(StorageError, match="cannot be written: No such file"), watched(9.0, "s3://bucket/trial-1"):
-        pass
-    assert take_report("s3://bucket/trial-1") is None
+def test_of_checkpoints_in_a_bucket_it_is_told_by_a_file_that_the_driver_has_chosen(tmp_path: Path) -> None:
+    file = tmp_path / "drivers" / "7.hanging"
+    file.parent.mkdir(mode=0o700)
+    assert run(HANGING_IN_A_BUCKET, BUCKET, file).returncode == 1
+    assert "in forward" in (take_report(BUCKET, file) or "")
+    assert list(file.parent.iterdir()) == []
+    with watched(60.0, BUCKET, file):
+        assert file.exists()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("mode", [None, 0o777])
+def test_on_a_machine_without_the_drivers_folder_it_is_told_to_the_log(tmp_path: Path, mode: int | None) -> None:
+    file = tmp_path / "drivers" / "7.hanging"
+    if mode is not None:  # somebody else's, who could lay a link there
+        file.parent.mkdir()
+        file.parent.chmod(mode)
+    found = run(HANGING_IN_A_BUCKET, BUCKET, file)
+    assert found.returncode == 1
+    assert "in forward" in found.stderr
+    assert not file.exists()
+    assert take_report(BUCKET, file) is None
+    assert take_report(BUCKET) is None
 
 
 def test_without_a_limit_nothing_is_written(tmp_path: Path) -> None:

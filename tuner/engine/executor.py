@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tuner.engine.outcome import Outcome, StorageAway, WorkerLost
@@ -98,11 +99,21 @@ class Agenda:
     be written.
     """
 
-    def __init__(self, works: Iterator[Work], say: Callable[[str], None], logs: TrainingLogs | None = None) -> None:
-        """Do `works`; what cannot wait is told with `say`, and what trainings print is kept in `logs`."""
+    def __init__(
+        self,
+        works: Iterator[Work],
+        say: Callable[[str], None],
+        logs: TrainingLogs | None = None,
+        hang_reports: Path | None = None,
+    ) -> None:
+        """Do `works`; what cannot wait is told with `say`, and what trainings print is kept in `logs`.
+
+        Where they hang they may leave in the folder `hang_reports`, on this machine.
+        """
         self._works = works
         self._say = say
         self._logs = logs
+        self._hang_reports = hang_reports
         self._work: Work | None = None
         self._numbers = itertools.count()
         self.is_over = False
@@ -144,10 +155,16 @@ class Agenda:
         while (work := self._current()) is not None:
             found = work.next()
             if found is not None:
-                return Order(next(self._numbers), work, *found, Outage(self._say))
+                return self._order(work, *found)
             if not work.is_over:
                 return None
         return None
+
+    def _order(self, work: Work, key: Key, assignment: Assignment) -> Order:
+        number = next(self._numbers)
+        if self._hang_reports is not None:
+            assignment = replace(assignment, hang_report=self._hang_reports / f"{number}.hanging")
+        return Order(number, work, key, assignment, Outage(self._say))
 
     def _guarded(self, call: Callable[[], T], otherwise: T) -> T:
         """Call, and keep an error for when the executor has wound down; Ray would bury it in a traceback of its own."""

@@ -131,10 +131,10 @@ class RayExecutor:
 
     def run(self, job: Job, works: Iterator[Work]) -> None:
         """Do the works as `Executor` says; SIGUSR1 is like a second Ctrl-C."""
-        agenda = Agenda(works, self._say, self._logs)
         processes = Processes(self.workers)
         resources = {"cpu": self.cpus_a_trial, "gpu": self._gpus_a_trial}
         with _scratch(self._name) as scratch, every_death_survived(), no_count_of_callbacks(), no_table_of_results():
+            agenda = Agenda(works, self._say, self._logs, hang_reports=scratch)
             tune.Tuner(
                 tune.with_resources(tune.with_parameters(self._trainable, job=job), resources),
                 tune_config=tune.TuneConfig(
@@ -182,7 +182,10 @@ def _name(trial: Trial) -> str:
 
 @contextmanager
 def _scratch(name: str) -> Iterator[Path]:
-    """Make a folder for Ray on the local disk, where it does not suffer if the run's storage is away."""
+    """Make a folder that nobody else can open, for Ray and for where trainings hung.
+
+    It is on the local disk, where neither suffers if the run's storage is away.
+    """
     run = hashlib.sha256(name.encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"tuner-ray-{os.getuid()}-{run}"
     shutil.rmtree(folder, ignore_errors=True)

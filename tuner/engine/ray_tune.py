@@ -255,7 +255,7 @@ class TuneCallback(_Unrecorded, TrialProgressCallback):
         if order is None:
             return False
         said = _error_of(trial)
-        hung = take_report(order.assignment.checkpoints)
+        hung = take_report(order.assignment.checkpoints, order.assignment.hang_report)
         goes_on = self._agenda.take(order, WorkerLost(hung or said, charged=not is_lost_node(said)))
         if not goes_on:
             self._processes.end(trial)

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,8 @@ class Assignment:
     conclusion: Conclusion | None = None
     is_measured: bool = False
     """Whether what the model costs is wanted with the reports."""
+    hang_report: Path | None = None
+    """The file on the driver's machine for where the training hung, if its checkpoints are in a bucket."""
     share: float = 1.0
     """Of the examples, the first: to measure how fast it trains, a sample is enough."""
     is_rehearsed: bool = False
@@ -174,7 +177,7 @@ class Worker:
         measures = {NUM_PARAMS.metric: float(trainable_parameters(self.training.model))}
         if self.job.measures_latency and self._assignment.known_epochs == 0:
             example = blank_inputs(as_split(self.job.splits.dev), 1)
-            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+            with self._watched():
                 found = latency(self.training.answering_model, example, device=self.device, precision=self.precision)
             measures[LATENCY.metric] = found
         return measures
@@ -190,7 +193,7 @@ class Worker:
         report = next(self._known, None)
         if report is None:
             if self._saved == self.training.epoch:
-                with watched(self.job.trial_timeout, self._assignment.checkpoints):
+                with self._watched():
                     self.training.run_epoch()
             if self.training.saves_state:
                 # Unwatched: that the storage is slow is no fault of the trial's.
@@ -215,7 +218,7 @@ class Worker:
         if self.job.splits.dev is None or not self.training.ends:
             return
         try:
-            with watched(self.job.trial_timeout, self._assignment.checkpoints):
+            with self._watched():
                 self.evaluation = self.training.evaluate(self.job.splits.dev)
         except TrialFailedError as error:
             raise RehearsalError(str(error)) from None
@@ -254,7 +257,7 @@ class Worker:
         # Written first: the test set is read once, when nothing can go wrong any more.
         sha256 = self._write(conclusion) if self.training.saves_state else ""
         splits = {"train": self.job.splits.train, "dev": self.job.splits.dev, "test": conclusion.test()}
-        with watched(self.job.trial_timeout, self._assignment.checkpoints):
+        with self._watched():
             found = {name: self.training.evaluate(split) for name, split in splits.items() if split is not None}
             if conclusion.predictions is not None and self.job.trainable.tells_probabilities:
                 self._write_predictions(conclusion.location, conclusion.predictions)
@@ -313,10 +316,14 @@ class Worker:
             reason = " ".join(str(error).split())
             _LOG.warning("no answers on the dev set are kept for the report: %s: %s", type(error).__name__, reason)
 
+    def _watched(self) -> AbstractContextManager[None]:
+        """Return what ends this process if the training takes longer than an epoch may."""
+        return watched(self.job.trial_timeout, self._assignment.checkpoints, self._assignment.hang_report)
+
     def _build(self, assignment: Assignment) -> None:
         """Let go of the training there is, for a device may not have room for two, and set up a new one."""
         self.close()
-        with watched(self.job.trial_timeout, assignment.checkpoints):
+        with self._watched():
             self._training = self._new_training(assignment)
 
     def _new_training(self, assignment: Assignment) -> Session:
