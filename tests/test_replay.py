@@ -566,16 +566,32 @@ def test_an_end_for_want_of_time_holds_only_if_the_time_was_over(drivers: Driver
         Replay(drivers.config, drivers.space, set_times(entries, 10.0)).run()
 
 
-def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_so(drivers: Drivers) -> None:
-    drivers.config = replace(drivers.config, budget="100s")
-    drivers.drive()
-    entries = read_journal(drivers.paths.journal)
-    # Cut behind a report without a decision, where the driver asks the clock alone; of a trial that was never the best.
+def that_improved(entries: list[Entry]) -> set[int]:
+    """Return the trials that were the best once."""
     best, improved = -1.0, set()
     for entry in entries:
         if isinstance(entry.event, EpochReported) and entry.event.metrics["dev_accuracy"] > best:
             best = entry.event.metrics["dev_accuracy"]
             improved.add(entry.event.trial)
+    return improved
+
+
+def dear(entries: list[Entry], trial: int) -> list[Entry]:
+    """Return the entries as of a run's first moment, with epochs of the trial that take five times as long."""
+    return [
+        replace(entry, elapsed=0.0, event=replace(entry.event, seconds=2.0))
+        if isinstance(entry.event, EpochReported) and entry.event.trial == trial
+        else replace(entry, elapsed=0.0)
+        for entry in entries
+    ]
+
+
+def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_so(drivers: Drivers) -> None:
+    drivers.config = replace(drivers.config, budget="100s")
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    # Cut behind a report without a decision, where the driver asks the clock alone; of a trial that was never the best.
+    improved = that_improved(entries)
     place = next(
         entry.seq
         for entry, after in itertools.pairwise(entries)
@@ -586,13 +602,7 @@ def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_
     report = entries[place].event
     assert isinstance(report, EpochReported)
     end = TrialEnded(report.trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
-    prefix = [replace(entry, elapsed=0.0) for entry in entries[: place + 1]]
-    prefix = [
-        replace(entry, event=replace(entry.event, seconds=2.0))
-        if isinstance(entry.event, EpochReported) and entry.event.trial == report.trial
-        else entry
-        for entry in prefix
-    ]
+    prefix = dear(entries[: place + 1], report.trial)
     for seconds, fits in ((0.0, True), (99.0, False)):
         cut = [*prefix, Entry(len(prefix), 0.0, seconds, end)]
         if fits:
@@ -610,6 +620,26 @@ def test_a_trial_ended_because_it_could_not_be_retrained_holds_only_if_that_was_
                 Replay(drivers.config, drivers.space, cut).run()
         else:
             Replay(drivers.config, drivers.space, cut).run()
+
+
+def test_the_clock_is_asked_after_each_result_at_its_time(drivers: Drivers) -> None:
+    drivers.config = replace(drivers.config, budget="100s")
+    drivers.drive()
+    entries = read_journal(drivers.paths.journal)
+    improved = that_improved(entries)
+    # Two results of a trial in a row, without a decision, of which the second alone came too late.
+    first, place = next(
+        (event, entry.seq)
+        for entry, after in itertools.pairwise(entries)
+        if isinstance(event := entry.event, EpochReported)
+        and not isinstance(after.event, RungDecided)
+        and event.trial not in improved
+        and event.epoch > 3
+    )
+    second = replace(first, epoch=first.epoch + 1, seconds=2.0)
+    end = TrialEnded(first.trial, TrialState.PRUNED, NO_TIME_TO_RETRAIN)
+    late = [Entry(place + 1, 0.0, 99.0, second), Entry(place + 2, 0.0, 99.0, end)]
+    Replay(drivers.config, drivers.space, [*dear(entries[: place + 1], first.trial), *late]).run()
 
 
 def changes(event: Event) -> list[Event]:

@@ -229,6 +229,8 @@ class Replay:
         """Return when the clock was asked after a result: as late as its trial's end, if it ended for want of time."""
         for entry in self._entries[index + 1 : index + _CONSEQUENCES]:
             event = entry.event
+            if isinstance(event, EpochReported):  # of which the end is a consequence, then
+                break
             if isinstance(event, TrialEnded) and event.trial == trial and event.reason == NO_TIME_TO_RETRAIN:
                 return entry.elapsed
         return self._entries[index].elapsed
