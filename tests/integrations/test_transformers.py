@@ -80,7 +80,7 @@ def test_what_a_callback_ended_stays_so_where_it_is_taken_up_again() -> None:
 
     from tests.integrations.transformers_task import Task
 
-    class Ending(TrainerCallback):
+    class Ending(TrainerCallback):  # type: ignore[misc]
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             control.should_training_stop = True
 

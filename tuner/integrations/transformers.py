@@ -54,8 +54,8 @@ class TransformersTask:
 
     def __init__(self, hparams: Mapping[str, Any], data: Any, *, seed: int, device: torch.device, max_epochs: int):
         """Prepare to train for `max_epochs`, which a schedule of the learning rate counts on."""
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         self._seed = seed
         self._folder = tempfile.TemporaryDirectory(prefix="tuner-")
         self.trainer = self.make_trainer(
@@ -160,7 +160,7 @@ class TransformersTask:
         return list(Path(self._folder.name).glob("checkpoint-*"))
 
 
-class _HandOver(TrainerCallback):
+class _HandOver(TrainerCallback):  # type: ignore[misc]
     """Stops the trainer after each epoch, when it has evaluated and saved."""
 
     def __init__(self, task: TransformersTask) -> None:
