@@ -1,6 +1,6 @@
 """Every file that `tuner.new` writes runs to its tables as it is, with retraining and a test score.
 
-Under Ray, but for scikit-learn's: its training is a generator function, as is that of the kind `function`.
+Under Ray, but for those that are functions and need nothing of it: scikit-learn's, the kind `function`, and Optuna's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FEW: dict[str, Any] = {"preset": "smoke", "trials": 4, "max_epochs": 3, "retrain
 )
 def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metric: str, best: Any) -> None:
     path = new(str(tmp_path / "mine"), kind)
-    where: dict[str, Any] = {"in_process": True} if kind == "sklearn" else {"workers": 1}
+    where: dict[str, Any] = {"in_process": True} if kind in ("sklearn", "function") else {"workers": 1}
     run = tune(**FEW, **where, space=str(path), storage=str(tmp_path / "runs"), name="run")
     assert len(run.trials) == 4
     final = run.final.set_index(["candidate", "seed", "split"])[metric]
@@ -47,8 +47,8 @@ def test_a_file_to_start_from_is_tuned_as_it_is(tmp_path: Path, kind: str, metri
 @pytest.mark.timeout(120)
 def test_the_optuna_objective_to_start_from_is_tuned_as_it_is(tmp_path: Path) -> None:
     path = new(str(tmp_path / "mine"), "optuna")
-    where: dict[str, Any] = {"storage": str(tmp_path / "runs"), "name": "run"}
-    run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize", workers=1)
+    where: dict[str, Any] = {"storage": str(tmp_path / "runs"), "name": "run", "in_process": True}
+    run = tune(**FEW, **where, objective=f"{path}:objective", direction="minimize")
     assert run.final["split"].unique().tolist() == ["dev"]
     assert (run.trials["best_dev_value"] > 0).all()
     assert run.trials["hp_n_layers"].between(1, 3).all()

@@ -88,14 +88,14 @@ def test_a_peer_that_wants_more_of_a_trial_that_still_trains_does_not_have_it_tr
 
 
 def test_the_default_search_beats_random_search_and_a_search_without_early_stopping() -> None:
-    found = main(Arguments(seeds=4, trainings=16, methods="default,random,tpe-full"))
+    found = main(Arguments(seeds=2, trainings=16, methods="default,random,tpe-full"))
     regret = {name: method["after_epochs_of"]["16"]["mean"] for name, method in found["methods"].items()}
     assert regret["default"] < regret["random"]
     assert regret["default"] < regret["tpe-full"]
 
 
 def test_a_warm_start_brings_something_early_and_most_where_the_space_has_not_changed() -> None:
-    found = main(Arguments(seeds=6, trainings=5, methods="default,warm-same,warm-changed"))
+    found = main(Arguments(seeds=4, trainings=5, methods="default,warm-same,warm-changed"))
     regret = {name: method["after_epochs_of"]["5"]["mean"] for name, method in found["methods"].items()}
     assert regret["warm-same"] < regret["warm-changed"] < regret["default"]
 
